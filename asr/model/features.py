@@ -1,0 +1,121 @@
+"""Log-mel features from raw samples.
+
+Shapes: B batch, S samples, T feature frames, F mels, N points of the Fourier transform.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from asr.model.lengths import mask_padding
+
+SAMPLE_RATE = 16_000
+FLOOR = 1e-6
+"""Added to mel energies before the logarithm: about the energy of 16-bit rounding noise."""
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """How sound becomes features."""
+
+    mels: int = 80
+    """Number of mel bands from 20 Hz to 8 kHz."""
+    window_ms: int = 25
+    """Length of the analysis window."""
+    hop_ms: int = 10
+    """Time from one window to the next."""
+    normalize: Literal["corpus", "utterance"] = "corpus"
+    """Mean and deviation of each band: fixed ones of the training set, or each utterance's own."""
+
+    @property
+    def window(self) -> int:
+        """Window length in samples."""
+        return SAMPLE_RATE * self.window_ms // 1000
+
+    @property
+    def hop(self) -> int:
+        """Hop in samples."""
+        return SAMPLE_RATE * self.hop_ms // 1000
+
+    @property
+    def points(self) -> int:
+        """Points of the Fourier transform: the next power of two above the window."""
+        return int(2 ** (self.window - 1).bit_length())
+
+
+def mel_filters(mels: int, points: int) -> Tensor:
+    """Triangular filters `(points // 2 + 1, mels)`, equally spaced on the HTK mel scale."""
+    low, high = 20.0, SAMPLE_RATE / 2
+    edges_mel = torch.linspace(_mel(low), _mel(high), mels + 2, dtype=torch.float64)
+    edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)  # Hz
+    bins = torch.linspace(0.0, SAMPLE_RATE / 2, points // 2 + 1, dtype=torch.float64)
+    distance = edges[None, :] - bins[:, None]  # (points // 2 + 1, mels + 2)
+    width = edges.diff()
+    rising = -distance[:, :-2] / width[:-1]
+    falling = distance[:, 2:] / width[1:]
+    return torch.minimum(rising, falling).clamp_min(0.0).float()
+
+
+def _mel(hz: float) -> float:
+    return float(2595.0 * torch.log10(torch.tensor(1.0 + hz / 700.0, dtype=torch.float64)))
+
+
+class LogMel(nn.Module):
+    """`(wave, wave_lengths)` -> `(features, lengths)`: `(B, S)` -> `(B, T, F)`.
+
+    No sample outside an utterance enters its frames: windows that do not fit whole are left
+    out, so T = (S - window) // hop + 1, and nothing depends on padding.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    filters: Tensor
+    window: Tensor
+
+    def __init__(self, config: FeatureConfig) -> None:
+        super().__init__()
+        self.config = config
+        filters = mel_filters(config.mels, config.points)
+        window = torch.hann_window(config.window, periodic=False)
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("mean", torch.zeros(config.mels))
+        self.register_buffer("deviation", torch.ones(config.mels))
+
+    def lengths(self, wave_lengths: Tensor) -> Tensor:
+        """Frames of each utterance, from its samples; exact, as integers."""
+        frames = (wave_lengths - self.config.window).div(self.config.hop, rounding_mode="floor") + 1
+        return frames.clamp_min(0)
+
+    def energies(self, wave: Tensor) -> Tensor:
+        """Log-mel energies `(B, T, F)` before normalisation; float32 whatever the autocast."""
+        config = self.config
+        with torch.autocast(wave.device.type, enabled=False):
+            # A batch shorter than one window still yields one (masked) frame.
+            shortage = max(0, config.window - wave.shape[1])
+            wave = nn.functional.pad(wave.float(), (0, shortage))
+            frames = wave.unfold(1, config.window, config.hop)  # (B, T, window)
+            spectrum = torch.fft.rfft(frames * self.window, n=config.points)
+            power = spectrum.real.square() + spectrum.imag.square()  # (B, T, N // 2 + 1)
+            return torch.log(power @ self.filters + FLOOR)
+
+    def forward(self, wave: Tensor, wave_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = self.lengths(wave_lengths)
+        energies = self.energies(wave)
+        if self.config.normalize == "corpus":
+            features = (energies - self.mean) / self.deviation
+        else:
+            features = _normalize_each(energies, lengths)
+        return mask_padding(features, lengths), lengths
+
+
+def _normalize_each(energies: Tensor, lengths: Tensor) -> Tensor:
+    """Each band of each utterance to mean 0 and deviation 1 over its true frames."""
+    count = lengths.clamp_min(1).view(-1, 1, 1)
+    mean = mask_padding(energies, lengths).sum(1, keepdim=True) / count  # (B, 1, F)
+    centred = mask_padding(energies - mean, lengths)
+    variance = centred.square().sum(1, keepdim=True) / count
+    # The floor keeps a steady tone or digital silence from being blown up into a signal.
+    return centred / variance.add(1e-2).sqrt()

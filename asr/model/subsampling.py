@@ -1,0 +1,44 @@
+"""Convolutional subsampling: four times fewer frames before the recurrent layers.
+
+Shapes: B batch, T feature frames, U output frames, F mels, C channels, D output width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from asr.model.lengths import mask_padding
+
+FACTOR = 4
+
+
+def _halved(size: int) -> int:
+    return (size + 1) // 2
+
+
+class Subsampling(nn.Module):
+    """Two 3x3 convolutions of stride 2, each followed by a mask, then one linear layer.
+
+    `(B, T, F)` -> `(B, U, D)` with U = ceil(ceil(T / 2) / 2). Masked frames are zeros, just as
+    the zeros that a convolution puts around a lone utterance (DESIGN's law of company).
+    """
+
+    def __init__(self, mels: int, channels: int, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, channels, kernel_size=3, stride=2, padding=1)
+        self.second = nn.Conv2d(channels, channels, kernel_size=3, stride=2, padding=1)
+        self.project = nn.Linear(channels * _halved(_halved(mels)), width)
+
+    def lengths(self, lengths: Tensor) -> Tensor:
+        """Output frames of each utterance, from its feature frames; exact, as integers."""
+        for _ in range(2):
+            lengths = (lengths + 1).div(2, rounding_mode="floor")
+        return lengths
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.unsqueeze(1)  # (B, T, F) -> (B, 1, T, F)
+        for convolution in (self.first, self.second):
+            x = torch.relu(convolution(x))  # (B, C, T / 2, F / 2)
+            lengths = (lengths + 1).div(2, rounding_mode="floor")
+            x = mask_padding(x.transpose(1, 2), lengths).transpose(1, 2)
+        x = x.transpose(1, 2).flatten(2)  # (B, C, U, F / 4) -> (B, U, C * F / 4)
+        return self.project(x), lengths

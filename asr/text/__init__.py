@@ -1,0 +1,21 @@
+"""Text: one normal form, and the units it is spelled in."""
+
+from asr.text.normalise import normalise
+from asr.text.tokenizers import (
+    BLANK,
+    CharacterTokenizer,
+    SubwordTokenizer,
+    Tokenizer,
+    Units,
+    tokenizer_from_state,
+)
+
+__all__ = [
+    "BLANK",
+    "CharacterTokenizer",
+    "SubwordTokenizer",
+    "Tokenizer",
+    "Units",
+    "normalise",
+    "tokenizer_from_state",
+]
