@@ -1,0 +1,1 @@
+"""Training: the Lightning module, its data, and the `fit` command line."""

@@ -1,0 +1,33 @@
+"""What keeps a manifest line from being trained on."""
+
+from collections.abc import Iterator, Sequence
+
+from asr.corpus.manifest import Finding, Utterance
+from asr.text import Tokenizer
+
+
+def check_texts(utterances: Sequence[Utterance], tokenizer: Tokenizer) -> Iterator[Finding]:
+    """Findings on texts that are empty or cannot be spelled."""
+    for utterance in utterances:
+        if not utterance.text:
+            yield Finding(utterance.line, "the text is empty")
+        elif unknown := tokenizer.unknown(utterance.text):
+            listed = ", ".join(repr(char) for char in sorted(unknown))
+            yield Finding(utterance.line, f"the units cannot spell {listed}")
+
+
+def check_files(utterances: Sequence[Utterance]) -> Iterator[Finding]:
+    """Findings on recordings that are not there."""
+    for utterance in utterances:
+        if not utterance.audio.is_file():
+            yield Finding(utterance.line, f"there is no file {utterance.audio}")
+
+
+def frames_needed(units: Sequence[int]) -> int:
+    """The fewest output frames in which CTC can spell `units`.
+
+    One frame a unit, and a blank between equal neighbours (Graves et al., 2006, eq. 2: the map
+    from paths to labellings merges repeats).
+    """
+    repeats = sum(left == right for left, right in zip(units, units[1:], strict=False))
+    return len(units) + repeats

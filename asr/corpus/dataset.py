@@ -1,0 +1,83 @@
+"""Utterances as tensors.
+
+Shapes: B batch, S samples, N units.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from asr.corpus.manifest import Utterance
+
+Samples = Callable[[int], npt.NDArray[np.float32]]
+"""Gives the samples of an utterance by its index."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance, ready to be batched."""
+
+    utterance: Utterance
+    wave: Tensor
+    """`(S,)` float32."""
+    units: Tensor
+    """`(N,)` int64, without blanks."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Utterances padded with zeros to the longest."""
+
+    wave: Tensor
+    """`(B, S)` float32."""
+    wave_lengths: Tensor
+    """`(B,)` int64, in samples."""
+    units: Tensor
+    """`(B, N)` int64."""
+    unit_lengths: Tensor
+    """`(B,)` int64."""
+    utterances: tuple[Utterance, ...]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch with its tensors on `device`."""
+        tensors = (self.wave, self.wave_lengths, self.units, self.unit_lengths)
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.utterances)
+
+
+class SpeechDataset(Dataset[Example]):
+    """The examples of a manifest; a pure function of the index."""
+
+    def __init__(
+        self, utterances: Sequence[Utterance], units: Sequence[Sequence[int]], samples: Samples
+    ) -> None:
+        self._utterances = utterances
+        self._units = units
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._utterances)
+
+    def __getitem__(self, index: int) -> Example:
+        return Example(
+            self._utterances[index],
+            torch.from_numpy(self._samples(index)),
+            torch.tensor(self._units[index], dtype=torch.int64),
+        )
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """The batch of these examples."""
+    waves = [example.wave for example in examples]
+    units = [example.units for example in examples]
+    return Batch(
+        wave=torch.nn.utils.rnn.pad_sequence(waves, batch_first=True),
+        wave_lengths=torch.tensor([len(wave) for wave in waves]),
+        units=torch.nn.utils.rnn.pad_sequence(units, batch_first=True),
+        unit_lengths=torch.tensor([len(spelling) for spelling in units]),
+        utterances=tuple(example.utterance for example in examples),
+    )

@@ -1,0 +1,107 @@
+"""Long recordings: where to cut them, and how their pieces make one lattice again.
+
+A recording is cut on the grid of output frames, so frame k of a piece that starts at frame k0 is
+frame k0 + k of the whole. Each piece has some seconds more on both sides than is kept of it:
+there the recurrent layers warm up, and there the zeros that a convolution sees at a cut fade.
+The kept log-probabilities, joined, have exactly the frames of one pass, and are decoded once.
+
+With features normalised per utterance each piece is normalised by its own statistics instead of
+the whole recording's: loudness that changes within a recording is then followed piece by piece,
+and words near seams may differ from one pass. Bundles normalised by the corpus have no such
+difference.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from asr.bundle import Bundle
+
+WINDOW_SECONDS = 30.0
+"""Longest piece, context included; about the longest utterance that models are trained on."""
+CONTEXT_SECONDS = 4.0
+"""Context on each side of what is kept of a piece."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How samples map to output frames."""
+
+    frame_samples: int
+    """Samples from one output frame to the next."""
+    reach: int
+    """Samples that a recording must have for its first frame."""
+    longest: int
+    """Most frames in one piece."""
+    context: int
+    """Frames of context on each side."""
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> "Grid":
+        """The grid of a bundle's model."""
+        model = bundle.model
+        return cls(
+            frame_samples=model.frame_samples,
+            reach=model.features.window,
+            longest=int(WINDOW_SECONDS / model.frame_seconds),
+            context=int(CONTEXT_SECONDS / model.frame_seconds),
+        )
+
+    def frames(self, samples: int) -> int:
+        """Output frames of a recording: the whole analysis windows, a fourth of them, rounded up.
+
+        With (samples - window) // hop + 1 windows that comes to what is written here.
+        """
+        return (samples - self.reach) // self.frame_samples + 1 if samples >= self.reach else 0
+
+
+@dataclass(frozen=True)
+class Window:
+    """A piece of a recording: samples `[start, stop)`, of whose frames `[skip, skip + keep)` count."""
+
+    start: int
+    stop: int
+    skip: int
+    keep: int
+
+
+def cut(samples: int, grid: Grid) -> list[Window]:
+    """The pieces of a recording, in order; their kept frames are those of one pass.
+
+    A recording no longer than a window is one piece. A longer one is cut evenly, so that all
+    pieces are of much the same length and fill a batch without padding.
+    """
+    frames = grid.frames(samples)
+    if frames <= grid.longest:
+        return [Window(0, samples, 0, frames)]
+    count = -(-frames // (grid.longest - 2 * grid.context))
+    bounds = [index * frames // count for index in range(count + 1)]
+    windows = []
+    for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+        start = max(0, first - grid.context)
+        # The last pieces take the tail of samples that fill no frame, as one pass would.
+        stop = end + grid.context
+        windows.append(
+            Window(
+                start=start * grid.frame_samples,
+                stop=samples if stop >= frames else stop * grid.frame_samples,
+                skip=first - start,
+                keep=end - first,
+            )
+        )
+    return windows
+
+
+def batches(costs: Sequence[float], limit: float) -> Iterator[list[int]]:
+    """Indices of `costs`, dearest first, in batches whose padded cost stays within `limit`.
+
+    An item dearer than the limit comes alone. Neighbours cost about the same, which keeps
+    padding small, and what does not fit in memory fails first.
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(costs)), key=lambda index: -costs[index]):
+        if batch and costs[batch[0]] * (len(batch) + 1) > limit:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

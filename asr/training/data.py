@@ -1,0 +1,256 @@
+"""The data of a training run: manifests -> checked utterances -> bucketed batches."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from rich.progress import Progress
+from torch.utils.data import DataLoader
+
+from asr.audio import SAMPLE_RATE, load
+from asr.corpus import (
+    AudioStore,
+    Batch,
+    Buckets,
+    Example,
+    Finding,
+    SpeechDataset,
+    Utterance,
+    check_files,
+    check_texts,
+    collate,
+    explain,
+    frames_needed,
+    read_manifest,
+)
+from asr.errors import BadData
+from asr.model import AcousticModel
+from asr.text import Tokenizer, Units, tokenizer_from_state
+
+ROOT_VARIABLE = "EARSHOT_DATA"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One manifest, ready to be read: a dataset and the samples of each of its clips."""
+
+    dataset: SpeechDataset
+    lengths: npt.NDArray[np.int64]
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio."""
+        return float(self.lengths.sum()) / SAMPLE_RATE / 3600
+
+
+class SpeechData(L.LightningDataModule):
+    """Manifests of a corpus folder as batches of speech.
+
+    Args:
+        root: The corpus folder; without it, the variable EARSHOT_DATA.
+        train: Manifest to train on, relative to `root`.
+        dev: Manifest that is validated on after each epoch; never filtered, never augmented.
+        test: Manifest of `asr test`.
+        corpora: Train only on lines whose `corpus` is one of these; without it, on all.
+        units: The units that the model spells in.
+        bad_lines: Whether a training line that cannot be used stops the run (refuse) or is named
+            and left out (drop).
+        batch_seconds: Padded seconds of audio in a batch: its size times its longest clip.
+        short_first: Epochs at the start that go from short clips to long ones.
+        cache: Folder for decoded audio (115 MB an hour); without it clips are decoded each epoch.
+        workers: Processes that load batches.
+        seed: Seed of the order of batches.
+        sources: What the data is and its licences, in words; goes into the model card.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        train: str = "train.jsonl",
+        dev: str = "dev.jsonl",
+        test: str | None = None,
+        corpora: list[str] | None = None,
+        units: Units = Units(),
+        bad_lines: Literal["refuse", "drop"] = "refuse",
+        batch_seconds: float = 200.0,
+        short_first: int = 1,
+        cache: str | None = None,
+        workers: int = 0,
+        seed: int = 0,
+        sources: str = "",
+    ) -> None:
+        super().__init__()
+        self.root = _corpus_folder(root)
+        self.names = {"train": train, "dev": dev, "test": test}
+        self.corpora = corpora
+        self.units = units
+        self.bad_lines = bad_lines
+        self.batch_seconds = batch_seconds
+        self.short_first = short_first
+        self.cache = None if cache is None else Path(cache)
+        self.workers = workers
+        self.seed = seed
+        self.sources = sources
+        self.parts: dict[str, Part] = {}
+        self._tokenizer: Tokenizer | None = None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The units; learnt from the training texts if they are subwords."""
+        if self._tokenizer is None:
+            utterances, _ = read_manifest(self._manifest("train"))
+            kept = self._of_corpora(utterances)
+            self._tokenizer = self.units.tokenizer(u.text for u in kept if u.text)
+        return self._tokenizer
+
+    def setup(self, stage: str) -> None:
+        """Read and check the manifests that the stage needs; BadData names every bad line."""
+        wanted = {"fit": ("train", "dev"), "validate": ("dev",), "test": ("test",)}[stage]
+        for name in wanted:
+            if name not in self.parts:
+                self.parts[name] = self._read(name)
+
+    def _manifest(self, name: str) -> Path:
+        manifest = self.names[name]
+        if manifest is None:
+            raise BadData(f"data.{name} is not set: name the manifest, relative to {self.root}.")
+        return self.root / manifest
+
+    def _of_corpora(self, utterances: list[Utterance]) -> list[Utterance]:
+        if self.corpora is None:
+            return utterances
+        return [utterance for utterance in utterances if utterance.corpus in self.corpora]
+
+    def _read(self, name: str) -> Part:
+        path = self._manifest(name)
+        utterances, findings = read_manifest(path)
+        if name == "train":
+            utterances = self._of_corpora(utterances)
+        findings += [*check_texts(utterances, self.tokenizer), *check_files(utterances)]
+        utterances = self._settle(path, name, utterances, findings)
+        part, findings = self._part(utterances)
+        if name == "train" or findings:
+            findings += self._unreachable(utterances, part.lengths) if name == "train" else []
+            kept = self._settle(path, name, utterances, findings)
+            if len(kept) < len(utterances):
+                part, _ = self._part(kept)
+        rank_zero_info(f"{path}: {len(part.dataset)} clips, {part.hours:.2f} hours")
+        return part
+
+    def _settle(
+        self, path: Path, name: str, utterances: list[Utterance], findings: list[Finding]
+    ) -> list[Utterance]:
+        """The utterances without findings; BadData where findings must not be passed over."""
+        bad = {finding.line for finding in findings}
+        kept = [utterance for utterance in utterances if utterance.line not in bad]
+        if findings and (name != "train" or self.bad_lines == "refuse"):
+            raise BadData(
+                f"{path} has {len(bad)} lines that cannot be used; mend them"
+                + (", or set data.bad_lines to drop." if name == "train" else ".")
+                + "\n" + explain(path, findings)
+            )
+        if findings:
+            rank_zero_info(f"{explain(path, findings, most=len(findings))}\n"
+                           f"{path}: {len(bad)} lines left out")
+        if not kept:
+            raise BadData(f"{path}: no line is left to use; check data.{name} and data.corpora.")
+        return kept
+
+    def _part(self, utterances: list[Utterance]) -> tuple[Part, list[Finding]]:
+        spelled = [self.tokenizer.encode(utterance.text) for utterance in utterances]
+        if self.cache is None:
+            clips = [load(utterance.audio).samples for utterance in utterances]
+            lengths = np.array([len(clip) for clip in clips], np.int64)
+            return Part(SpeechDataset(utterances, spelled, clips.__getitem__), lengths), []
+        with Progress(transient=True) as bar:
+            task = bar.add_task("decoding audio once", total=len(utterances))
+            store, findings = AudioStore.build(
+                self.cache, utterances, lambda done, _: bar.update(task, completed=done)
+            )
+        return Part(SpeechDataset(utterances, spelled, store.__getitem__), store.lengths), findings
+
+    def _unreachable(
+        self, utterances: Sequence[Utterance], lengths: npt.NDArray[np.int64]
+    ) -> list[Finding]:
+        """Lines whose text needs more output frames than their audio has: CTC cannot spell them."""
+        model = self._acoustic_model()
+        frames = model.lengths(torch.from_numpy(lengths)).tolist()
+        needed = [frames_needed(self.tokenizer.encode(utterance.text)) for utterance in utterances]
+        return [
+            Finding(
+                utterance.line,
+                f"unreachable: the text needs {need} output frames, the audio has {have}",
+            )
+            for utterance, need, have in zip(utterances, needed, frames, strict=True)
+            if need > have
+        ]
+
+    def _acoustic_model(self) -> AcousticModel:
+        trainer = self.trainer
+        if trainer is None:
+            raise RuntimeError("SpeechData is read by a Trainer: call trainer.fit(model, data)")
+        network: AcousticModel = trainer.lightning_module.network
+        return network
+
+    def train_dataloader(self) -> DataLoader[Example]:
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Example]:
+        return self._loader("dev", shuffle=False)
+
+    def test_dataloader(self) -> DataLoader[Example]:
+        return self._loader("test", shuffle=False)
+
+    def _loader(self, name: str, shuffle: bool) -> DataLoader[Example]:
+        part = self.parts[name]
+        trainer = self.trainer
+        batches = Buckets(
+            part.lengths,
+            most=int(self.batch_seconds * SAMPLE_RATE),
+            seed=self.seed,
+            epoch=lambda: trainer.current_epoch if trainer else 0,
+            shuffle=shuffle,
+            short_first=self.short_first,
+        )
+        return DataLoader(
+            part.dataset,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=self.workers,
+            persistent_workers=False,
+        )
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int  # noqa: ARG002
+    ) -> Batch:
+        return batch.to(device)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"tokenizer": self.tokenizer.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """A resumed run goes on with its own units, even if the texts have changed since."""
+        self._tokenizer = tokenizer_from_state(state_dict["tokenizer"])
+
+
+def _corpus_folder(root: str | None) -> Path:
+    named = root or os.environ.get(ROOT_VARIABLE)
+    if not named:
+        raise BadData(
+            f"the corpus folder is not set: give --data.root FOLDER or the variable {ROOT_VARIABLE}; "
+            "it is the folder of your manifests, JSON lines with `audio` and `text`."
+        )
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise BadData(
+            f"there is no corpus folder {folder}; make it, with manifests of JSON lines "
+            "(`audio`, a path relative to the manifest, and `text`), or correct data.root."
+        )
+    return folder

@@ -1,0 +1,224 @@
+"""One training step, one validation step, and the schedule between them.
+
+Shapes: B batch, S samples, T feature frames, U output frames, V units.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jiwer
+import lightning as L
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+
+from asr.corpus import Batch
+from asr.decoding import greedy
+from asr.errors import BadData
+from asr.model import AcousticModel, ModelConfig
+from asr.text import BLANK, Tokenizer
+from asr.training.augment import SpecAugment
+from asr.training.data import SpeechData
+
+CHECKPOINT_FORMAT = 1
+_STATISTICS_CLIPS = 400  # about half an hour of speech: band means settle within 0.02
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with one cycle of the learning rate."""
+
+    learning_rate: float = 1e-3
+    """The peak."""
+    warmup: float = 0.1
+    """Share of all steps in which the rate rises from a tenth to its peak."""
+    final: float = 0.01
+    """The rate of the last step, as a share of the peak; the fall follows a cosine."""
+    weight_decay: float = 0.01
+    """AdamW's decoupled decay of weights."""
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate at `step` of `steps`: a pure function, so a resumed run obeys its config."""
+        progress = min(1.0, step / max(1, steps))
+        if progress < self.warmup:
+            return self.learning_rate * (0.1 + 0.9 * progress / self.warmup)
+        fallen = (progress - self.warmup) / max(1e-9, 1.0 - self.warmup)
+        cosine = 0.5 * (1.0 + math.cos(math.pi * fallen))
+        return self.learning_rate * (self.final + (1.0 - self.final) * cosine)
+
+
+@dataclass
+class _Tally:
+    """What validation has seen so far."""
+
+    references: list[str]
+    hypotheses: list[str]
+    blank_frames: int = 0
+    frames: int = 0
+
+
+class CtcTraining(L.LightningModule):
+    """Trains an `AcousticModel` with connectionist temporal classification.
+
+    Args:
+        network: The layers of the acoustic model.
+        n_units: Number of units, blank included; linked from `data.units`.
+        optimizer: The optimizer and its schedule.
+        augment: Masks over time and frequency; without it, none.
+    """
+
+    def __init__(
+        self,
+        network: ModelConfig = ModelConfig(),
+        n_units: int = 29,
+        optimizer: OptimizerConfig = OptimizerConfig(),
+        augment: SpecAugment | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = AcousticModel(network, n_units)
+        self.optimizer = optimizer
+        self.augment = augment
+        # Native kernels are chosen by int64 targets; cuDNN's CTC has given wrong gradients
+        # (pytorch#21680). Loss in fp32.
+        self.loss = torch.nn.CTCLoss(blank=BLANK, reduction="none")
+        self._tally = _Tally([], [])
+
+    @property
+    def data(self) -> SpeechData:
+        """The data module of the run."""
+        data: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The units of the run."""
+        return self.data.tokenizer
+
+    def on_fit_start(self) -> None:
+        if self.tokenizer.n_units != self.network.head.out_features:
+            raise BadData(
+                f"the units number {self.tokenizer.n_units}, the model's head has "
+                f"{self.network.head.out_features} outputs; resume with the run's own data.units."
+            )
+        if self.trainer.ckpt_path is None:
+            self._measure_features()
+
+    @torch.no_grad()
+    def _measure_features(self) -> None:
+        """Set the mean and deviation of each mel band from a sample of the training clips."""
+        dataset = self.data.parts["train"].dataset
+        chosen = torch.linspace(0, len(dataset) - 1, min(len(dataset), _STATISTICS_CLIPS)).long()
+        features = self.network.features
+        energies = torch.cat(
+            [
+                features.energies(dataset[index].wave[None].to(self.device))[0]
+                for index in chosen.unique().tolist()
+            ]
+        )  # (T of all, F)
+        features.mean.copy_(energies.mean(0))
+        features.deviation.copy_(energies.std(0).clamp_min(1e-3))
+
+    def losses(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+        """CTC loss of each utterance in nats, `(B,)` float32."""
+        per_frame = log_probs.float().transpose(0, 1)  # (B, U, V) -> (U, B, V)
+        losses: Tensor = self.loss(per_frame, batch.units, lengths, batch.unit_lengths)
+        return losses
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        features, lengths = self.network.features(batch.wave, batch.wave_lengths)
+        if self.augment is not None and self.current_epoch >= self.augment.first_epoch:
+            features = self.augment(features)
+        log_probs, lengths = self.network.encode(features, lengths)
+        loss = self.losses(log_probs, lengths, batch).sum() / batch.unit_lengths.sum()
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.utterances))
+        self.log("train/learning_rate", self._rate(), batch_size=1)
+        return loss
+
+    def _rate(self) -> float:
+        return self.optimizer.rate(
+            self.trainer.global_step, int(self.trainer.estimated_stepping_batches)
+        )
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        # Set at each step from the config alone: what a checkpoint remembers of its optimizer's
+        # settings gives way to it.
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self._rate()
+            group["weight_decay"] = self.optimizer.weight_decay
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            self.parameters(),
+            lr=self.optimizer.learning_rate,
+            weight_decay=self.optimizer.weight_decay,
+        )
+
+    def on_validation_epoch_start(self) -> None:
+        self._tally = _Tally([], [])
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        self._measure(batch, "val")
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val")
+
+    def on_test_epoch_start(self) -> None:
+        self._tally = _Tally([], [])
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        self._measure(batch, "test")
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test")
+
+    def _measure(self, batch: Batch, stage: str) -> None:
+        log_probs, lengths = self.network(batch.wave, batch.wave_lengths)
+        losses = self.losses(log_probs, lengths, batch)
+        finite = losses.isfinite()  # an unreachable text has no path: its loss is infinite
+        tokens = int(batch.unit_lengths[finite].sum())
+        if tokens:
+            loss = losses[finite].sum() / tokens
+            self.log(f"{stage}/loss", loss, batch_size=tokens, prog_bar=True)
+        tally = self._tally
+        for utterance, hypothesis in zip(
+            batch.utterances, greedy(log_probs, lengths), strict=True
+        ):
+            tally.references.append(utterance.text)
+            tally.hypotheses.append(self.tokenizer.decode(hypothesis.units))
+        best = log_probs.argmax(-1)  # (B, U)
+        valid = torch.arange(best.shape[1], device=best.device) < lengths[:, None]
+        tally.blank_frames += int(((best == BLANK) & valid).sum())
+        tally.frames += int(lengths.sum())
+
+    def _report(self, stage: str) -> None:
+        tally = self._tally
+        wer = jiwer.wer(tally.references, tally.hypotheses)
+        cer = jiwer.cer(tally.references, tally.hypotheses)
+        blank = tally.blank_frames / max(1, tally.frames)
+        self.log_dict({f"{stage}/cer": cer, f"{stage}/blank": blank}, batch_size=1)
+        self.log(f"{stage}/wer", wer, prog_bar=True, batch_size=1)
+        example = f"said:  {tally.references[0]}\nheard: {tally.hypotheses[0]}"
+        for logger in self.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_text(f"{stage}/example", example, self.global_step)
+        if not self.trainer.sanity_checking:
+            rank_zero_info(
+                f"\nepoch {self.current_epoch}: WER {wer:.2%}, CER {cer:.2%}, "
+                f"blank {blank:.1%}\n{example}"
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what `asr export` needs, so that a checkpoint stands without its run."""
+        checkpoint["earshot"] = {
+            "format": CHECKPOINT_FORMAT,
+            "model": self.network.config.to_dict(),
+            "tokenizer": self.tokenizer.state(),
+            "sources": self.data.sources,
+            "training": {
+                "epochs": self.current_epoch + 1,
+                "steps": self.global_step,
+                "hours": round(self.data.parts["train"].hours, 2),
+            },
+        }
