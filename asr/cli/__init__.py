@@ -5,11 +5,11 @@ Results go to stdout, everything else to stderr. Exit code 0: done; 1: some inpu
 """
 
 import sys
+from typing import Annotated
 
-import click
 import typer
 
-from asr.cli import fit
+from asr.cli import demo, evaluate, export, fit, serve, transcribe
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -25,31 +25,26 @@ _debug = False
 
 @app.callback()
 def options(
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     global _debug
     _debug = debug
 
 
+app.command()(demo.demo)
+app.command()(transcribe.transcribe)
+app.command()(serve.serve)
 fit.register(app)
+app.command()(export.export)
+app.command()(evaluate.evaluate)
 
 
 def main() -> None:
     """Run the command line; an `AsrError` becomes one sentence and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        app()
     except AsrError as error:
         if _debug:
             raise
         sys.stderr.write(f"asr: {error}\n")
-        code = 2
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("asr: stopped\n")
-        code = 130
-    except BrokenPipeError:  # `asr transcribe … | head` has seen enough
-        sys.stderr.close()
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(2)

@@ -6,21 +6,21 @@ from asr.corpus.manifest import Finding, Utterance
 from asr.text import Tokenizer
 
 
-def check_texts(utterances: Sequence[Utterance], tokenizer: Tokenizer) -> Iterator[Finding]:
-    """Findings on texts that are empty or cannot be spelled."""
+def check_lines(utterances: Sequence[Utterance]) -> Iterator[Finding]:
+    """Findings on lines that serve no purpose: an empty text, a recording that is not there."""
     for utterance in utterances:
         if not utterance.text:
             yield Finding(utterance.line, "the text is empty")
-        elif unknown := tokenizer.unknown(utterance.text):
-            listed = ", ".join(repr(char) for char in sorted(unknown))
-            yield Finding(utterance.line, f"the units cannot spell {listed}")
-
-
-def check_files(utterances: Sequence[Utterance]) -> Iterator[Finding]:
-    """Findings on recordings that are not there."""
-    for utterance in utterances:
         if not utterance.audio.is_file():
             yield Finding(utterance.line, f"there is no file {utterance.audio}")
+
+
+def check_spelling(utterances: Sequence[Utterance], tokenizer: Tokenizer) -> Iterator[Finding]:
+    """Findings on texts with characters that no unit spells."""
+    for utterance in utterances:
+        if unknown := tokenizer.unknown(utterance.text):
+            listed = ", ".join(repr(char) for char in sorted(unknown))
+            yield Finding(utterance.line, f"the units cannot spell {listed}")
 
 
 def frames_needed(units: Sequence[int]) -> int:

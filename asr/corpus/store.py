@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from asr.errors import BadAudio, TooLong
 
 _CHUNK = 256
 
-Progress = Callable[[int, int], None]
-"""Called with the clips done and all clips."""
+Progress = Callable[[int], None]
+"""Called with the number of clips done."""
 
 
 class AudioStore:
@@ -64,28 +64,47 @@ class AudioStore:
         return store, findings
 
 
+def measure(
+    utterances: Sequence[Utterance], progress: Progress
+) -> tuple[npt.NDArray[np.int64], list[Finding]]:
+    """Samples of each recording, by decoding it once, and a finding for each that cannot be."""
+    lengths = np.zeros(len(utterances), np.int64)
+    findings: list[Finding] = []
+    for index, clip in enumerate(_decoded(utterances)):
+        if isinstance(clip, Finding):
+            findings.append(clip)
+        else:
+            lengths[index] = len(clip)
+        progress(index + 1)
+    return lengths, findings
+
+
 def _decode_all(
     utterances: Sequence[Utterance], samples: Path, ends: Path, progress: Progress
 ) -> list[Finding]:
     findings: list[Finding] = []
     total, marks = 0, np.zeros(len(utterances), np.int64)
     partial = samples.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file, ThreadPoolExecutor() as pool:
-        for first in range(0, len(utterances), _CHUNK):  # bounds what waits in memory
-            clips = pool.map(_decode, utterances[first : first + _CHUNK])
-            for index, clip in enumerate(clips, start=first):
-                if isinstance(clip, Finding):
-                    findings.append(clip)
-                else:
-                    file.write(clip.tobytes())
-                    total += len(clip)
-                marks[index] = total
-                progress(index + 1, len(utterances))
+    with partial.open("wb") as file:
+        for index, clip in enumerate(_decoded(utterances)):
+            if isinstance(clip, Finding):
+                findings.append(clip)
+            else:
+                file.write(clip.tobytes())
+                total += len(clip)
+            marks[index] = total
+            progress(index + 1)
     os.replace(partial, samples)
     with ends.with_suffix(".partial").open("wb") as file:
         np.save(file, marks)
     os.replace(ends.with_suffix(".partial"), ends)
     return findings
+
+
+def _decoded(utterances: Sequence[Utterance]) -> Iterator[npt.NDArray[np.int16] | Finding]:
+    with ThreadPoolExecutor() as pool:  # libsndfile lets go of the GIL
+        for first in range(0, len(utterances), _CHUNK):  # bounds what waits in memory
+            yield from pool.map(_decode, utterances[first : first + _CHUNK])
 
 
 def _decode(utterance: Utterance) -> npt.NDArray[np.int16] | Finding:

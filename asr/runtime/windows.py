@@ -13,6 +13,7 @@ difference.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from asr.bundle import Bundle
 
@@ -56,12 +57,16 @@ class Grid:
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of a recording: samples `[start, stop)`, of whose frames `[skip, skip + keep)` count."""
+    """A piece of a recording: samples `[start, stop)`, a few frames more than are kept of it."""
 
     start: int
+    """First sample, on the grid."""
     stop: int
+    """The sample behind the last one."""
     skip: int
+    """Frames of context in front of those kept."""
     keep: int
+    """Frames kept."""
 
 
 def cut(samples: int, grid: Grid) -> list[Window]:
@@ -76,7 +81,7 @@ def cut(samples: int, grid: Grid) -> list[Window]:
     count = -(-frames // (grid.longest - 2 * grid.context))
     bounds = [index * frames // count for index in range(count + 1)]
     windows = []
-    for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, end in pairwise(bounds):
         start = max(0, first - grid.context)
         # The last pieces take the tail of samples that fill no frame, as one pass would.
         stop = end + grid.context

@@ -21,13 +21,15 @@ from asr.corpus import (
     Buckets,
     Example,
     Finding,
+    Samples,
     SpeechDataset,
     Utterance,
-    check_files,
-    check_texts,
+    check_lines,
+    check_spelling,
     collate,
     explain,
     frames_needed,
+    measure,
     read_manifest,
 )
 from asr.errors import BadData
@@ -64,7 +66,7 @@ class SpeechData(L.LightningDataModule):
             and left out (drop).
         batch_seconds: Padded seconds of audio in a batch: its size times its longest clip.
         short_first: Epochs at the start that go from short clips to long ones.
-        cache: Folder for decoded audio (115 MB an hour); without it clips are decoded each epoch.
+        cache: Folder for decoded audio (115 MB an hour); without it each epoch decodes its clips.
         workers: Processes that load batches.
         seed: Seed of the order of batches.
         sources: What the data is and its licences, in words; goes into the model card.
@@ -133,15 +135,20 @@ class SpeechData(L.LightningDataModule):
         utterances, findings = read_manifest(path)
         if name == "train":
             utterances = self._of_corpora(utterances)
-        findings += [*check_texts(utterances, self.tokenizer), *check_files(utterances)]
+        findings += [*check_lines(utterances), *check_spelling(utterances, self.tokenizer)]
         utterances = self._settle(path, name, utterances, findings)
-        part, findings = self._part(utterances)
-        if name == "train" or findings:
-            findings += self._unreachable(utterances, part.lengths) if name == "train" else []
-            kept = self._settle(path, name, utterances, findings)
-            if len(kept) < len(utterances):
-                part, _ = self._part(kept)
-        rank_zero_info(f"{path}: {len(part.dataset)} clips, {part.hours:.2f} hours")
+        samples, lengths, findings = self._audio(utterances)
+        if name == "train":
+            findings += self._unreachable(utterances, lengths)
+        kept = {utterance.line for utterance in self._settle(path, name, utterances, findings)}
+        chosen = [index for index, utterance in enumerate(utterances) if utterance.line in kept]
+        dataset = SpeechDataset(
+            [utterances[index] for index in chosen],
+            [self.tokenizer.encode(utterances[index].text) for index in chosen],
+            lambda index: samples(chosen[index]),
+        )
+        part = Part(dataset, lengths[chosen])
+        rank_zero_info(f"{path}: {len(dataset)} clips, {part.hours:.2f} hours")
         return part
 
     def _settle(
@@ -163,25 +170,25 @@ class SpeechData(L.LightningDataModule):
             raise BadData(f"{path}: no line is left to use; check data.{name} and data.corpora.")
         return kept
 
-    def _part(self, utterances: list[Utterance]) -> tuple[Part, list[Finding]]:
-        spelled = [self.tokenizer.encode(utterance.text) for utterance in utterances]
-        if self.cache is None:
-            clips = [load(utterance.audio).samples for utterance in utterances]
-            lengths = np.array([len(clip) for clip in clips], np.int64)
-            return Part(SpeechDataset(utterances, spelled, clips.__getitem__), lengths), []
+    def _audio(
+        self, utterances: list[Utterance]
+    ) -> tuple[Samples, npt.NDArray[np.int64], list[Finding]]:
+        """Where the samples come from, how many each clip has, and what cannot be decoded."""
         with Progress(transient=True) as bar:
             task = bar.add_task("decoding audio once", total=len(utterances))
+            if self.cache is None:
+                lengths, findings = measure(utterances, lambda done: bar.update(task, completed=done))
+                return lambda index: load(utterances[index].audio).samples, lengths, findings
             store, findings = AudioStore.build(
-                self.cache, utterances, lambda done, _: bar.update(task, completed=done)
+                self.cache, utterances, lambda done: bar.update(task, completed=done)
             )
-        return Part(SpeechDataset(utterances, spelled, store.__getitem__), store.lengths), findings
+            return store.__getitem__, store.lengths, findings
 
     def _unreachable(
         self, utterances: Sequence[Utterance], lengths: npt.NDArray[np.int64]
     ) -> list[Finding]:
         """Lines whose text needs more output frames than their audio has: CTC cannot spell them."""
-        model = self._acoustic_model()
-        frames = model.lengths(torch.from_numpy(lengths)).tolist()
+        frames = self._acoustic_model().lengths(torch.from_numpy(lengths)).tolist()
         needed = [frames_needed(self.tokenizer.encode(utterance.text)) for utterance in utterances]
         return [
             Finding(

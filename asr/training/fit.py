@@ -66,17 +66,16 @@ def _keep_best_and_last(trainer: Trainer, run: Path) -> None:
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.state_key != default.state_key:
             return
-    ours = ModelCheckpoint(
-        dirpath=run / CHECKPOINTS,
-        filename="best",
-        monitor="val/wer",
-        mode="min",
-        save_last=True,
-        enable_version_counter=False,
-        save_on_train_epoch_end=False,
+    folder = run / CHECKPOINTS
+    best = ModelCheckpoint(
+        folder, "best", monitor="val/wer", mode="min", enable_version_counter=False
+    )
+    # `save_last` above would save only when the best does.
+    last = ModelCheckpoint(
+        folder, "last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     kept = [callback for callback in callbacks if not isinstance(callback, ModelCheckpoint)]
-    trainer.callbacks = [*kept, ours]  # type: ignore[attr-defined]
+    trainer.callbacks = [*kept, best, last]  # type: ignore[attr-defined]
 
 
 def resume_arguments(run: Path) -> list[str]:

@@ -1,0 +1,31 @@
+"""`asr export CHECKPOINT OUT`: one folder with all that is needed to run."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+
+class Precision(StrEnum):
+    """Precisions of the ONNX graph."""
+
+    int8 = "int8"
+    fp32 = "fp32"
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `asr fit`.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; a bundle there is replaced.")],
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Of the ONNX graph; else int8 for LSTMs and fp32 for other cells."),
+    ] = None,
+) -> None:
+    """Write a bundle, after comparing its graph with the weights on ragged batches."""
+    from asr.bundle import export as write
+
+    bundle = write(checkpoint, out, precision.value if precision else None)
+    size = bundle.info["export"]["bytes"] / 1e6
+    typer.echo(f"{bundle.path}: {bundle.precision}, {size:.1f} MB, equal to torch within bounds")

@@ -1,0 +1,61 @@
+"""`asr transcribe PATH…`: files and folders to words."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from asr.cli.options import BundleOption, DecoderOption, DeviceOption
+from asr.cli.progress import bar
+
+
+def transcribe(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    format: Annotated[str, typer.Option(help="txt (or text), or json.")] = "txt",
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for one file per recording; else stdout.")
+    ] = None,
+    bundle: BundleOption = None,
+    device: DeviceOption = "auto",
+    decoder: DecoderOption = None,
+) -> None:
+    """Write down what is said in recordings.
+
+    One recording prints its transcript alone; several print a line each, headed by the file
+    (txt) or with it under `file` (json). Exit code 1: some could not be read; 2: none could.
+    """
+    from asr.batch import list_inputs, output_paths, transcribe_files, write_atomically
+    from asr.transcript import file_suffix, write
+
+    file_suffix(format)  # refuses an unknown format before any work
+    inputs = list_inputs(paths)
+    targets = output_paths(inputs, output, format) if output else []
+    from asr.runtime import Recognizer
+
+    recognizer = Recognizer.load(bundle, device)
+    options: dict[str, Any] = {} if decoder is None else {"decoder": decoder}
+    alone = len(inputs) == 1 and paths == [inputs[0].path]
+    failed = 0
+    with bar("transcribing") as progress:
+        results = transcribe_files(recognizer, inputs, **options)
+        for done, result in enumerate(results, start=1):
+            if result.transcript is None:
+                failed += 1
+                sys.stderr.write(f"asr: {result.error}\n")
+            elif targets:
+                write_atomically(targets[done - 1], write(result.transcript, format))
+            elif alone:
+                sys.stdout.write(write(result.transcript, format))
+            elif file_suffix(format) == ".json":
+                line = {"file": str(result.input.path), **result.transcript.to_dict()}
+                sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+            else:
+                sys.stdout.write(f"{result.input.path}\t{write(result.transcript, format)}")
+            sys.stdout.flush()
+            progress(done, len(inputs))
+    if targets:
+        sys.stderr.write(f"asr: {len(inputs) - failed} of {len(inputs)} written to {output}\n")
+    if failed:
+        raise typer.Exit(2 if failed == len(inputs) else 1)

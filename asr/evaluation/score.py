@@ -1,0 +1,109 @@
+"""Error rates of transcripts against references, and where the errors are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jiwer
+
+from asr.errors import BadData
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One utterance's reference and hypothesis, both normalised, and how they differ."""
+
+    id: str
+    reference: str
+    hypothesis: str
+    errors: int
+    """Words substituted, deleted and inserted."""
+    chunks: tuple[jiwer.AlignmentChunk, ...]
+    """jiwer's alignment: runs of equal, substituted, deleted or inserted words."""
+
+    @property
+    def wer(self) -> float:
+        """Word error rate of this utterance."""
+        return self.errors / max(1, len(self.reference.split()))
+
+
+@dataclass(frozen=True)
+class Score:
+    """Error rates over a set of utterances: errors of all over words of all."""
+
+    wer: float
+    cer: float
+    words: int
+    """Words in the references."""
+    substitutions: int
+    deletions: int
+    insertions: int
+    utterances: tuple[Scored, ...]
+
+    def worst(self, most: int) -> list[Scored]:
+        """The utterances with the highest word error rate, errors being equal by their number."""
+        wrong = [utterance for utterance in self.utterances if utterance.errors]
+        return sorted(wrong, key=lambda item: (-item.wer, -item.errors, item.id))[:most]
+
+
+def score(ids: Sequence[str], references: Sequence[str], hypotheses: Sequence[str]) -> Score:
+    """The score of normalised hypotheses against normalised references, in one order.
+
+    Raises:
+        BadData: there is nothing to score, or a reference has no words.
+    """
+    if not references or not all(references):
+        raise BadData("every utterance to be scored needs a text; check the manifest.")
+    words = jiwer.process_words(list(references), list(hypotheses))
+    utterances = tuple(
+        Scored(
+            id=name,
+            reference=reference,
+            hypothesis=hypothesis,
+            errors=sum(_errors(chunk) for chunk in chunks),
+            chunks=tuple(chunks),
+        )
+        for name, reference, hypothesis, chunks in zip(
+            ids, references, hypotheses, words.alignments, strict=True
+        )
+    )
+    return Score(
+        wer=float(words.wer),
+        cer=float(jiwer.cer(list(references), list(hypotheses))),
+        words=words.hits + words.substitutions + words.deletions,
+        substitutions=words.substitutions,
+        deletions=words.deletions,
+        insertions=words.insertions,
+        utterances=utterances,
+    )
+
+
+def aligned(scored: Scored) -> str:
+    """Reference over hypothesis, word under word; errors in capitals, gaps as stars."""
+    said, heard = scored.reference.split(), scored.hypothesis.split()
+    columns: list[tuple[str, str]] = []
+    for chunk in scored.chunks:
+        left = said[chunk.ref_start_idx : chunk.ref_end_idx]
+        right = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        if chunk.type == "equal":
+            columns += zip(left, right, strict=True)
+            continue
+        for index in range(max(len(left), len(right))):
+            over = left[index].upper() if index < len(left) else ""
+            under = right[index].upper() if index < len(right) else ""
+            columns.append((over or "*" * len(under), under or "*" * len(over)))
+    widths = [max(map(len, column)) for column in columns]
+    lines = (
+        " ".join(column[row].ljust(width) for column, width in zip(columns, widths, strict=True))
+        for row in range(2)
+    )
+    return "\n".join(
+        f"{name}: {line.rstrip()}" for name, line in zip(("said ", "heard"), lines, strict=True)
+    )
+
+
+def _errors(chunk: jiwer.AlignmentChunk) -> int:
+    if chunk.type == "equal":
+        return 0
+    return max(
+        chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
+    )

@@ -1,0 +1,166 @@
+"""Real speech in every format, rate and channel count comes out as the same sound."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from recordings import (
+    CLIP,
+    at_rate,
+    encoded,
+    encoded_by_ffmpeg,
+    likeness,
+    speech,
+    stereo,
+    wav_header,
+)
+
+from asr.audio import EXTENSIONS, SAMPLE_RATE, load
+from asr.audio.decode import BLOCK_VALUES
+
+SAID = speech()
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_wav_of_any_rate_and_channels(rate: int, channels: int) -> None:
+    samples = at_rate(SAID, rate)
+    audio = load(encoded(stereo(samples) if channels == 2 else samples, rate, subtype="FLOAT"))
+    assert audio.samples.dtype == np.float32 and audio.samples.ndim == 1
+    assert abs(len(audio.samples) - len(SAID)) <= 1
+    assert likeness(audio.samples, SAID) > (0.95 if rate < SAMPLE_RATE else 0.99)
+
+
+@pytest.mark.parametrize(
+    ("format", "subtype", "rate"),
+    [
+        ("WAV", "PCM_U8", 16_000),
+        ("WAV", "PCM_24", 44_100),
+        ("WAV", "PCM_32", 16_000),
+        ("WAV", "DOUBLE", 16_000),
+        ("WAV", "ULAW", 8_000),
+        ("FLAC", "PCM_16", 44_100),
+        ("FLAC", "PCM_24", 16_000),
+        ("AIFF", "PCM_16", 16_000),
+        ("MP3", None, 16_000),
+        ("MP3", None, 44_100),
+        ("OGG", "VORBIS", 44_100),
+        ("OGG", "OPUS", 48_000),
+        ("OGG", "OPUS", 16_000),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_libsndfile_reads(format: str, subtype: str | None, rate: int, channels: int) -> None:
+    samples = at_rate(SAID, rate)
+    data = encoded(stereo(samples) if channels == 2 else samples, rate, format, subtype)
+    audio = load(data)
+    assert abs(audio.duration - len(SAID) / SAMPLE_RATE) < 0.01
+    assert likeness(audio.samples, SAID) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate", "options"),
+    [
+        ("ipod", "aac", 44_100, ""),
+        ("ipod", "aac", 16_000, ""),
+        ("ipod", "alac", 16_000, ""),
+        ("mp4", "aac", 48_000, "faststart"),
+        ("mp4", "aac", 44_100, "frag_keyframe+empty_moov"),
+        ("mov", "pcm_s16le", 16_000, ""),
+        ("webm", "libopus", 48_000, ""),
+        ("matroska", "pcm_s16le", 16_000, ""),
+        ("adts", "aac", 22_050, ""),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_ffmpeg_reads(
+    container: str, codec: str, rate: int, options: str, channels: int, tmp_path: Path
+) -> None:
+    samples = at_rate(SAID, rate)
+    path = tmp_path / "clip"
+    encoded_by_ffmpeg(
+        stereo(samples) if channels == 2 else samples, rate, container, codec, path, options
+    )
+    audio = load(path)
+    # AAC starts with a frame or two of 1024 samples that belong to nothing.
+    assert -0.01 < audio.duration - len(SAID) / SAMPLE_RATE < 2 * 1024 / rate + 0.1
+    assert likeness(audio.samples, SAID, most_lag=3200) > 0.9
+
+
+def test_path_text_and_bytes_are_the_same_sound() -> None:
+    by_path, by_text, by_bytes = load(CLIP), load(str(CLIP)), load(CLIP.read_bytes())
+    assert np.array_equal(by_path.samples, SAID)
+    assert np.array_equal(by_text.samples, SAID)
+    assert np.array_equal(by_bytes.samples, SAID)
+    assert by_path.duration == len(SAID) / SAMPLE_RATE
+
+
+@pytest.mark.parametrize("name", ["clip.wav", "clip.txt", "clip.raw", "clip.mp3", "clip"])
+@pytest.mark.parametrize("format", ["MP3", "FLAC", "OGG"])
+def test_the_name_does_not_matter(name: str, format: str, tmp_path: Path) -> None:
+    data = encoded(SAID, format=format)
+    (tmp_path / name).write_bytes(data)
+    assert np.array_equal(load(tmp_path / name).samples, load(data).samples)
+
+
+@pytest.mark.parametrize("format", ["WAV", "FLAC", "MP3", "OGG"])
+def test_reading_in_blocks_is_reading_at_once(format: str) -> None:
+    long = np.tile(SAID, 4)
+    assert len(long) > 2 * BLOCK_VALUES
+    data = encoded(long, format=format)
+    whole, _ = soundfile.read(io.BytesIO(data), dtype="float32")
+    assert np.allclose(load(data).samples, whole, atol=1e-6)
+
+
+def test_resampling_in_blocks_is_resampling_at_once() -> None:
+    long = np.tile(SAID, 12)
+    whole = at_rate(long, 44_100)
+    audio = load(encoded(whole, 44_100, subtype="FLOAT"))
+    assert len(whole) > 2 * BLOCK_VALUES
+    assert np.allclose(audio.samples, soxr.resample(whole, 44_100, SAMPLE_RATE), atol=1e-5)
+
+
+def test_channels_are_averaged() -> None:
+    left_only = np.stack([SAID, np.zeros_like(SAID)], axis=1)
+    assert np.allclose(load(encoded(left_only, subtype="FLOAT")).samples, SAID / 2)
+
+
+def test_float_samples_beyond_full_scale_are_kept() -> None:
+    loud = 3 * SAID / np.abs(SAID).max()
+    assert np.array_equal(load(encoded(loud, subtype="FLOAT")).samples, loud)
+
+
+def test_a_wav_without_samples_is_zero_seconds() -> None:
+    for data in (wav_header(), encoded(SAID[:0]), wav_header(rate=44_100)):
+        audio = load(data)
+        assert audio.samples.shape == (0,) and audio.samples.dtype == np.float32
+        assert audio.duration == 0.0
+
+
+def test_a_wav_of_one_sample_is_read_at_any_rate() -> None:
+    assert len(load(encoded(SAID[:1])).samples) == 1
+    assert len(load(encoded(SAID[:1], 44_100)).samples) <= 1
+
+
+def test_a_wav_written_to_a_pipe_is_read_to_its_end() -> None:
+    pcm = (SAID * 32767).astype("<i2").tobytes()
+    for placeholder in (0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF024):
+        assert len(load(wav_header(data_bytes=placeholder) + pcm).samples) == len(SAID)
+
+
+def test_extensions_are_suffixes_in_lower_case() -> None:
+    assert {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".webm"} <= EXTENSIONS
+    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in EXTENSIONS)
+
+
+def test_ffmpeg_is_imported_only_when_it_is_needed() -> None:
+    probe = "import sys; from asr.audio import load; load(sys.argv[1]); print('av' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", probe, str(CLIP)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

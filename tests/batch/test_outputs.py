@@ -1,0 +1,114 @@
+"""Where transcripts go: every input has a file of its own, and none is seen half written."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.batch import Input, list_inputs, output_paths, write_atomically
+from asr.errors import BadOption
+
+OUT = Path("out")
+
+
+def _inputs(*inner: str) -> list[Input]:
+    return [Input(Path("in") / name, Path(name)) for name in inner]
+
+
+def _names(inner: list[str], format: str = "json") -> list[str]:
+    paths = output_paths(_inputs(*inner), OUT, format)
+    return [path.relative_to(OUT).as_posix() for path in paths]
+
+
+def test_the_inner_path_is_kept_and_the_suffix_replaced() -> None:
+    assert _names(["a/x.flac", "y.WAV", "talk.v2.mp3"]) == ["a/x.json", "y.json", "talk.v2.json"]
+
+
+def test_the_alias_text_writes_txt_files() -> None:
+    assert _names(["x.wav"], "text") == _names(["x.wav"], "txt") == ["x.txt"]
+
+
+def test_where_two_collide_both_keep_their_suffix() -> None:
+    assert _names(["x.flac", "x.wav", "y.wav"]) == ["x.flac.json", "x.wav.json", "y.json"]
+
+
+def test_names_that_differ_in_case_alone_collide() -> None:
+    assert _names(["X.flac", "x.wav"]) == ["X.flac.json", "x.wav.json"]
+    assert _names(["A/x.wav", "a/x.flac"]) == ["A/x.wav.json", "a/x.flac.json"]
+
+
+def test_the_same_stem_in_two_folders_does_not_collide() -> None:
+    assert _names(["a/x.wav", "b/x.wav"]) == ["a/x.json", "b/x.json"]
+
+
+def test_a_kept_suffix_that_meets_another_name_is_resolved() -> None:
+    names = ["x.flac", "x.wav", "x.flac.wav"]
+    assert _names(names) == ["x.flac.json", "x.wav.json", "x.flac.wav.json"]
+
+
+def test_the_same_inner_path_below_two_folders_is_refused_before_any_work(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder / "a").mkdir(parents=True)
+        (tmp_path / folder / "a" / "x.wav").write_bytes(b"")
+    inputs = list_inputs([tmp_path / "one", tmp_path / "two"])
+    with pytest.raises(BadOption, match=r"one/a/x.wav and .*two/a/x.wav would both be written"):
+        output_paths(inputs, tmp_path / "out", "json")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_input_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "voice.txt"
+    path.write_bytes(b"")
+    with pytest.raises(BadOption, match="is an input and would be replaced"):
+        output_paths(list_inputs([path]), tmp_path, "txt")
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(BadOption, match="'srtx' is not known"):
+        output_paths(_inputs("x.wav"), OUT, "srtx")
+
+
+stems = st.text(st.sampled_from("aAb."), min_size=1, max_size=4).map(lambda stem: f"s{stem}e")
+names = st.builds("{}{}".format, stems, st.sampled_from([".wav", ".flac", ".WAV", ""]))
+
+
+@given(st.lists(names, max_size=8, unique_by=str.casefold))
+def test_any_inputs_have_files_of_their_own(inner: list[str]) -> None:
+    written = [name.casefold() for name in _names(inner)]
+    assert len(set(written)) == len(inner)
+    assert all(name.endswith(".json") for name in written)
+
+
+def test_writing_makes_folders_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "x.txt"
+    write_atomically(path, "ONE\n")
+    write_atomically(path, "CAFÉ\n")
+    assert path.read_bytes() == "CAFÉ\n".encode()
+    assert os.listdir(path.parent) == ["x.txt"]
+
+
+def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "x.txt", "")
+    (tmp_path / "plain").touch()
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("x.txt", "plain")]
+    assert modes[0] == modes[1]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    write_atomically(path, "OLD\n")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "\ud800")
+    assert path.read_text() == "OLD\n" and os.listdir(tmp_path) == ["x.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.txt").mkdir()
+    for path in (tmp_path / "file" / "x.txt", tmp_path / "folder.txt"):
+        with pytest.raises(BadOption, match=rf"^{path} cannot be written \("):
+            write_atomically(path, "")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder.txt"]

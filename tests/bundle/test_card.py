@@ -1,0 +1,87 @@
+"""The model card, and the figures recorded in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr.bundle import Bundle, record_figure
+from asr.bundle.card import card
+from asr.errors import BadBundle, BadOption
+
+
+def figure(**changes: Any) -> dict[str, Any]:
+    return {
+        "manifest": "dev-librispeech.jsonl",
+        "decoder": "greedy",
+        "precision": "int8",
+        "clips": 2,
+        "words": 40,
+        "wer": 0.6125,
+        "cer": 0.25,
+        "command": "asr evaluate dev-librispeech.jsonl",
+    } | changes
+
+
+def test_the_card_is_rendered_from_the_info(tiny_bundle: Path) -> None:
+    text = (tiny_bundle / "README.md").read_text()
+
+    assert text == card(json.loads((tiny_bundle / "bundle.json").read_text()))
+    assert text.startswith("# tiny\n")
+    for part in ("none: random weights", "LSTM", "29 units", "## Limits", "## Not to be used for"):
+        assert part in text
+
+
+def test_unmeasured_is_said(tiny_bundle: Path) -> None:
+    assert "Not yet measured." in (tiny_bundle / "README.md").read_text()
+
+
+def test_a_figure_is_recorded(bundle_copy: Path) -> None:
+    record_figure(bundle_copy, figure())
+
+    text = (bundle_copy / "README.md").read_text()
+    assert (
+        "| dev-librispeech.jsonl | greedy | int8 | 2 | 40 | 61.2 % | 25.0 % | "
+        "`asr evaluate dev-librispeech.jsonl` |" in text
+    )
+    assert "Not yet measured" not in text
+    assert Bundle.open(bundle_copy).info["figures"] == [figure()]
+
+
+def test_a_newer_figure_replaces_the_older(bundle_copy: Path) -> None:
+    record_figure(bundle_copy, figure())
+    record_figure(bundle_copy, figure(manifest="another.jsonl"))
+    record_figure(bundle_copy, figure(precision="fp32"))
+
+    record_figure(bundle_copy, figure(wer=0.5))
+
+    figures = Bundle.open(bundle_copy).info["figures"]
+    assert [(one["manifest"], one["precision"], one["wer"]) for one in figures] == [
+        ("another.jsonl", "int8", 0.6125),
+        ("dev-librispeech.jsonl", "fp32", 0.6125),
+        ("dev-librispeech.jsonl", "int8", 0.5),
+    ]
+
+
+def test_a_bar_in_a_command_does_not_break_the_table(bundle_copy: Path) -> None:
+    record_figure(bundle_copy, figure(command="asr evaluate dev | tail"))
+
+    assert "`asr evaluate dev \\| tail`" in (bundle_copy / "README.md").read_text()
+
+
+@pytest.mark.parametrize("change", [{"speed": 3}, {}])
+def test_a_figure_of_other_keys_is_refused(bundle_copy: Path, change: dict[str, Any]) -> None:
+    wrong = figure() | change
+    if not change:
+        del wrong["wer"]
+
+    with pytest.raises(BadOption, match="speed" if change else "correct wer"):
+        record_figure(bundle_copy, wrong)
+
+    assert Bundle.open(bundle_copy).info["figures"] == []
+
+
+def test_a_figure_for_what_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BadBundle):
+        record_figure(tmp_path, figure())

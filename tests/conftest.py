@@ -1,0 +1,59 @@
+"""What tests of several rooms share: real clips, and bundles to read them with."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.bundle import default_bundle, export
+from asr.model import AcousticModel, ModelConfig
+from asr.text import CharacterTokenizer
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def clips() -> list[Path]:
+    """Real clips of several formats, in a stable order."""
+    found = (ROOT / "samples").iterdir()
+    return sorted(path for path in found if path.suffix in (".opus", ".flac", ".wav"))
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of two layers of 16 units: spells gibberish, but the same gibberish always."""
+    torch.manual_seed(7)
+    config = ModelConfig(layers=2, hidden=16, channels=4)
+    tokenizer = CharacterTokenizer()
+    network = AcousticModel(config, tokenizer.n_units)
+    with torch.no_grad():
+        network.head.weight.mul_(20.0)  # as sure of its units as a trained one
+        network.features.mean.fill_(-6.0)
+        network.features.deviation.fill_(4.0)
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt"
+    torch.save(
+        {
+            "state_dict": {f"network.{key}": value for key, value in network.state_dict().items()},
+            "earshot": {
+                "format": 1,
+                "model": config.to_dict(),
+                "tokenizer": tokenizer.state(),
+                "sources": "none: random weights",
+                "training": {"epochs": 0, "steps": 0, "hours": 0.0},
+            },
+        },
+        path,
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of `tiny_checkpoint`, int8."""
+    return export(tiny_checkpoint, tmp_path_factory.mktemp("bundle") / "tiny").path
+
+
+@pytest.fixture(scope="session")
+def shipped_bundle() -> Path:
+    """The bundle in models/en."""
+    return default_bundle()

@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from asr.corpus import check_lines, check_spelling, explain, frames_needed, read_manifest
+from asr.errors import BadData
+from asr.text import CharacterTokenizer
+
+
+def manifest(tmp_path: Path, *lines: object) -> Path:
+    path = tmp_path / "m.jsonl"
+    path.write_text(
+        "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines),
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_lines_are_normalised_and_audio_is_relative_to_the_manifest(tmp_path: Path) -> None:
+    path = manifest(tmp_path, {"audio": "a/b.wav", "text": "HELLO, World", "speaker": "s"})
+    (utterance,), findings = read_manifest(path)
+    assert findings == []
+    assert (utterance.text, utterance.audio) == ("hello world", tmp_path / "a/b.wav")
+    assert (utterance.id, utterance.line, utterance.duration) == ("a/b.wav", 1, None)
+
+
+def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").touch()
+    path = manifest(
+        tmp_path,
+        {"audio": "x.wav", "text": "fine"},
+        "",
+        "{broken",
+        '"text"',
+        {"text": "no audio"},
+        {"audio": "x.wav"},
+        {"audio": "x.wav", "text": "…"},
+        {"audio": "x.wav", "text": "naïve 3"},
+        {"audio": "gone.wav", "text": "fine"},
+        {"audio": "x.wav", "text": "fine", "duration": "long"},
+    )
+    utterances, findings = read_manifest(path)
+    findings += check_lines(utterances)
+    findings += check_spelling(utterances, CharacterTokenizer())
+    lines = explain(path, findings).splitlines()
+    expected = {
+        3: "not JSON",
+        4: "not an object",
+        5: "no `audio`",
+        6: "no `text`",
+        7: "text is empty",
+        8: "cannot spell '3', 'ï'",
+        9: "no file",
+        10: "`duration` 'long'",
+    }
+    assert len(lines) == len(expected)
+    for line, (number, reason) in zip(lines, expected.items(), strict=True):
+        assert line.startswith(f"{path}:{number}: error: ")
+        assert reason in line
+
+
+def test_a_long_list_of_findings_ends_with_its_number(tmp_path: Path) -> None:
+    path = manifest(tmp_path, *["{"] * 30)
+    _, findings = read_manifest(path)
+    assert explain(path, findings, most=5).splitlines()[-1] == f"{path}: and 25 more lines"
+
+
+def test_a_missing_manifest_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="one JSON line per clip"):
+        read_manifest(tmp_path / "none.jsonl")
+
+
+def test_a_manifest_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(b"\xff\xfe\x00{")
+    with pytest.raises(BadData, match="cannot be read"):
+        read_manifest(path)
+
+
+def test_equal_neighbours_need_a_blank_between_them() -> None:
+    encode = CharacterTokenizer().encode
+    assert frames_needed(encode("abc")) == 3
+    assert frames_needed(encode("aabbb")) == 8
+    assert frames_needed([]) == 0

@@ -1,0 +1,128 @@
+"""Law 5: the same audio gives the same words by Python, command line, folder and HTTP."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from asr.runtime import Recognizer
+
+ASR = str(Path(sys.executable).with_name("asr"))
+READY_S = 60.0
+"""Longest wait for the service: far more than it needs, so that a busy machine passes too."""
+
+
+@pytest.fixture(scope="module")
+def recordings(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A folder of three clips."""
+    folder = tmp_path_factory.mktemp("voice") / "recordings"
+    folder.mkdir()
+    return [Path(shutil.copy(clip, folder)) for clip in clips[:3]]
+
+
+@pytest.fixture(scope="module")
+def spoken(recordings: list[Path], tiny_bundle: Path) -> list[dict[str, Any]]:
+    """What Python says to each recording."""
+    recognizer = Recognizer.load(tiny_bundle)
+    found = [recognizer.transcribe(path).to_dict() for path in recordings]
+    assert any(one["text"] for one in found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real `asr serve`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    command = [ASR, "serve", "--port", str(port), "--bundle", str(tiny_bundle)]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_until_ready(address, process, log)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=15)
+
+
+def wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{address}/health/ready", timeout=5.0).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(0.2)
+    pytest.fail(f"the service is not ready; it said:\n{log.read_text()}")
+
+
+def asr(*arguments: str | Path) -> str:
+    """What the command prints."""
+    done = subprocess.run(
+        [ASR, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def post(address: str, path: Path, **fields: str) -> httpx.Response:
+    (model,) = httpx.get(f"{address}/v1/models", timeout=10.0).json()["data"]
+    with path.open("rb") as file:
+        response = httpx.post(
+            f"{address}/v1/audio/transcriptions",
+            files={"file": (path.name, file)},
+            data={"model": model["id"], **fields},
+            timeout=60.0,
+        )
+    assert response.status_code == 200, response.text
+    return response
+
+
+def test_command_line(
+    recordings: list[Path], spoken: list[dict[str, Any]], tiny_bundle: Path
+) -> None:
+    printed = asr("transcribe", recordings[0], "--bundle", tiny_bundle, "--format", "json")
+    assert json.loads(printed) == spoken[0]
+
+
+def test_folder(
+    recordings: list[Path], spoken: list[dict[str, Any]], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    folder = recordings[0].parent
+    asr(
+        *("transcribe", folder, "--bundle", tiny_bundle),
+        *("--format", "json", "--output", tmp_path),
+    )
+    written = [json.loads((tmp_path / f"{path.stem}.json").read_text()) for path in recordings]
+    assert written == spoken
+
+
+def test_http(recordings: list[Path], spoken: list[dict[str, Any]], server: str) -> None:
+    for path, expected in zip(recordings, spoken, strict=True):
+        assert post(server, path, response_format="json").json()["text"] == expected["text"]
+        said = post(server, path, response_format="text").text
+        assert said.strip() == expected["text"]
+        verbose = post(
+            server,
+            path,
+            **{"response_format": "verbose_json", "timestamp_granularities[]": "word"},
+        ).json()
+        assert [(word["word"], word["start"], word["end"]) for word in verbose["words"]] == [
+            (word["text"], word["start"], word["end"]) for word in expected["words"]
+        ]

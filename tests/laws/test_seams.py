@@ -1,0 +1,75 @@
+"""Law 2: a long recording cut into windows reads as in one pass."""
+
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from asr.audio import load
+from asr.bundle import Bundle
+from asr.decoding import greedy, transcript
+from asr.runtime import Engine
+from asr.runtime.engine import Wave
+from asr.runtime.lattices import lattices
+from asr.runtime.onnx_engine import OnnxEngine
+from asr.runtime.torch_engine import TorchEngine
+from asr.runtime.windows import Grid, cut
+
+MOST_WORDS = 0.001
+"""Share of words that may differ."""
+
+
+def joined(clips: list[Path], seconds: float) -> Wave:
+    """One recording of `seconds` made of real clips."""
+    speech = np.concatenate([load(clip).samples for clip in clips])
+    return np.resize(speech, int(seconds * 16_000))
+
+
+def one_pass(engine: Engine, wave: Wave) -> Tensor:
+    log_probs, lengths = engine([wave])
+    return log_probs[0, : int(lengths[0])]
+
+
+def words(log_probs: Tensor, bundle: Bundle) -> str:
+    (hypothesis,) = greedy(log_probs[None], torch.tensor([len(log_probs)]))
+    return transcript(hypothesis, bundle.tokenizer, bundle.model.frame_seconds, 1e6).text
+
+
+@pytest.mark.parametrize("more", [0, 1, 239, 240, 399, 400, 639])
+def test_joined_windows_have_the_frames_of_one_pass(
+    more: int, tiny_bundle: Path, clips: list[Path]
+) -> None:
+    bundle = Bundle.open(tiny_bundle)
+    engine = OnnxEngine(bundle)
+    grid = Grid(frame_samples=bundle.model.frame_samples, reach=400, longest=75, context=25)
+    wave = joined(clips, 10)[: 9 * 16_000 + more]
+    assert len(cut(len(wave), grid)) > 2
+    (log_probs,) = lattices(engine, [wave], grid)
+    assert log_probs.shape == one_pass(engine, wave).shape
+
+
+def test_log_probabilities_are_those_of_one_pass(tiny_bundle: Path, clips: list[Path]) -> None:
+    bundle = Bundle.open(tiny_bundle)
+    engine = TorchEngine(bundle, "cpu")
+    wave = joined(clips, 80)
+    whole = one_pass(engine, wave)
+    (log_probs,) = lattices(engine, [wave], Grid.of(bundle))
+    # The log-probabilities run to -25; what the layers remember over the context is far less.
+    torch.testing.assert_close(log_probs, whole, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("seconds", [31.0, 150.0])
+def test_words_are_those_of_one_pass(
+    seconds: float, shipped_bundle: Path, clips: list[Path]
+) -> None:
+    bundle = Bundle.open(shipped_bundle)
+    # In float32: int8 takes one scale for all frames that it sees, so it would blur what is asked.
+    engine = TorchEngine(bundle, "cpu")
+    wave = joined(clips, seconds)
+    whole = words(one_pass(engine, wave), bundle)
+    (log_probs,) = lattices(engine, [wave], Grid.of(bundle))
+    assert len(whole.split()) > seconds
+    assert jiwer.wer(whole, words(log_probs, bundle)) <= MOST_WORDS

@@ -1,0 +1,145 @@
+"""The recogniser: every kind of source, lists, options, devices, long recordings."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from asr.audio import load
+from asr.bundle import Bundle
+from asr.errors import BadAudio, BadBundle, BadOption
+from asr.runtime import Engine, Options, Recognizer
+from asr.runtime.engine import Wave
+from asr.runtime.windows import WINDOW_SECONDS
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_bundle: Path) -> Recognizer:
+    return Recognizer.load(tiny_bundle, device="cpu")
+
+
+class Watched:
+    """An engine that notes the padded seconds of every call; takes few at once."""
+
+    def __init__(self, engine: Engine, batch_seconds: float) -> None:
+        self.engine = engine
+        self.device = engine.device
+        self.batch_seconds = batch_seconds
+        self.calls: list[float] = []
+
+    def __call__(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
+        self.calls.append(len(waves) * max(map(len, waves)) / 16_000)
+        return self.engine(waves)
+
+
+def test_every_kind_of_source_says_the_same(recognizer: Recognizer, clips: list[Path]) -> None:
+    clip = clips[0]
+    audio = load(clip)
+    expected = recognizer.transcribe(str(clip))
+    assert expected.duration == audio.duration
+    assert expected.text == " ".join(word.text for word in expected.words)
+    for source in (clip, clip.read_bytes(), (audio.samples, 16_000), audio):
+        assert recognizer.transcribe(source) == expected
+
+
+def test_a_list_is_answered_in_its_order(recognizer: Recognizer, clips: list[Path]) -> None:
+    found = recognizer.transcribe([*clips, clips[0]])
+    assert [one.duration for one in found] == [load(clip).duration for clip in [*clips, clips[0]]]
+    assert found == [recognizer.transcribe(clip) for clip in [*clips, clips[0]]]
+    assert recognizer.transcribe(clips[:1]) == found[:1]
+
+
+def test_an_empty_list_has_no_transcripts(recognizer: Recognizer) -> None:
+    assert recognizer.transcribe([]) == []
+
+
+@pytest.mark.parametrize("samples", [0, 1, 399])
+def test_too_short_for_a_frame_is_no_speech(recognizer: Recognizer, samples: int) -> None:
+    audio = type(load((np.zeros(16_000), 16_000)))(np.zeros(samples, dtype=np.float32))
+    found = recognizer.transcribe(audio)
+    assert (found.text, found.no_speech) == ("", True)
+
+
+def test_unreadable_audio_is_named(recognizer: Recognizer, tmp_path: Path) -> None:
+    path = tmp_path / "notes.wav"
+    path.write_text("not sound")
+    with pytest.raises(BadAudio, match=r"notes\.wav"):
+        recognizer.transcribe(path)
+
+
+def test_long_recordings_pass_in_bounded_batches(recognizer: Recognizer, clips: list[Path]) -> None:
+    speech = np.concatenate([load(clip).samples for clip in clips])
+    long = np.resize(speech, 200 * 16_000)
+    watched = Watched(recognizer.engine, batch_seconds=65.0)
+    sources = [(long, 16_000), *[load(clip) for clip in clips]]
+    found = Recognizer(recognizer.bundle, watched).transcribe(sources)
+    assert max(watched.calls) <= 65.0
+    assert WINDOW_SECONDS < 65.0
+    assert found == recognizer.transcribe(sources)
+    assert found[0].duration == 200.0
+    for earlier, later in pairwise(found[0].words):
+        assert 0.0 <= earlier.start < earlier.end <= later.start < later.end <= 200.0
+
+
+def test_threads_may_share_a_recogniser(recognizer: Recognizer, clips: list[Path]) -> None:
+    expected = recognizer.transcribe(clips[:4])
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(recognizer.transcribe, clips[:4] * 3)) == expected * 3
+
+
+def test_options_travel_with_the_call(recognizer: Recognizer, clips: list[Path]) -> None:
+    assert recognizer.transcribe(clips[0], decoder="greedy") == recognizer.transcribe(clips[0])
+    with pytest.raises(BadOption, match="decoder 'psychic' is not known; choose from greedy"):
+        recognizer.transcribe(clips[0], decoder="psychic")
+    with pytest.raises(BadOption, match="option 'beams' is not known; choose from decoder"):
+        recognizer.transcribe(clips[0], beams=3)
+    with pytest.raises(BadOption, match="decoder None is not known"):
+        Options(decoder=None)  # type: ignore[arg-type]
+
+
+def test_devices(tiny_bundle: Path) -> None:
+    assert Recognizer.load(tiny_bundle, device="cpu").device == "cpu"
+    with pytest.raises(BadOption, match="device 'tpu' is not known; choose from auto, cpu, cuda"):
+        Recognizer.load(tiny_bundle, device="tpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+def test_without_a_gpu(tiny_bundle: Path) -> None:
+    assert Recognizer.load(tiny_bundle).device == "cpu"
+    with pytest.raises(BadOption, match="device 'cuda' is not there"):
+        Recognizer.load(tiny_bundle, device="cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu(tiny_bundle: Path, clips: list[Path]) -> None:
+    recognizer = Recognizer.load(tiny_bundle)
+    assert recognizer.device == "cuda"
+    log_probs, lengths = recognizer.engine([load(clip).samples for clip in clips])
+    assert (log_probs.device.type, lengths.device.type) == ("cuda", "cpu")
+    assert [one.duration for one in recognizer.transcribe(clips)] == [
+        load(clip).duration for clip in clips
+    ]
+
+
+def test_a_bundle_that_asks_for_an_unknown_decoder_is_refused(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_bundle, tmp_path / "future")
+    info = json.loads((folder / "bundle.json").read_text())
+    info["decoding"] = {"decoder": "psychic"}
+    (folder / "bundle.json").write_text(json.dumps(info))
+    with pytest.raises(BadBundle, match=r"future.*newer earshot.*psychic"):
+        Recognizer.load(folder, device="cpu")
+
+
+def test_a_recogniser_cannot_be_changed(recognizer: Recognizer, tiny_bundle: Path) -> None:
+    with pytest.raises(AttributeError):
+        recognizer.bundle = Bundle.open(tiny_bundle)  # type: ignore[misc]

@@ -1,0 +1,37 @@
+"""One real server for all tests of the service, with the tiny bundle."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serving import MAX_SECONDS, MAX_UPLOAD_BYTES, Client, served, wait_until_ready
+
+from asr.runtime import Recognizer
+from service.app import create_app
+from service.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def recognizer(tiny_bundle: Path) -> Recognizer:
+    return Recognizer.load(tiny_bundle, "cpu")
+
+
+@pytest.fixture(scope="session")
+def address(recognizer: Recognizer) -> Iterator[str]:
+    settings = Settings(max_upload_bytes=MAX_UPLOAD_BYTES, max_seconds=MAX_SECONDS)
+    with served(create_app(settings, recognizer)) as address:
+        wait_until_ready(address)
+        yield address
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Client]:
+    client = Client(address)
+    with client.http:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def clip(clips: list[Path]) -> Path:
+    """A short real recording."""
+    return min(clips, key=lambda path: path.stat().st_size)

@@ -1,0 +1,192 @@
+"""Every mistake a client can make: its status, OpenAI's shape, and one request each."""
+
+import io
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import openai
+import pytest
+import soundfile
+from serving import MAX_SECONDS, MAX_UPLOAD_BYTES, Client, assert_shape
+
+
+def encoded(samples: np.ndarray, subtype: str = "PCM_16", kind: str = "WAV") -> bytes:
+    """The samples as a file of 16 kHz."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, subtype, format=kind)
+    return file.getvalue()
+
+
+def forged() -> bytes:
+    """A second of sound whose header claims a rate of 655350 and 2**31 samples."""
+    wav = bytearray(encoded(np.full(16_000, 0.1)))
+    wav[24:28] = (655_350).to_bytes(4, "little")
+    wav[40:44] = (2**32 - 1).to_bytes(4, "little")
+    return bytes(wav)
+
+
+NOT_AUDIO: dict[str, Callable[[], bytes]] = {
+    "empty.wav": lambda: b"",
+    "text.wav": lambda: b"Dear diary, this is no sound at all. " * 100,
+    "page.mp3": lambda: b"<!doctype html><title>404</title>" * 100,
+    "not_a_number.wav": lambda: encoded(np.full(16_000, np.nan), "FLOAT"),
+    "forged.wav": forged,
+}
+
+
+@pytest.mark.parametrize("name", NOT_AUDIO)
+def test_what_is_no_audio_is_415_and_named(client: Client, name: str) -> None:
+    error = client.refusal(file=(name, NOT_AUDIO[name]()), model="whisper-1")
+    assert (error.status_code, error.param, error.code) == (415, "file", "unsupported_audio")
+    assert name in error.message
+
+
+def test_a_truncated_flac_is_never_a_fault_of_the_service(client: Client, clip: Path) -> None:
+    whole = encoded(soundfile.read(clip)[0], kind="FLAC")
+    error = client.refusal(file=("cut.flac", whole[: len(whole) // 2]), model="whisper-1")
+    assert (error.status_code, error.code) == (415, "unsupported_audio")
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_silence_and_nothing_are_transcripts(client: Client, seconds: int) -> None:
+    answer = client.openai.audio.transcriptions.create(
+        file=("silence.wav", encoded(np.zeros(seconds * 16_000))), model="whisper-1"
+    )
+    assert answer.usage is not None and answer.usage.seconds == seconds
+    assert seconds or answer.text == ""
+
+
+def test_seconds_beyond_the_limit_are_413_with_both_numbers(client: Client) -> None:
+    long = encoded(np.zeros(50 * 16_000), kind="FLAC")
+    error = client.refusal(file=("long.flac", long), model="whisper-1")
+    assert (error.status_code, error.param, error.code) == (413, "file", "audio_too_long")
+    assert f"{MAX_SECONDS:g}" in error.message and "at least 4" in error.message
+
+
+def test_a_body_beyond_the_limit_is_413_with_both_numbers(client: Client) -> None:
+    error = client.refusal(file=("big.wav", bytes(8 * MAX_UPLOAD_BYTES)), model="whisper-1")
+    assert (error.status_code, error.param, error.code) == (413, "file", "upload_too_large")
+    assert str(MAX_UPLOAD_BYTES) in error.message
+    assert client.sent[0].headers["content-length"] in error.message
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_the_413_reaches_a_client_that_still_writes(address: str, chunked: bool) -> None:
+    # urllib asks to close the connection, writes to the end, and does not read if that fails.
+    def chunks() -> Iterator[bytes]:
+        yield b'--x\r\ncontent-disposition: form-data; name="file"; filename="big.wav"\r\n\r\n'
+        for _ in range(200):
+            yield bytes(100_000)
+
+    request = urllib.request.Request(
+        f"{address}/v1/audio/transcriptions",
+        data=chunks() if chunked else b"".join(chunks()),
+        headers={"content-type": "multipart/form-data; boundary=x"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert caught.value.code == 413
+    error = json.loads(caught.value.read())["error"]
+    assert error["code"] == "upload_too_large"
+    assert str(MAX_UPLOAD_BYTES) in error["message"]
+
+
+WRONG_FIELDS: dict[str, tuple[dict[str, object], str]] = {
+    "response_format": ({"response_format": "srt"}, "'json', 'text' or 'verbose_json', got 'srt'"),
+    "language": ({"language": "fr"}, "'en', got 'fr'"),
+    "temperature": ({"temperature": 7}, "less than or equal to 1, got '7'"),
+    "stream": ({"stream": True}, "Streaming is not served yet"),
+    "include": ({"include": ["logprobs"]}, "'include' is not served"),
+    "keywords": ({"extra_body": {"keywords": ["Nyx"]}}, "'keywords' is not served"),
+    "chunking_strategy": (
+        {"chunking_strategy": {"type": "server_vad"}},
+        "'chunking_strategy' is not served",
+    ),
+    "response-format": ({"extra_body": {"response-format": "text"}}, "mean 'response_format'?"),
+    "zzz": ({"extra_body": {"zzz": "1"}}, "the fields are file, model"),
+    "timestamp_granularities": (
+        {"timestamp_granularities": ["word"]},
+        "verbose_json only, got 'json'",
+    ),
+}
+
+
+@pytest.mark.parametrize("param", WRONG_FIELDS)
+def test_a_wrong_field_is_422_and_named(client: Client, clip: Path, param: str) -> None:
+    fields, sentence = WRONG_FIELDS[param]
+    error = client.refusal(**{"file": clip, "model": "whisper-1", **fields})
+    assert isinstance(error, openai.UnprocessableEntityError)
+    assert error.param == param
+    assert sentence.lower() in error.message.lower()
+
+
+@pytest.mark.parametrize("param", ["file", "model"])
+def test_a_missing_field_is_422_and_named(client: Client, clip: Path, param: str) -> None:
+    parts = {"file": ("clip", clip.read_bytes()), "model": (None, b"whisper-1")}
+    parts.pop(param)
+    response = client.http.post("/v1/audio/transcriptions", files=parts)
+    assert response.status_code == 422
+    error = assert_shape(response)
+    assert (error["param"], error["code"]) == (param, "missing_field")
+
+
+def test_a_form_that_is_none_is_422(client: Client) -> None:
+    response = client.http.post("/v1/audio/transcriptions", json={"model": "whisper-1"})
+    assert response.status_code == 422
+    assert "multipart/form-data" in (assert_shape(response)["message"] or "")
+
+
+def test_a_file_sent_as_text_and_a_field_sent_twice_are_422(client: Client, clip: Path) -> None:
+    url = "/v1/audio/transcriptions"
+    response = client.http.post(url, data={"file": str(clip), "model": "whisper-1"})
+    assert response.status_code == 422
+    assert "curl -F file=@" in (assert_shape(response)["message"] or "")
+    response = client.http.post(
+        url, files={"file": clip.read_bytes()}, data={"model": ["whisper-1", "en"]}
+    )
+    assert response.status_code == 422
+    assert assert_shape(response)["param"] == "model"
+
+
+@pytest.mark.parametrize("boundary", ["", "; boundary=x"])
+def test_a_broken_multipart_body_is_400(client: Client, boundary: str) -> None:
+    response = client.http.post(
+        "/v1/audio/transcriptions",
+        content=b"this is no multipart body",
+        headers={"content-type": f"multipart/form-data{boundary}"},
+    )
+    assert response.status_code == 400
+    assert_shape(response)
+
+
+def test_an_unknown_model_is_404(client: Client, clip: Path) -> None:
+    error = client.refusal(file=clip, model="gpt-9")
+    assert isinstance(error, openai.NotFoundError)
+    assert (error.param, error.code) == ("model", "model_not_found")
+    with pytest.raises(openai.NotFoundError):
+        client.openai.models.retrieve("some/other")
+
+
+def test_nothing_there_and_method_not_allowed_keep_the_shape(client: Client) -> None:
+    response = client.http.get("/v2/nothing")
+    assert response.status_code == 404
+    assert "/v2/nothing" in (assert_shape(response)["message"] or "")
+    response = client.http.get("/v1/audio/transcriptions")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "POST"
+    assert "POST" in (assert_shape(response)["message"] or "")
+
+
+def test_a_request_id_is_echoed_if_sane(address: str) -> None:
+    def answered(sent: str) -> str:
+        response = httpx.get(f"{address}/health/live", headers={"x-request-id": sent})
+        return response.headers["x-request-id"]
+
+    assert answered("trace-1.a_B") == "trace-1.a_B"
+    assert answered("no spaces\tor tabs").startswith("req_")
+    assert answered("x" * 129).startswith("req_")

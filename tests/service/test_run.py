@@ -1,0 +1,58 @@
+"""Serving as a process: the ready line, the end, and failures in one sentence."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from asr.errors import BadBundle, BadOption
+from service.run import run
+from service.settings import Settings
+
+SERVE = """
+import sys
+from pathlib import Path
+from service.run import run
+from service.settings import Settings
+run(Settings.read(port=0, device="cpu", bundle=Path(sys.argv[1])))
+"""
+
+
+def test_a_process_says_when_it_is_ready_and_ends_when_told(tiny_bundle: Path, clip: Path) -> None:
+    command = [sys.executable, "-c", SERVE, str(tiny_bundle)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        ready = re.fullmatch(
+            r"earshot: ready on (http://127\.0\.0\.1:\d+) \(model (\S+), cpu\)\n", first
+        )
+        assert ready, first + process.stderr.read()
+        response = httpx.post(
+            f"{ready[1]}/v1/audio/transcriptions",
+            files={"file": clip.read_bytes()},
+            data={"model": ready[2]},
+        )
+        assert response.status_code == 200
+        httpx.get(f"{ready[1]}/nothing", headers={"x-request-id": "trace-9"})
+        process.send_signal(signal.SIGTERM)
+        logged = process.stderr.read()
+        assert "404 GET '/nothing' [trace-9]" in logged
+        assert "Traceback" not in logged
+        assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_a_taken_port_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BadOption, match=f"127.0.0.1:{port}.*another --host or --port"):
+            run(Settings(port=port))
+
+
+def test_a_bad_bundle_ends_the_service(tmp_path: Path) -> None:
+    with pytest.raises(BadBundle):
+        run(Settings(port=0, bundle=tmp_path / "none"))

@@ -1,0 +1,86 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.errors import BadData, BadOption
+from asr.text import (
+    BLANK,
+    CharacterTokenizer,
+    SubwordTokenizer,
+    Tokenizer,
+    Units,
+    normalise,
+    tokenizer_from_state,
+)
+
+MANIFEST = Path(__file__).parent.parent / "data" / "train" / "manifest.jsonl"
+
+
+def texts() -> list[str]:
+    lines = MANIFEST.read_text(encoding="utf-8").splitlines()
+    return [normalise(json.loads(line)["text"]) for line in lines]
+
+
+@pytest.fixture(scope="module", params=["characters", "sentencepiece"])
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    return Units(kind=request.param, size=40).tokenizer(texts())
+
+
+def test_text_survives_the_round_trip_without_blanks(tokenizer: Tokenizer) -> None:
+    for text in texts():
+        units = tokenizer.encode(text)
+        assert BLANK not in units
+        assert max(units) < tokenizer.n_units
+        assert tokenizer.decode(units) == text
+
+
+def test_words_are_spelled_by_their_own_units(tokenizer: Tokenizer) -> None:
+    for text in texts():
+        units = tokenizer.encode(text)
+        spans = tokenizer.word_spans(units)
+        assert [word for word, _, _ in spans] == text.split()
+        for word, first, end in spans:
+            assert tokenizer.decode(units[first:end]) == word
+
+
+def test_a_tokenizer_is_rebuilt_from_its_state(tokenizer: Tokenizer) -> None:
+    state = json.loads(json.dumps(tokenizer.state()))
+    again = tokenizer_from_state(state)
+    assert again.n_units == tokenizer.n_units
+    assert again.encode(texts()[0]) == tokenizer.encode(texts()[0])
+
+
+def test_unknown_characters_are_named_and_refused(tokenizer: Tokenizer) -> None:
+    assert tokenizer.unknown("naïve 3") == {"ï", "3"}
+    with pytest.raises(BadData, match="'ï'"):
+        tokenizer.encode("naïve")
+
+
+@given(st.lists(st.integers(0, 28)))
+def test_any_units_have_a_text_and_its_words(units: list[int]) -> None:
+    tokenizer = CharacterTokenizer()
+    spans = tokenizer.word_spans(units)
+    assert " ".join(word for word, _, _ in spans) == tokenizer.decode(units)
+
+
+def test_subwords_are_learnt_the_same_each_time() -> None:
+    assert SubwordTokenizer.learn(texts(), 40).model == SubwordTokenizer.learn(texts(), 40).model
+
+
+@pytest.mark.parametrize("units", [Units(), Units(kind="sentencepiece", size=40)])
+def test_the_count_is_known_before_any_text_is_read(units: Units) -> None:
+    assert units.tokenizer(texts()).n_units == units.count()
+
+
+def test_a_size_that_cannot_be_is_refused_with_the_reason() -> None:
+    with pytest.raises(BadOption, match=r"units\.size 5000"):
+        SubwordTokenizer.learn(texts(), 5000)
+
+
+@pytest.mark.parametrize("alphabet", ["abc", "a b a"])
+def test_an_alphabet_without_space_or_with_repeats_is_refused(alphabet: str) -> None:
+    with pytest.raises(BadOption, match="space"):
+        CharacterTokenizer(alphabet)

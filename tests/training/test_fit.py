@@ -1,0 +1,135 @@
+"""The training path as a user drives it: the command line, on real speech."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.evaluation import evaluate
+from asr.runtime import Recognizer
+
+ROOT = Path(__file__).parents[2]
+ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
+TRAIN = ROOT / "tests" / "data" / "train" / "manifest.jsonl"
+
+
+def asr(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [*ASR, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=280)
+
+
+def metrics(run: Path) -> list[dict[str, str]]:
+    rows = []
+    for path in sorted(run.glob("csv/*/metrics.csv")):
+        with path.open(encoding="utf-8") as file:
+            rows += list(csv.DictReader(file))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished run of configs/smoke.yaml."""
+    run = tmp_path_factory.mktemp("runs") / "smoke"
+    done = asr("fit", "--config", "configs/smoke.yaml", "--trainer.default_root_dir", run)
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+@pytest.mark.slow
+def test_smoke_overfits_ten_clips_to_no_errors(smoke: Path) -> None:
+    rows = [row for row in metrics(smoke) if row.get("val/wer")]
+    assert float(rows[0]["val/wer"]) > 0.5
+    assert float(rows[-1]["val/wer"]) == 0.0
+    assert float(rows[-1]["val/loss"]) < 0.1
+    assert 0.0 < float(rows[-1]["val/blank"]) < 1.0
+    assert list(smoke.glob("events.out.tfevents.*"))
+    assert {path.name for path in (smoke / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+@pytest.mark.slow
+def test_its_bundle_reads_the_clips_by_the_other_doors(smoke: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    done = asr("export", smoke / "checkpoints" / "last.ckpt", bundle)
+    assert done.returncode == 0, done.stderr
+    result = evaluate(Recognizer.load(bundle, device="cpu"), TRAIN)
+    assert result.score.wer == 0.0
+    assert len(result.score.utterances) == 10
+
+
+@pytest.mark.slow
+def test_a_run_is_resumed_and_the_command_line_wins(smoke: Path) -> None:
+    before = torch.load(smoke / "checkpoints" / "last.ckpt", weights_only=True)
+    done = asr(
+        "fit", "--resume", smoke, "--trainer.max_epochs", 60, "--model.optimizer.weight_decay", 0.5,
+        "--model.optimizer.learning_rate", 1e-5,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    after = torch.load(smoke / "checkpoints" / "last.ckpt", weights_only=True)
+    assert after["epoch"] > before["epoch"] and after["epoch"] == 59
+    assert after["optimizer_states"][0]["param_groups"][0]["weight_decay"] == 0.5
+    assert (
+        max(
+            float(row["train/learning_rate"])
+            for row in metrics(smoke)[-9:]
+            if row["train/learning_rate"]
+        )
+        < 2e-5
+    )
+    assert len(list(smoke.glob("csv/*/metrics.csv"))) == 2  # the first part's log is still there
+
+
+def test_a_run_is_never_started_over_another(smoke: Path) -> None:
+    done = asr("fit", "--config", "configs/smoke.yaml", "--trainer.default_root_dir", smoke)
+    assert done.returncode == 2
+    assert f"asr fit --resume {smoke}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_resuming_what_is_no_run_says_what_is_missing(tmp_path: Path) -> None:
+    done = asr("fit", "--resume", tmp_path)
+    assert done.returncode == 2
+    assert "config.yaml is not there" in done.stderr
+
+
+def test_an_unknown_key_is_refused() -> None:
+    done = asr("fit", "--config", "configs/smoke.yaml", "--model.network.layerz", 3)
+    assert done.returncode == 2
+    assert "layerz" in done.stderr
+
+
+def test_no_corpus_folder_says_how_to_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EARSHOT_DATA", raising=False)
+    done = asr("fit", "--config", "configs/default_en.yaml")
+    assert done.returncode == 2
+    assert "EARSHOT_DATA" in done.stderr and "`audio` and `text`" in done.stderr
+
+
+def test_bad_lines_are_named_before_training_starts(tmp_path: Path) -> None:
+    good = [json.loads(line) for line in TRAIN.read_text(encoding="utf-8").splitlines()]
+    for line in good:
+        line["audio"] = str(TRAIN.parent / line["audio"])
+    crammed = {**good[2], "text": good[2]["text"] * 9}  # more letters than output frames
+    bad = [{**good[0], "text": "CAFÉ"}, {**good[1], "audio": "gone.wav"}, {"audio": "x"}]
+    manifest = tmp_path / "m.jsonl"
+    arguments = [
+        "fit", "--config", "configs/smoke.yaml", "--data.root", tmp_path,
+        "--data.train", "m.jsonl", "--data.dev", TRAIN, "--trainer.max_epochs", 1,
+        "--trainer.default_root_dir", tmp_path / "run",
+    ]  # fmt: skip
+    manifest.write_text("\n".join(map(json.dumps, [*good, *bad])), encoding="utf-8")
+    done = asr(*arguments)
+    assert done.returncode == 2
+    for number, reason in ((11, "cannot spell 'é'"), (12, "no file"), (13, "no `text`")):
+        assert any(
+            f"m.jsonl:{number}: error:" in line and reason in line
+            for line in done.stderr.splitlines()
+        )
+    manifest.write_text("\n".join(map(json.dumps, [*good, crammed])), encoding="utf-8")
+    done = asr(*arguments, "--data.bad_lines", "drop")
+    assert done.returncode == 0, done.stderr
+    assert "m.jsonl:11: error: unreachable" in done.stderr
+    assert "m.jsonl: 10 clips" in done.stderr

@@ -1,0 +1,103 @@
+"""Transcripts and their writers."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.errors import BadOption
+from asr.transcript import FORMATS, Transcript, Word, file_suffix, write
+
+SAID = Transcript(
+    text="A MAN SAID",
+    words=(
+        Word("A", 0.12345, 0.2, 0.98765432),
+        Word("MAN", 0.24, 0.5600001, 1.0),
+        Word("SAID", 0.6, 1.04, 0.3),
+    ),
+    confidence=0.76543219,
+    duration=4.6500001,
+    no_speech=False,
+)
+SILENCE = Transcript("", (), 0.0, 0.0, True)
+
+seconds = st.floats(0, 20_000, allow_nan=False)
+shares = st.floats(0, 1, allow_nan=False)
+words = st.builds(Word, st.text(min_size=1), seconds, seconds, shares)
+transcripts = st.builds(
+    Transcript, st.text(), st.lists(words).map(tuple), shares, seconds, st.booleans()
+)
+
+
+def test_json_is_one_object_with_exactly_the_promised_keys_in_order() -> None:
+    line = write(SAID, "json")
+    assert line.count("\n") == 1 and line.endswith("\n")
+    assert list(json.loads(line)) == ["text", "words", "confidence", "duration", "no_speech"]
+    assert list(json.loads(line)["words"][0]) == ["text", "start", "end", "confidence"]
+
+
+def test_json_rounds_times_to_milliseconds_and_confidence_to_four_digits() -> None:
+    assert json.loads(write(SAID, "json")) == {
+        "text": "A MAN SAID",
+        "words": [
+            {"text": "A", "start": 0.123, "end": 0.2, "confidence": 0.9877},
+            {"text": "MAN", "start": 0.24, "end": 0.56, "confidence": 1.0},
+            {"text": "SAID", "start": 0.6, "end": 1.04, "confidence": 0.3},
+        ],
+        "confidence": 0.7654,
+        "duration": 4.65,
+        "no_speech": False,
+    }
+
+
+def test_txt_is_the_text_and_a_newline() -> None:
+    assert write(SAID, "txt") == write(SAID, "text") == "A MAN SAID\n"
+    assert write(SILENCE, "txt") == "\n"
+
+
+def test_silence_has_no_words_in_json() -> None:
+    assert json.loads(write(SILENCE, "json")) == {
+        "text": "",
+        "words": [],
+        "confidence": 0.0,
+        "duration": 0.0,
+        "no_speech": True,
+    }
+
+
+def test_json_keeps_letters_beyond_ascii_readable() -> None:
+    assert "CAFÉ" in write(Transcript("CAFÉ", (), 1.0, 1.0, False), "json")
+
+
+@given(transcripts)
+def test_json_of_any_transcript_reads_back_as_its_dict(transcript: Transcript) -> None:
+    assert json.loads(write(transcript, "json")) == transcript.to_dict()
+
+
+@pytest.mark.parametrize("use", [lambda name: write(SAID, name), file_suffix])
+def test_an_unknown_format_is_refused_with_the_known_ones(use: Callable[[str], object]) -> None:
+    with pytest.raises(BadOption, match="'docx' is not known") as refused:
+        use("docx")
+    assert all(name in str(refused.value) for name in FORMATS)
+
+
+def test_a_file_in_the_alias_text_ends_as_txt() -> None:
+    assert [file_suffix(name) for name in FORMATS] == [".txt", ".txt", ".json"]
+
+
+def test_the_room_imports_nothing_but_the_standard_library() -> None:
+    probe = (
+        "import sys; import asr.transcript;"
+        "print(*{n.partition('.')[0] for n in sys.modules} - set(sys.stdlib_module_names))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {probe}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert set(loaded) <= {"asr", "__main__"}
