@@ -36,7 +36,7 @@ class TranscriptionForm(BaseModel):
 
     file: UploadFile
     """The recording: wav, flac, mp3, ogg, opus, m4a, mp4 or webm, told by its bytes."""
-    model: str
+    model: str = "whisper-1"
     """The served model's id, or one of OpenAI's names, which stand for it."""
     language: Literal["en"] = "en"
     """The language spoken."""

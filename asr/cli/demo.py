@@ -24,9 +24,9 @@ def demo(bundle: BundleOption = None, device: DeviceOption = "auto") -> None:
         typer.echo(f"  said:  {clip['text'].lower()}")
         typer.echo(f"  heard: {heard.text}\n")
     typer.echo(
-        "Your own files:       the same command with `transcribe FILE_OR_FOLDER` instead of `demo`\n"
-        "Start the service:    the same command with `serve` instead of `demo`, then\n"
-        "                      curl -F file=@FILE http://127.0.0.1:8000/v1/audio/transcriptions"
+        "Your own files:     the same command with `transcribe FILE_OR_FOLDER` instead of `demo`\n"
+        "Start the service:  the same command with `serve` instead of `demo`, and then\n"
+        "                    curl -F file=@FILE http://127.0.0.1:8000/v1/audio/transcriptions"
     )
 
 

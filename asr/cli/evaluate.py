@@ -56,6 +56,7 @@ def evaluate(
                 "words": score.words,
                 "wer": round(score.wer, 4),
                 "cer": round(score.cer, 4),
-                "command": f"asr evaluate {manifest.name}" + (f" --decoder {decoder}" if decoder else ""),
+                "command": f"asr evaluate {manifest.name}"
+                + (f" --decoder {decoder}" if decoder else ""),
             },
         )

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 
-
 class Precision(StrEnum):
     """Precisions of the ONNX graph."""
 

@@ -1,6 +1,7 @@
 """What keeps a manifest line from being trained on."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from asr.corpus.manifest import Finding, Utterance
 from asr.text import Tokenizer
@@ -29,5 +30,5 @@ def frames_needed(units: Sequence[int]) -> int:
     One frame a unit, and a blank between equal neighbours (Graves et al., 2006, eq. 2: the map
     from paths to labellings merges repeats).
     """
-    repeats = sum(left == right for left, right in zip(units, units[1:], strict=False))
+    repeats = sum(left == right for left, right in pairwise(units))
     return len(units) + repeats

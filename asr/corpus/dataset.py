@@ -45,8 +45,13 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch with its tensors on `device`."""
-        tensors = (self.wave, self.wave_lengths, self.units, self.unit_lengths)
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors), self.utterances)
+        return Batch(
+            wave=self.wave.to(device, non_blocking=True),
+            wave_lengths=self.wave_lengths.to(device, non_blocking=True),
+            units=self.units.to(device, non_blocking=True),
+            unit_lengths=self.unit_lengths.to(device, non_blocking=True),
+            utterances=self.utterances,
+        )
 
 
 class SpeechDataset(Dataset[Example]):

@@ -120,5 +120,7 @@ def _key(utterances: Sequence[Utterance]) -> str:
     digest = hashlib.sha256()
     for utterance in utterances:
         state = utterance.audio.stat()
-        digest.update(f"{utterance.audio.resolve()}\t{state.st_size}\t{state.st_mtime_ns}\n".encode())
+        digest.update(
+            f"{utterance.audio.resolve()}\t{state.st_size}\t{state.st_mtime_ns}\n".encode()
+        )
     return digest.hexdigest()[:16]

@@ -33,7 +33,7 @@ class Evaluation:
 def evaluate(
     recognizer: Recognizer,
     manifest: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> Evaluation:
     """Transcribe every line of a manifest and compare with its text; no line is left out.
@@ -55,7 +55,8 @@ def evaluate(
         for transcript in recognizer.transcribe([u.audio for u in group], **options):
             hypotheses.append(normalise(transcript.text))
             audio_seconds += transcript.duration
-        progress(len(hypotheses), len(utterances))
+        if progress is not None:
+            progress(len(hypotheses), len(utterances))
     return Evaluation(
         score=score([u.id for u in utterances], [u.text for u in utterances], hypotheses),
         audio_seconds=audio_seconds,

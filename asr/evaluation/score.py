@@ -104,6 +104,4 @@ def aligned(scored: Scored) -> str:
 def _errors(chunk: jiwer.AlignmentChunk) -> int:
     if chunk.type == "equal":
         return 0
-    return max(
-        chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
-    )
+    return max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)

@@ -3,6 +3,7 @@
 Shapes: B batch, T frames, D input width, H hidden units.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from asr.model.lengths import flip_by_length, mask_padding
 
 Cell: TypeAlias = Literal["lstm", "gru", "rnn"]
-CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+CELLS: Mapping[Cell, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 class BidirectionalLayer(nn.Module):
@@ -61,7 +62,7 @@ def _open_forget_gate(lstm: nn.RNNBase) -> None:
 
 
 class RecurrentStack(nn.Module):
-    """Bidirectional layers, each followed by LayerNorm and dropout: `(B, T, D)` -> `(B, T, 2 H)`."""
+    """Bidirectional layers, LayerNorm and dropout behind each: `(B, T, D)` -> `(B, T, 2 H)`."""
 
     def __init__(self, width: int, hidden: int, layers: int, cell: Cell, dropout: float) -> None:
         super().__init__()

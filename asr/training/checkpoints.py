@@ -15,7 +15,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None  # noqa: ARG002
+        self,
+        checkpoint: dict[str, Any],
+        path: Any,
+        storage_options: Any | None = None,  # noqa: ARG002
     ) -> None:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning as L
 import numpy as np
@@ -161,11 +161,13 @@ class SpeechData(L.LightningDataModule):
             raise BadData(
                 f"{path} has {len(bad)} lines that cannot be used; mend them"
                 + (", or set data.bad_lines to drop." if name == "train" else ".")
-                + "\n" + explain(path, findings)
+                + "\n"
+                + explain(path, findings)
             )
         if findings:
-            rank_zero_info(f"{explain(path, findings, most=len(findings))}\n"
-                           f"{path}: {len(bad)} lines left out")
+            rank_zero_info(
+                f"{explain(path, findings, most=len(findings))}\n{path}: {len(bad)} lines left out"
+            )
         if not kept:
             raise BadData(f"{path}: no line is left to use; check data.{name} and data.corpora.")
         return kept
@@ -177,7 +179,9 @@ class SpeechData(L.LightningDataModule):
         with Progress(transient=True) as bar:
             task = bar.add_task("decoding audio once", total=len(utterances))
             if self.cache is None:
-                lengths, findings = measure(utterances, lambda done: bar.update(task, completed=done))
+                lengths, findings = measure(
+                    utterances, lambda done: bar.update(task, completed=done)
+                )
                 return lambda index: load(utterances[index].audio).samples, lengths, findings
             store, findings = AudioStore.build(
                 self.cache, utterances, lambda done: bar.update(task, completed=done)
@@ -200,11 +204,9 @@ class SpeechData(L.LightningDataModule):
         ]
 
     def _acoustic_model(self) -> AcousticModel:
-        trainer = self.trainer
-        if trainer is None:
+        if self.trainer is None:
             raise RuntimeError("SpeechData is read by a Trainer: call trainer.fit(model, data)")
-        network: AcousticModel = trainer.lightning_module.network
-        return network
+        return cast(AcousticModel, self.trainer.lightning_module.network)
 
     def train_dataloader(self) -> DataLoader[Example]:
         return self._loader("train", shuffle=True)
@@ -235,7 +237,10 @@ class SpeechData(L.LightningDataModule):
         )
 
     def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int  # noqa: ARG002
+        self,
+        batch: Batch,
+        device: torch.device,
+        dataloader_idx: int,  # noqa: ARG002
     ) -> Batch:
         return batch.to(device)
 
@@ -251,8 +256,8 @@ def _corpus_folder(root: str | None) -> Path:
     named = root or os.environ.get(ROOT_VARIABLE)
     if not named:
         raise BadData(
-            f"the corpus folder is not set: give --data.root FOLDER or the variable {ROOT_VARIABLE}; "
-            "it is the folder of your manifests, JSON lines with `audio` and `text`."
+            f"the corpus folder is not set: give --data.root FOLDER or the variable "
+            f"{ROOT_VARIABLE}; it is the folder of your manifests, JSON lines with `audio` and `text`."
         )
     folder = Path(named).expanduser()
     if not folder.is_dir():

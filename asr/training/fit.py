@@ -30,7 +30,7 @@ class TrainingCLI(LightningCLI):
         parser.set_defaults({"trainer.default_root_dir": "runs/unnamed"})
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """The trainer, with loggers and checkpoints in the run's folder unless the config has its own."""
+        """The trainer, its loggers and checkpoints in the run's folder unless the config has some."""
         config = self.config[self.subcommand].trainer
         run = Path(config.default_root_dir)
         if self.subcommand == "fit":
@@ -49,7 +49,7 @@ class TrainingCLI(LightningCLI):
         elif config.logger is None:
             kwargs["logger"] = False
         trainer = super().instantiate_trainer(**kwargs)
-        if self.subcommand == "fit" and not trainer.fast_dev_run:
+        if self.subcommand == "fit" and not config.fast_dev_run:
             _keep_best_and_last(trainer, run)
         return trainer
 

@@ -40,7 +40,7 @@ class OptimizerConfig:
     """AdamW's decoupled decay of weights."""
 
     def rate(self, step: int, steps: int) -> float:
-        """Learning rate at `step` of `steps`: a pure function, so a resumed run obeys its config."""
+        """The rate at `step` of `steps`: a pure function, so a resumed run obeys its config."""
         progress = min(1.0, step / max(1, steps))
         if progress < self.warmup:
             return self.learning_rate * (0.1 + 0.9 * progress / self.warmup)
@@ -109,12 +109,12 @@ class CtcTraining(L.LightningModule):
     def _measure_features(self) -> None:
         """Set the mean and deviation of each mel band from a sample of the training clips."""
         dataset = self.data.parts["train"].dataset
-        chosen = torch.linspace(0, len(dataset) - 1, min(len(dataset), _STATISTICS_CLIPS)).long()
+        step = max(1, len(dataset) // _STATISTICS_CLIPS)
         features = self.network.features
         energies = torch.cat(
             [
                 features.energies(dataset[index].wave[None].to(self.device))[0]
-                for index in chosen.unique().tolist()
+                for index in range(0, len(dataset), step)
             ]
         )  # (T of all, F)
         features.mean.copy_(energies.mean(0))
@@ -182,9 +182,7 @@ class CtcTraining(L.LightningModule):
             loss = losses[finite].sum() / tokens
             self.log(f"{stage}/loss", loss, batch_size=tokens, prog_bar=True)
         tally = self._tally
-        for utterance, hypothesis in zip(
-            batch.utterances, greedy(log_probs, lengths), strict=True
-        ):
+        for utterance, hypothesis in zip(batch.utterances, greedy(log_probs, lengths), strict=True):
             tally.references.append(utterance.text)
             tally.hypotheses.append(self.tokenizer.decode(hypothesis.units))
         best = log_probs.argmax(-1)  # (B, U)

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,7 @@ def test_epochs_differ_and_are_repeatable() -> None:
 def test_the_first_epoch_goes_from_short_to_long() -> None:
     lengths = [(index * 7919) % 400 for index in range(500)]
     longest = [max(lengths[index] for index in batch) for batch in order(lengths, 0)]
-    assert all(later >= earlier - 10 for earlier, later in zip(longest, longest[1:], strict=False))
+    assert all(later >= earlier - 10 for earlier, later in pairwise(longest))
     assert longest[0] < longest[-1]
 
 

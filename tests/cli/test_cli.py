@@ -1,0 +1,130 @@
+"""The command line as a user meets it: output, messages, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
+
+
+def asr(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [*ASR, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, clips: list[Path]) -> Path:
+    """Two clips, one of them deeper, and one file that is no audio."""
+    folder = tmp_path_factory.mktemp("in")
+    (folder / "deep").mkdir()
+    (folder / clips[0].name).write_bytes(clips[0].read_bytes())
+    (folder / "deep" / clips[1].name).write_bytes(clips[1].read_bytes())
+    (folder / "bad.wav").write_text("not audio at all", encoding="utf-8")
+    return folder
+
+
+def test_one_file_prints_its_words_alone(clips: list[Path], tiny_bundle: Path) -> None:
+    done = asr("transcribe", clips[0], "--bundle", tiny_bundle, "--decoder", "greedy")
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.count("\n") == 1
+
+
+def test_json_is_one_object_with_the_promised_keys(clips: list[Path], tiny_bundle: Path) -> None:
+    done = asr("transcribe", clips[0], "--bundle", tiny_bundle, "--format", "json")
+    transcript = json.loads(done.stdout)
+    assert list(transcript) == ["text", "words", "confidence", "duration", "no_speech"]
+    assert list(transcript["words"][0]) == ["text", "start", "end", "confidence"]
+
+
+def test_a_bad_file_is_named_and_stops_nothing(folder: Path, tiny_bundle: Path) -> None:
+    done = asr("transcribe", folder, "--bundle", tiny_bundle)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+    assert all("\t" in line for line in done.stdout.splitlines())
+    assert "bad.wav" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_output_has_a_file_for_each_input_by_its_path(
+    folder: Path, tiny_bundle: Path, tmp_path: Path, clips: list[Path]
+) -> None:
+    done = asr(
+        "transcribe", folder, "--bundle", tiny_bundle, "--format", "json", "--output", tmp_path
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {f"{clips[0].stem}.json", f"deep/{clips[1].stem}.json"}
+    alone = asr("transcribe", clips[0], "--bundle", tiny_bundle, "--format", "json").stdout
+    assert (tmp_path / f"{clips[0].stem}.json").read_text(encoding="utf-8") == alone
+
+
+def test_nothing_done_is_exit_code_2(folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for path in (folder / "bad.wav", empty, tmp_path / "missing.wav"):
+        done = asr("transcribe", path, "--bundle", tiny_bundle)
+        assert done.returncode == 2 and done.stdout == ""
+        assert path.name in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--format", "docx"], "docx"),
+        (["--decoder", "psychic"], "psychic"),
+        (["--device", "abacus"], "abacus"),
+        (["--bundle", "nowhere"], "nowhere"),
+        (["--formt", "json"], "--formt"),
+    ],
+)
+def test_an_option_that_cannot_be_is_one_sentence(
+    arguments: list[str], named: str, clips: list[Path]
+) -> None:
+    done = asr("transcribe", clips[0], *arguments)
+    assert done.returncode == 2 and done.stdout == ""
+    assert named in done.stderr and "Traceback" not in done.stderr
+
+
+def test_debug_shows_the_traceback(clips: list[Path]) -> None:
+    done = asr("--debug", "transcribe", clips[0], "--bundle", "nowhere")
+    assert done.returncode != 0 and "Traceback" in done.stderr
+
+
+def test_evaluate_states_rates_and_aligned_errors(tiny_bundle: Path, clips: list[Path]) -> None:
+    manifest = clips[0].parent / "transcripts.jsonl"
+    done = asr("evaluate", manifest, "--bundle", tiny_bundle, "--worst", 2)
+    assert done.returncode == 0, done.stderr
+    for name in ("WER", "CER", "substitutions", "deletions", "insertions", "speed"):
+        assert f"\n{name}" in done.stdout
+    assert done.stdout.count("said :") == 2
+
+
+def test_evaluate_records_its_figure_in_the_card(
+    tiny_checkpoint: Path, tmp_path: Path, clips: list[Path]
+) -> None:
+    bundle = tmp_path / "bundle"
+    assert asr("export", tiny_checkpoint, bundle).returncode == 0
+    manifest = clips[0].parent / "transcripts.jsonl"
+    assert asr("evaluate", manifest, "--bundle", bundle, "--record").returncode == 0
+    assert "| transcripts.jsonl | greedy | int8 | 6 |" in (bundle / "README.md").read_text("utf-8")
+
+
+def test_evaluate_names_the_lines_that_cannot_be_scored(tmp_path: Path, tiny_bundle: Path) -> None:
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"audio": "gone.wav", "text": "x"}\n{"audio": "a"}\n', encoding="utf-8")
+    done = asr("evaluate", manifest, "--bundle", tiny_bundle)
+    assert done.returncode == 2
+    assert f"{manifest}:1: error: there is no file" in done.stderr
+    assert f"{manifest}:2: error: no `text`" in done.stderr
+
+
+def test_help_needs_no_heavy_import() -> None:
+    code = (
+        "import sys; from asr.cli import app; import typer.main;"
+        "typer.main.get_command(app);"
+        "print({'torch', 'lightning', 'onnxruntime', 'fastapi', 'av'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
