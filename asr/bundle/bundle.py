@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias, cast
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-import asr
 from asr.errors import AsrError, BadBundle
 from asr.model import AcousticModel, ModelConfig
 from asr.text import Tokenizer, tokenizer_from_state
@@ -97,7 +96,7 @@ def default_bundle() -> Path:
     Raises:
         BadBundle: there is none.
     """
-    package = Path(asr.__file__).parent
+    package = Path(__file__).parents[1]
     for folder in (package / "shipped" / "models" / "en", package.parent / "models" / "en"):
         if (folder / INFO).is_file():
             return folder

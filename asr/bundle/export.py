@@ -141,17 +141,20 @@ def _read_checkpoint(path: Path) -> _Trained:
 
 def _load(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        file = path.open("rb")
     except OSError as error:
         raise BadBundle(
             f"checkpoint {path} cannot be read ({error.strerror}); check the path."
         ) from error
-    # Whatever is wrong with foreign bytes: torch's reader lets out errors of every kind.
-    except Exception as error:
-        raise BadBundle(
-            f"checkpoint {path} is damaged, or holds more than weights and plain values; "
-            "take another one of the run."
-        ) from error
+    with file:
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        # Whatever is wrong with foreign bytes: torch's reader lets out errors of every kind.
+        except Exception as error:
+            raise BadBundle(
+                f"checkpoint {path} is damaged, or holds more than weights and plain values; "
+                "take another one of the run."
+            ) from error
 
 
 def _round_to_half(model: AcousticModel, path: Path) -> None:

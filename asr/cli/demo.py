@@ -5,7 +5,6 @@ from pathlib import Path
 
 import typer
 
-import asr
 from asr.cli.options import BundleOption, DeviceOption
 from asr.errors import BadData
 
@@ -31,7 +30,7 @@ def demo(bundle: BundleOption = None, device: DeviceOption = "auto") -> None:
 
 
 def _samples() -> Path:
-    package = Path(asr.__file__).parent
+    package = Path(__file__).parents[1]
     for folder in (package / "shipped" / "samples", package.parent / "samples"):
         if folder.is_dir():
             return folder

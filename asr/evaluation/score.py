@@ -92,13 +92,11 @@ def aligned(scored: Scored) -> str:
             under = right[index].upper() if index < len(right) else ""
             columns.append((over or "*" * len(under), under or "*" * len(over)))
     widths = [max(map(len, column)) for column in columns]
-    lines = (
+    said_line, heard_line = (
         " ".join(column[row].ljust(width) for column, width in zip(columns, widths, strict=True))
         for row in range(2)
     )
-    return "\n".join(
-        f"{name}: {line.rstrip()}" for name, line in zip(("said ", "heard"), lines, strict=True)
-    )
+    return f"said:  {said_line}".rstrip() + "\n" + f"heard: {heard_line}".rstrip()
 
 
 def _errors(chunk: jiwer.AlignmentChunk) -> int:

@@ -7,6 +7,7 @@ import base64
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import sentencepiece
@@ -102,8 +103,8 @@ class CharacterTokenizer:
         first = 0
         for end in range(len(units) + 1):
             if end == len(units) or units[end] == space:
-                if end > first:
-                    spans.append((self.decode(units[first:end]), first, end))
+                if word := self.decode(units[first:end]):
+                    spans.append((word, first, end))
                 first = end + 1
         return spans
 
@@ -179,7 +180,7 @@ class SubwordTokenizer:
         ]
         spans = [
             (self.decode(units[first:end]), first, end)
-            for first, end in zip(starts, [*starts[1:], len(units)], strict=True)
+            for first, end in pairwise([*starts, len(units)])
         ]
         return [span for span in spans if span[0]]  # a lone word-start sign spells nothing
 

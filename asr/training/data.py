@@ -256,8 +256,9 @@ def _corpus_folder(root: str | None) -> Path:
     named = root or os.environ.get(ROOT_VARIABLE)
     if not named:
         raise BadData(
-            f"the corpus folder is not set: give --data.root FOLDER or the variable "
-            f"{ROOT_VARIABLE}; it is the folder of your manifests, JSON lines with `audio` and `text`."
+            "the corpus folder is not set: give --data.root FOLDER or the variable "
+            f"{ROOT_VARIABLE}; it is the folder of your manifests, JSON lines with `audio` and "
+            "`text`."
         )
     folder = Path(named).expanduser()
     if not folder.is_dir():

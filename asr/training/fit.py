@@ -30,7 +30,7 @@ class TrainingCLI(LightningCLI):
         parser.set_defaults({"trainer.default_root_dir": "runs/unnamed"})
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """The trainer, its loggers and checkpoints in the run's folder unless the config has some."""
+        """The trainer; loggers and checkpoints in the run's folder unless the config has some."""
         config = self.config[self.subcommand].trainer
         run = Path(config.default_root_dir)
         if self.subcommand == "fit":

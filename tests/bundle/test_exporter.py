@@ -8,8 +8,10 @@ from typing import Any
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 import asr.bundle.graph
+import asr.bundle.quantize
 from asr.bundle import Bundle, build_graph, export, record_figure
 from asr.errors import BadBundle, BadOption
 from asr.model import AcousticModel, ModelConfig
@@ -113,16 +115,19 @@ def test_a_graph_that_differs_is_not_written(
 
 
 def test_int8_that_costs_too_much_is_not_written(
-    changed_checkpoint: Changed, tmp_path: Path
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make_touchy(content: dict[str, Any]) -> None:
-        # Small enough for fp32 to agree, and far too sharp for 256 steps.
-        content["state_dict"]["network.head.weight"] *= 8.0
+    def coarse(graph: onnx.ModelProto) -> onnx.ModelProto:
+        for weight in graph.graph.initializer:
+            if weight.name == "head.weight":
+                steps = numpy_helper.to_array(weight).round()
+                weight.CopyFrom(numpy_helper.from_array(steps, weight.name))
+        return graph
 
-    checkpoint = changed_checkpoint(make_touchy)
+    monkeypatch.setattr(asr.bundle.quantize, "quantize", coarse)
 
     with pytest.raises(BadBundle, match=r"int8 changes .* --precision fp32"):
-        export(checkpoint, tmp_path / "out", "int8")
+        export(tiny_checkpoint, tmp_path / "out", "int8")
 
     assert not (tmp_path / "out").exists()
 

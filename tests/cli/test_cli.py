@@ -98,7 +98,7 @@ def test_evaluate_states_rates_and_aligned_errors(tiny_bundle: Path, clips: list
     assert done.returncode == 0, done.stderr
     for name in ("WER", "CER", "substitutions", "deletions", "insertions", "speed"):
         assert f"\n{name}" in done.stdout
-    assert done.stdout.count("said :") == 2
+    assert done.stdout.count("said: ") == 2
 
 
 def test_evaluate_records_its_figure_in_the_card(

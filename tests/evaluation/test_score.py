@@ -18,10 +18,13 @@ def test_errors_are_counted_over_all_words() -> None:
 
 
 def test_errors_stand_under_each_other() -> None:
-    (item,) = score(["a"], ["the quick brown fox"], ["quack brown a fox"]).worst(1)
+    (item,) = score(["a"], ["the quick brown fox ran"], ["quack brown fox ran off"]).worst(1)
     said, heard = aligned(item).splitlines()
-    assert said.split() == ["said", ":", "THE", "QUICK", "brown", "*", "fox"]
-    assert heard.split() == ["heard:", "***", "QUACK", "brown", "A", "fox"]
+    assert said.split() == ["said:", "THE", "QUICK", "brown", "fox", "ran", "***"]
+    assert heard.split() in (
+        ["heard:", "***", "QUACK", "brown", "fox", "ran", "OFF"],
+        ["heard:", "QUACK", "*****", "brown", "fox", "ran", "OFF"],
+    )
     assert said.index("fox") == heard.index("fox")
 
 

@@ -29,22 +29,22 @@ def recordings(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> l
 
 
 @pytest.fixture(scope="module")
-def spoken(recordings: list[Path], tiny_bundle: Path) -> list[dict[str, Any]]:
+def spoken(recordings: list[Path], shipped_bundle: Path) -> list[dict[str, Any]]:
     """What Python says to each recording."""
-    recognizer = Recognizer.load(tiny_bundle)
+    recognizer = Recognizer.load(shipped_bundle)
     found = [recognizer.transcribe(path).to_dict() for path in recordings]
     assert any(one["text"] for one in found)
     return found
 
 
 @pytest.fixture(scope="module")
-def server(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(shipped_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real `asr serve`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    command = [ASR, "serve", "--port", str(port), "--bundle", str(tiny_bundle)]
+    command = [ASR, "serve", "--port", str(port), "--bundle", str(shipped_bundle)]
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -95,18 +95,18 @@ def post(address: str, path: Path, **fields: str) -> httpx.Response:
 
 
 def test_command_line(
-    recordings: list[Path], spoken: list[dict[str, Any]], tiny_bundle: Path
+    recordings: list[Path], spoken: list[dict[str, Any]], shipped_bundle: Path
 ) -> None:
-    printed = asr("transcribe", recordings[0], "--bundle", tiny_bundle, "--format", "json")
+    printed = asr("transcribe", recordings[0], "--bundle", shipped_bundle, "--format", "json")
     assert json.loads(printed) == spoken[0]
 
 
 def test_folder(
-    recordings: list[Path], spoken: list[dict[str, Any]], tiny_bundle: Path, tmp_path: Path
+    recordings: list[Path], spoken: list[dict[str, Any]], shipped_bundle: Path, tmp_path: Path
 ) -> None:
     folder = recordings[0].parent
     asr(
-        *("transcribe", folder, "--bundle", tiny_bundle),
+        *("transcribe", folder, "--bundle", shipped_bundle),
         *("--format", "json", "--output", tmp_path),
     )
     written = [json.loads((tmp_path / f"{path.stem}.json").read_text()) for path in recordings]

@@ -84,3 +84,8 @@ def test_a_size_that_cannot_be_is_refused_with_the_reason() -> None:
 def test_an_alphabet_without_space_or_with_repeats_is_refused(alphabet: str) -> None:
     with pytest.raises(BadOption, match="space"):
         CharacterTokenizer(alphabet)
+
+
+def test_no_units_have_no_words(tokenizer: Tokenizer) -> None:
+    assert tokenizer.word_spans([]) == []
+    assert tokenizer.decode([]) == ""
