@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
@@ -185,10 +186,9 @@ def _read_config(path: Path, info: dict[str, Any]) -> ModelConfig:
     """The model's config, whose layers the weights must fit."""
     try:
         config = ModelConfig.from_dict(info["model"])
-        expected = {
-            name: tuple(weight.shape)
-            for name, weight in AcousticModel(config, info["n_units"]).state_dict().items()
-        }
+        with torch.device("meta"):  # shapes alone are wanted
+            model = AcousticModel(config, info["n_units"])
+        expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadBundle(
             f"bundle {path}: {INFO} describes no model ({error!r}); export it again."

@@ -15,6 +15,9 @@ def quantize(graph: ModelProto) -> ModelProto:
     Features and convolutions stay float: they are a small part of the work, and features span
     eight decades, which 256 steps cannot.
 
+    Weights have all eight bits. CPUs without VNNI (before about 2019) can overflow in rare sums of
+    such products; fp32 graphs serve them better.
+
     Only graphs of LSTMs: ONNX Runtime has no int8 GRU or RNN.
     """
     copy = ModelProto()

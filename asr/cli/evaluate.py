@@ -51,7 +51,7 @@ def evaluate(
             {
                 "manifest": manifest.name,
                 "decoder": decoder or recognizer.bundle.info["decoding"]["decoder"],
-                "precision": recognizer.bundle.precision,
+                "precision": "fp32" if recognizer.device == "cuda" else recognizer.bundle.precision,
                 "clips": len(score.utterances),
                 "words": score.words,
                 "wer": round(score.wer, 4),

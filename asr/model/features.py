@@ -3,6 +3,7 @@
 Shapes: B batch, S samples, T feature frames, F mels, N points of the Fourier transform.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,10 @@ class FeatureConfig:
     """Time from one window to the next."""
     normalize: Literal["corpus", "utterance"] = "corpus"
     """Mean and deviation of each band: fixed ones of the training set, or each utterance's own."""
+
+    def __post_init__(self) -> None:
+        if self.normalize not in ("corpus", "utterance"):
+            raise ValueError(f"normalize {self.normalize!r} is neither corpus nor utterance")
 
     @property
     def window(self) -> int:
@@ -59,7 +64,7 @@ def mel_filters(mels: int, points: int) -> Tensor:
 
 
 def _mel(hz: float) -> float:
-    return float(2595.0 * torch.log10(torch.tensor(1.0 + hz / 700.0, dtype=torch.float64)))
+    return 2595.0 * math.log10(1.0 + hz / 700.0)
 
 
 class LogMel(nn.Module):
@@ -97,9 +102,11 @@ class LogMel(nn.Module):
             shortage = max(0, config.window - wave.shape[1])
             wave = nn.functional.pad(wave.float(), (0, shortage))
             frames = wave.unfold(1, config.window, config.hop)  # (B, T, window)
-            spectrum = torch.fft.rfft(frames * self.window, n=config.points)
+            # In float64: in float32 the rounding of loud bands drowns quiet ones, and torch and
+            # ONNX would round differently.
+            spectrum = torch.fft.rfft(frames.double() * self.window.double(), n=config.points)
             power = spectrum.real.square() + spectrum.imag.square()  # (B, T, N // 2 + 1)
-            return torch.log(power @ self.filters + FLOOR)
+            return torch.log(power.float() @ self.filters + FLOOR)
 
     def forward(self, wave: Tensor, wave_lengths: Tensor) -> tuple[Tensor, Tensor]:
         lengths = self.lengths(wave_lengths)

@@ -48,6 +48,8 @@ class TrainingCLI(LightningCLI):
                 ]
         elif config.logger is None:
             kwargs["logger"] = False
+        if config.plugins is None:
+            kwargs["plugins"] = [AtomicCheckpointIO()]
         trainer = super().instantiate_trainer(**kwargs)
         if self.subcommand == "fit" and not config.fast_dev_run:
             _keep_best_and_last(trainer, run)
@@ -68,7 +70,12 @@ def _keep_best_and_last(trainer: Trainer, run: Path) -> None:
             return
     folder = run / CHECKPOINTS
     best = ModelCheckpoint(
-        folder, "best", monitor="val/wer", mode="min", enable_version_counter=False
+        folder,
+        "best",
+        monitor="val/wer",
+        mode="min",
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
     )
     # `save_last` above would save only when the best does.
     last = ModelCheckpoint(
@@ -99,6 +106,6 @@ def run(subcommand: str, arguments: Sequence[str]) -> None:
         args=[subcommand, *arguments],
         save_config_callback=SaveConfigCallback if fitting else None,
         save_config_kwargs={"overwrite": True},
-        trainer_defaults={"plugins": [AtomicCheckpointIO()], "use_distributed_sampler": False},
+        trainer_defaults={"use_distributed_sampler": False},
         seed_everything_default=1,
     )

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,11 @@ def test_the_wheel_transcribes_in_a_fresh_environment(tmp_path: Path) -> None:
     run("uv", "pip", "install", "--python", python, "-c", tmp_path / "constraints.txt", wheel)
     clip = ROOT / "samples" / "1272-141231-0000.flac"
     here = subprocess.run(
-        ["asr", "transcribe", clip], capture_output=True, text=True, check=True, cwd=tmp_path
+        [Path(sys.executable).parent / "asr", "transcribe", clip],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
     )
     assert run(tmp_path / "fresh" / "bin" / "asr", "transcribe", clip) == here.stdout
     assert run(tmp_path / "fresh" / "bin" / "asr", "demo").count("heard: ") == 6

@@ -112,7 +112,7 @@ def test_the_schema_types_every_answer(address: str) -> None:
     paths = httpx.get(f"{address}/openapi.json").json()["paths"]
     post = paths["/v1/audio/transcriptions"]["post"]
     form = post["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["required"]) == {"file", "model"}
+    assert set(form["required"]) == {"file"}
     assert set(post["responses"]["200"]["content"]) == {"application/json", "text/plain"}
     for status in ("400", "404", "413", "415", "422", "500", "503"):
         schema = post["responses"][status]["content"]["application/json"]["schema"]

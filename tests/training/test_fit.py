@@ -133,3 +133,28 @@ def test_bad_lines_are_named_before_training_starts(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "m.jsonl:11: error: unreachable" in done.stderr
     assert "m.jsonl: 10 clips" in done.stderr
+
+
+def test_corpora_chooses_lines_of_the_manifest(tmp_path: Path) -> None:
+    done = asr(
+        "fit", "--config", "configs/mini_librispeech.yaml", "--data.root", TRAIN.parent,
+        "--data.train", TRAIN.name, "--data.dev", TRAIN.name, "--data.cache", tmp_path,
+        "--trainer.max_steps", 1, "--trainer.default_root_dir", tmp_path / "run",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"{TRAIN.name}: 9 clips" in done.stderr  # without LJSpeech's
+    assert f"{TRAIN.name}: 10 clips" in done.stderr  # development sets are never filtered
+
+
+def test_a_checkpoint_is_validated_and_tested(smoke: Path) -> None:
+    last = smoke / "checkpoints" / "last.ckpt"
+    config = ("--config", smoke / "config.yaml", "--ckpt_path", last)
+    done = asr("validate", *config)
+    assert done.returncode == 0, done.stderr
+    assert "WER 0.00%" in done.stderr
+    done = asr("test", *config)
+    assert done.returncode == 2
+    assert "data.test is not set" in done.stderr
+    done = asr("test", *config, "--data.test", TRAIN.name)
+    assert done.returncode == 0, done.stderr
+    assert "WER 0.00%" in done.stderr

@@ -1,0 +1,68 @@
+"""Every config that ships trains: two steps on real clips, for each cell and kind of unit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.training import fit
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def two_steps(config: Path, run: Path, *more: str) -> dict[str, torch.Tensor]:
+    fit.run(
+        "fit",
+        [
+            "--config", str(config),
+            "--trainer.default_root_dir", str(run),
+            "--trainer.max_steps", "2",
+            "--trainer.max_epochs", "1",
+            "--trainer.check_val_every_n_epoch", "1",
+            "--trainer.limit_val_batches", "1",
+            "--trainer.accelerator", "cpu",
+            "--trainer.enable_progress_bar", "false",
+            "--data.root", str(ROOT / "tests" / "data" / "train"),
+            "--data.train", "manifest.jsonl",
+            "--data.dev", "manifest.jsonl",
+            "--data.cache", str(run / "cache"),
+            "--data.batch_seconds", "10",
+            *more,
+        ],
+    )  # fmt: skip
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_trains(config: Path, tmp_path: Path) -> None:
+    checkpoint = two_steps(config, tmp_path / "run", "--model.network.hidden", "16")
+    assert checkpoint["global_step"] == 2
+    weights = [value for value in checkpoint["state_dict"].values() if value.is_floating_point()]
+    assert all(value.isfinite().all() for value in weights)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+def test_the_cell_is_one_key(cell: str, tmp_path: Path) -> None:
+    checkpoint = two_steps(
+        ROOT / "configs" / "smoke.yaml", tmp_path / "run", "--model.network.cell", cell
+    )
+    assert checkpoint["earshot"]["model"]["cell"] == cell
+    rows = checkpoint["state_dict"]["network.recurrent.layers.0.ahead.weight_ih_l0"].shape[0]
+    assert rows == {"gru": 3, "rnn": 1}[cell] * 128
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_subwords_are_one_key_and_travel_with_the_checkpoint(tmp_path: Path) -> None:
+    checkpoint = two_steps(
+        ROOT / "configs" / "smoke.yaml",
+        tmp_path / "run",
+        "--data.units.kind",
+        "sentencepiece",
+        "--data.units.size",
+        "48",
+    )
+    assert checkpoint["state_dict"]["network.head.weight"].shape[0] == 48
+    assert checkpoint["earshot"]["tokenizer"]["kind"] == "sentencepiece"
