@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli import demo, evaluate, export, fit, serve, transcribe
+from asr.cli import check, demo, evaluate, export, fit, serve, transcribe
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ def options(
 app.command()(demo.demo)
 app.command()(transcribe.transcribe)
 app.command()(serve.serve)
+app.command()(check.check)
 fit.register(app)
 app.command()(export.export)
 app.command()(evaluate.evaluate)

@@ -1,25 +1,25 @@
 """Corpora: manifests, their faults, and the batches that training reads."""
 
 from asr.corpus.buckets import Buckets
-from asr.corpus.check import check_lines, check_spelling, frames_needed
-from asr.corpus.dataset import Batch, Example, Samples, SpeechDataset, collate
-from asr.corpus.manifest import Finding, Utterance, explain, read_manifest
-from asr.corpus.store import AudioStore, measure
+from asr.corpus.check import check_lines, frames_needed, hours_by_kind
+from asr.corpus.dataset import Batch, Example, SpeechDataset, collate
+from asr.corpus.findings import Finding, explain
+from asr.corpus.manifest import Utterance, read_manifest
+from asr.corpus.survey import Survey, survey
 
 __all__ = [
-    "AudioStore",
     "Batch",
     "Buckets",
     "Example",
     "Finding",
-    "Samples",
     "SpeechDataset",
+    "Survey",
     "Utterance",
     "check_lines",
-    "check_spelling",
     "collate",
     "explain",
     "frames_needed",
-    "measure",
+    "hours_by_kind",
     "read_manifest",
+    "survey",
 ]

@@ -6,16 +6,12 @@ Shapes: B batch, S samples, N units.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from asr.corpus.manifest import Utterance
-
-Samples = Callable[[int], npt.NDArray[np.float32]]
-"""Gives the samples of an utterance by its index."""
+from asr.corpus.survey import Samples
 
 
 @dataclass(frozen=True)
@@ -55,23 +51,31 @@ class Batch:
 
 
 class SpeechDataset(Dataset[Example]):
-    """The examples of a manifest; a pure function of the index."""
+    """The examples of a manifest; a pure function of the index.
+
+    Args:
+        encode: spells a normalised text in units.
+    """
 
     def __init__(
-        self, utterances: Sequence[Utterance], units: Sequence[Sequence[int]], samples: Samples
+        self,
+        utterances: Sequence[Utterance],
+        samples: Samples,
+        encode: Callable[[str], list[int]],
     ) -> None:
         self._utterances = utterances
-        self._units = units
         self._samples = samples
+        self._encode = encode
 
     def __len__(self) -> int:
         return len(self._utterances)
 
     def __getitem__(self, index: int) -> Example:
+        utterance = self._utterances[index]
         return Example(
-            self._utterances[index],
+            utterance,
             torch.from_numpy(self._samples(index)),
-            torch.tensor(self._units[index], dtype=torch.int64),
+            torch.tensor(self._encode(utterance.text), dtype=torch.int64),
         )
 
 

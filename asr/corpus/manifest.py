@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asr.corpus.findings import Finding
 from asr.errors import BadData
 from asr.text import normalise
 
@@ -21,19 +22,11 @@ class Utterance:
     id: str
     audio: Path
     text: str
-    """Normalised; may be empty, which `findings` reports."""
+    """Normalised; may be empty, which `check_lines` finds."""
     line: int
     duration: float | None = None
     speaker: str | None = None
     corpus: str | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is wrong with one line."""
-
-    line: int
-    reason: str
 
 
 def read_manifest(path: Path) -> tuple[list[Utterance], list[Finding]]:
@@ -48,19 +41,12 @@ def read_manifest(path: Path) -> tuple[list[Utterance], list[Finding]]:
         try:
             utterances.append(_utterance(json.loads(line), number, path.parent))
         except json.JSONDecodeError as error:
-            findings.append(Finding(number, f"not JSON ({error.msg} at column {error.colno})"))
+            findings.append(
+                Finding(number, "malformed", f"not JSON ({error.msg} at column {error.colno})")
+            )
         except ValueError as error:
-            findings.append(Finding(number, str(error)))
+            findings.append(Finding(number, "malformed", str(error)))
     return utterances, findings
-
-
-def explain(path: Path, findings: list[Finding], most: int = 20) -> str:
-    """`MANIFEST:LINE: error: reason` for each finding, in order of lines."""
-    ordered = sorted(findings, key=lambda finding: finding.line)
-    shown = [f"{path}:{finding.line}: error: {finding.reason}" for finding in ordered[:most]]
-    if len(ordered) > most:
-        shown.append(f"{path}: and {len(ordered) - most} more lines")
-    return "\n".join(shown)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

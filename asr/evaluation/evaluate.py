@@ -45,7 +45,7 @@ def evaluate(
     utterances, findings = read_manifest(manifest)
     findings += check_lines(utterances)
     if findings or not utterances:
-        listed = explain(manifest, findings) if findings else f"{manifest}: no lines"
+        listed = explain(manifest, findings, most=20) if findings else f"{manifest}: no lines"
         raise BadData(f"{manifest} cannot be evaluated on; mend these lines.\n{listed}")
     hypotheses: list[str] = []
     audio_seconds = 0.0

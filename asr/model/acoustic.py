@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from asr.model.features import SAMPLE_RATE, FeatureConfig, LogMel
 from asr.model.recurrent import Cell, RecurrentStack
-from asr.model.subsampling import FACTOR, Subsampling
+from asr.model.subsampling import FACTOR, Subsampling, subsampled
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ class ModelConfig:
         """Seconds from one output frame to the next."""
         return self.frame_samples / SAMPLE_RATE
 
+    def frames(self, samples: Any) -> Any:
+        """Output frames of recordings of so many samples: exact, for integers of any kind."""
+        return subsampled(self.features.frames(samples))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and bundles."""
         return asdict(self)
@@ -68,10 +72,6 @@ class AcousticModel(nn.Module):
             2 * config.hidden, config.hidden, config.layers, config.cell, config.dropout
         )
         self.head = nn.Linear(2 * config.hidden, n_units)
-
-    def lengths(self, wave_lengths: Tensor) -> Tensor:
-        """Output frames of each utterance, from its samples; exact, as integers."""
-        return self.subsampling.lengths(self.features.lengths(wave_lengths))
 
     def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, T, F)` features -> `(B, U, V)` log-probabilities."""

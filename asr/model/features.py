@@ -5,7 +5,7 @@ Shapes: B batch, S samples, T feature frames, F mels, N points of the Fourier tr
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,11 @@ class FeatureConfig:
     def hop(self) -> int:
         """Hop in samples."""
         return SAMPLE_RATE * self.hop_ms // 1000
+
+    def frames(self, samples: Any) -> Any:
+        """Feature frames of recordings of so many samples: exact, for integers of any kind."""
+        windows = (samples - self.window) // self.hop + 1
+        return windows * (windows > 0)
 
     @property
     def points(self) -> int:
@@ -89,11 +94,6 @@ class LogMel(nn.Module):
         self.register_buffer("mean", torch.zeros(config.mels))
         self.register_buffer("deviation", torch.ones(config.mels))
 
-    def lengths(self, wave_lengths: Tensor) -> Tensor:
-        """Frames of each utterance, from its samples; exact, as integers."""
-        frames = (wave_lengths - self.config.window).div(self.config.hop, rounding_mode="floor") + 1
-        return frames.clamp_min(0)
-
     def energies(self, wave: Tensor) -> Tensor:
         """Log-mel energies `(B, T, F)` before normalisation; float32 whatever the autocast."""
         config = self.config
@@ -109,7 +109,7 @@ class LogMel(nn.Module):
             return torch.log(power.float() @ self.filters + FLOOR)
 
     def forward(self, wave: Tensor, wave_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        lengths = self.lengths(wave_lengths)
+        lengths = self.config.frames(wave_lengths)
         energies = self.energies(wave)
         if self.config.normalize == "corpus":
             features = (energies - self.mean) / self.deviation

@@ -3,6 +3,8 @@
 Shapes: B batch, T feature frames, U output frames, F mels, C channels, D output width.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,12 @@ from asr.model.lengths import mask_padding
 FACTOR = 4
 
 
-def _halved(size: int) -> int:
+def subsampled(frames: Any) -> Any:
+    """Output frames of so many feature frames: exact, for integers of any kind."""
+    return _halved(_halved(frames))
+
+
+def _halved(size: Any) -> Any:
     return (size + 1) // 2
 
 
@@ -26,19 +33,13 @@ class Subsampling(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(1, channels, kernel_size=3, stride=2, padding=1)
         self.second = nn.Conv2d(channels, channels, kernel_size=3, stride=2, padding=1)
-        self.project = nn.Linear(channels * _halved(_halved(mels)), width)
-
-    def lengths(self, lengths: Tensor) -> Tensor:
-        """Output frames of each utterance, from its feature frames; exact, as integers."""
-        for _ in range(2):
-            lengths = (lengths + 1).div(2, rounding_mode="floor")
-        return lengths
+        self.project = nn.Linear(channels * subsampled(mels), width)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         x = x.unsqueeze(1)  # (B, T, F) -> (B, 1, T, F)
         for convolution in (self.first, self.second):
             x = torch.relu(convolution(x))  # (B, C, T / 2, F / 2)
-            lengths = (lengths + 1).div(2, rounding_mode="floor")
+            lengths = _halved(lengths)
             x = mask_padding(x.transpose(1, 2), lengths).transpose(1, 2)
         x = x.transpose(1, 2).flatten(2)  # (B, C, U, F / 4) -> (B, U, C * F / 4)
         return self.project(x), lengths

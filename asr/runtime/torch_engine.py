@@ -27,4 +27,4 @@ class TorchEngine:
         wave, wave_lengths = map(torch.from_numpy, pad(waves))
         log_probs, _ = self._model(wave.to(self.device), wave_lengths.to(self.device))
         # Known on the host without waiting for the device.
-        return log_probs, self._model.lengths(wave_lengths)
+        return log_probs, self._model.config.frames(wave_lengths)

@@ -1,7 +1,7 @@
 """The data of a training run: manifests -> checked utterances -> bucketed batches."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -14,23 +14,18 @@ from lightning.pytorch.utilities import rank_zero_info
 from rich.progress import Progress
 from torch.utils.data import DataLoader
 
-from asr.audio import SAMPLE_RATE, load
+from asr.audio import SAMPLE_RATE
 from asr.corpus import (
-    AudioStore,
     Batch,
     Buckets,
     Example,
-    Finding,
-    Samples,
     SpeechDataset,
+    Survey,
     Utterance,
-    check_lines,
-    check_spelling,
     collate,
     explain,
-    frames_needed,
-    measure,
     read_manifest,
+    survey,
 )
 from asr.errors import BadData
 from asr.model import AcousticModel
@@ -107,10 +102,15 @@ class SpeechData(L.LightningDataModule):
     def tokenizer(self) -> Tokenizer:
         """The units; learnt from the training texts if they are subwords."""
         if self._tokenizer is None:
-            utterances, _ = read_manifest(self._manifest("train"))
-            kept = self._of_corpora(utterances)
-            self._tokenizer = self.units.tokenizer(u.text for u in kept if u.text)
+            self._tokenizer = self.units.tokenizer(self._texts())
         return self._tokenizer
+
+    def _texts(self) -> Iterator[str]:
+        utterances, _ = read_manifest(self._manifest("train"))
+        yield from (u.text for u in utterances if u.text and self._is_meant(u))
+
+    def _is_meant(self, utterance: Utterance) -> bool:
+        return self.corpora is None or utterance.corpus in self.corpora
 
     def setup(self, stage: str) -> None:
         """Read and check the manifests that the stage needs; BadData names every bad line."""
@@ -125,85 +125,48 @@ class SpeechData(L.LightningDataModule):
             raise BadData(f"data.{name} is not set: name the manifest, relative to {self.root}.")
         return self.root / manifest
 
-    def _of_corpora(self, utterances: list[Utterance]) -> list[Utterance]:
-        if self.corpora is None:
-            return utterances
-        return [utterance for utterance in utterances if utterance.corpus in self.corpora]
-
     def _read(self, name: str) -> Part:
         path = self._manifest(name)
-        utterances, findings = read_manifest(path)
-        if name == "train":
-            utterances = self._of_corpora(utterances)
-        findings += [*check_lines(utterances), *check_spelling(utterances, self.tokenizer)]
-        utterances = self._settle(path, name, utterances, findings)
-        samples, lengths, findings = self._audio(utterances)
-        if name == "train":
-            findings += self._unreachable(utterances, lengths)
-        kept = {utterance.line for utterance in self._settle(path, name, utterances, findings)}
-        chosen = [index for index, utterance in enumerate(utterances) if utterance.line in kept]
+        training = name == "train"
+        with Progress(transient=True) as bar:
+            task = bar.add_task(f"reading {path.name}", total=None)
+            found = survey(
+                path,
+                self.tokenizer,
+                lambda done: bar.update(task, completed=done),
+                frames=self._network.config.frames if training else None,
+                unheard=self._manifest("dev") if training else None,
+                keep=self._is_meant if training else lambda _: True,
+                cache=self.cache,
+            )
+        self._settle(path, name, found)
+        # The units may still be replaced by those of a checkpoint, so texts are spelled late.
         dataset = SpeechDataset(
-            [utterances[index] for index in chosen],
-            [self.tokenizer.encode(utterances[index].text) for index in chosen],
-            lambda index: samples(chosen[index]),
+            found.usable, found.samples, lambda text: self.tokenizer.encode(text)
         )
-        part = Part(dataset, lengths[chosen])
+        part = Part(dataset, found.lengths)
         rank_zero_info(f"{path}: {len(dataset)} clips, {part.hours:.2f} hours")
         return part
 
-    def _settle(
-        self, path: Path, name: str, utterances: list[Utterance], findings: list[Finding]
-    ) -> list[Utterance]:
-        """The utterances without findings; BadData where findings must not be passed over."""
-        bad = {finding.line for finding in findings}
-        kept = [utterance for utterance in utterances if utterance.line not in bad]
-        if findings and (name != "train" or self.bad_lines == "refuse"):
+    def _settle(self, path: Path, name: str, found: Survey) -> None:
+        """Name what is wrong; BadData where it must not be passed over."""
+        lines = len({finding.line for finding in found.errors})
+        if lines and (name != "train" or self.bad_lines == "refuse"):
             raise BadData(
-                f"{path} has {len(bad)} lines that cannot be used; mend them"
+                f"{path} has {lines} lines that cannot be used; mend them"
                 + (", or set data.bad_lines to drop." if name == "train" else ".")
                 + "\n"
-                + explain(path, findings)
+                + explain(path, found.errors, most=20)
             )
-        if findings:
-            rank_zero_info(
-                f"{explain(path, findings, most=len(findings))}\n{path}: {len(bad)} lines left out"
-            )
-        if not kept:
+        if found.findings:
+            rank_zero_info(explain(path, found.findings))
+        if lines:
+            rank_zero_info(f"{path}: {lines} lines left out")
+        if not found.usable:
             raise BadData(f"{path}: no line is left to use; check data.{name} and data.corpora.")
-        return kept
 
-    def _audio(
-        self, utterances: list[Utterance]
-    ) -> tuple[Samples, npt.NDArray[np.int64], list[Finding]]:
-        """Where the samples come from, how many each clip has, and what cannot be decoded."""
-        with Progress(transient=True) as bar:
-            task = bar.add_task("decoding audio once", total=len(utterances))
-            if self.cache is None:
-                lengths, findings = measure(
-                    utterances, lambda done: bar.update(task, completed=done)
-                )
-                return lambda index: load(utterances[index].audio).samples, lengths, findings
-            store, findings = AudioStore.build(
-                self.cache, utterances, lambda done: bar.update(task, completed=done)
-            )
-            return store.__getitem__, store.lengths, findings
-
-    def _unreachable(
-        self, utterances: Sequence[Utterance], lengths: npt.NDArray[np.int64]
-    ) -> list[Finding]:
-        """Lines whose text needs more output frames than their audio has: CTC cannot spell them."""
-        frames = self._acoustic_model().lengths(torch.from_numpy(lengths)).tolist()
-        needed = [frames_needed(self.tokenizer.encode(utterance.text)) for utterance in utterances]
-        return [
-            Finding(
-                utterance.line,
-                f"unreachable: the text needs {need} output frames, the audio has {have}",
-            )
-            for utterance, need, have in zip(utterances, needed, frames, strict=True)
-            if need > have
-        ]
-
-    def _acoustic_model(self) -> AcousticModel:
+    @property
+    def _network(self) -> AcousticModel:
         if self.trainer is None:
             raise RuntimeError("SpeechData is read by a Trainer: call trainer.fit(model, data)")
         return cast(AcousticModel, self.trainer.lightning_module.network)

@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from asr.errors import BadOption
+from asr.model import ModelConfig
 from asr.text import Units
 from asr.training.checkpoints import AtomicCheckpointIO
 from asr.training.data import SpeechData
@@ -56,9 +57,28 @@ class TrainingCLI(LightningCLI):
         return trainer
 
 
-def _count(units: Any) -> int:
-    values = units if isinstance(units, Units) else Units(**units.as_dict())
-    return values.count()
+class _ParsedOnly(TrainingCLI):
+    """Reads a config and builds nothing from it."""
+
+    def instantiate_classes(self) -> None:
+        pass
+
+
+def read_config(path: Path) -> tuple[ModelConfig, Units]:
+    """The layers and the units of a config of `fit`; exits with 2 where it does not parse."""
+    if not path.is_file():
+        raise BadOption(f"there is no config {path}; name a YAML file of `asr fit`.")
+    parsed = _ParsedOnly(CtcTraining, SpeechData, run=False, args=["--config", str(path)])
+    config = parsed.config
+    return ModelConfig.from_dict(config.model.network.as_dict()), _units(config.data.units)
+
+
+def _units(values: Any) -> Units:
+    return values if isinstance(values, Units) else Units(**values.as_dict())
+
+
+def _count(values: Any) -> int:
+    return _units(values).count()
 
 
 def _keep_best_and_last(trainer: Trainer, run: Path) -> None:

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from asr.corpus import check_lines, check_spelling, explain, frames_needed, read_manifest
+from asr.corpus import check_lines, explain, frames_needed, read_manifest
+from asr.corpus.check import check_spelling
 from asr.errors import BadData
 from asr.text import CharacterTokenizer
 
@@ -35,10 +36,11 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         '"text"',
         {"text": "no audio"},
         {"audio": "x.wav"},
-        {"audio": "x.wav", "text": "…"},
-        {"audio": "x.wav", "text": "naïve 3"},
+        {"audio": "x.wav", "text": "…", "id": "7"},
+        {"audio": "x.wav", "text": "naïve 3", "id": "8"},
         {"audio": "gone.wav", "text": "fine"},
         {"audio": "x.wav", "text": "fine", "duration": "long"},
+        {"audio": "x.wav", "text": "said twice"},
     )
     utterances, findings = read_manifest(path)
     findings += check_lines(utterances)
@@ -53,6 +55,7 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         8: "cannot spell '3', 'ï'",
         9: "no file",
         10: "`duration` 'long'",
+        11: "the id 'x.wav' is that of line 1",
     }
     assert len(lines) == len(expected)
     for line, (number, reason) in zip(lines, expected.items(), strict=True):

@@ -2,10 +2,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import soundfile
+import torch
 
 from asr.audio import load
-from asr.corpus import AudioStore, Utterance, collate, measure, read_manifest
-from asr.corpus.dataset import Example, SpeechDataset
+from asr.corpus import Example, SpeechDataset, Utterance, collate, read_manifest
+from asr.corpus.store import AudioStore, measure
 
 TRAIN = Path(__file__).parent.parent / "data" / "train" / "manifest.jsonl"
 
@@ -18,10 +20,9 @@ def utterances() -> list[Utterance]:
 
 def test_stored_samples_are_the_decoded_ones(tmp_path: Path) -> None:
     done: list[int] = []
-    store, findings = AudioStore.build(tmp_path, utterances(), done.append)
-    assert findings == [] and done == list(range(1, 11))
-    lengths, _ = measure(utterances(), done.append)
-    assert store.lengths.tolist() == lengths.tolist()
+    store = AudioStore.build(tmp_path, utterances(), done.append)
+    assert done == list(range(1, 11))
+    assert store.sounds == measure(utterances(), done.append)
     for index, utterance in enumerate(utterances()):
         samples = load(utterance.audio).samples
         assert len(store[index]) == len(samples)
@@ -29,10 +30,12 @@ def test_stored_samples_are_the_decoded_ones(tmp_path: Path) -> None:
 
 
 def test_a_second_run_decodes_nothing(tmp_path: Path) -> None:
-    AudioStore.build(tmp_path, utterances(), lambda _: None)
+    first = AudioStore.build(tmp_path, utterances(), lambda _: None)
     done: list[int] = []
-    AudioStore.build(tmp_path, utterances(), done.append)
+    second = AudioStore.build(tmp_path, utterances(), done.append)
     assert done == []
+    assert second.sounds == first.sounds
+    np.testing.assert_array_equal(second[9], first[9])
 
 
 def test_a_changed_recording_is_decoded_again(tmp_path: Path) -> None:
@@ -40,12 +43,10 @@ def test_a_changed_recording_is_decoded_again(tmp_path: Path) -> None:
     line = json.dumps({"audio": "clip.wav", "text": "x"})
     (tmp_path / "m.jsonl").write_text(line, encoding="utf-8")
     for seconds in (1, 2):
-        import soundfile
-
         soundfile.write(clip, np.zeros(16000 * seconds, np.float32), 16000)
         found, _ = read_manifest(tmp_path / "m.jsonl")
-        store, _ = AudioStore.build(tmp_path / "cache", found, lambda _: None)
-        assert store.lengths.tolist() == [16000 * seconds]
+        store = AudioStore.build(tmp_path / "cache", found, lambda _: None)
+        assert [sound.samples for sound in store.sounds] == [16000 * seconds]
 
 
 def test_what_cannot_be_decoded_is_named_each_time(tmp_path: Path) -> None:
@@ -53,18 +54,17 @@ def test_what_cannot_be_decoded_is_named_each_time(tmp_path: Path) -> None:
     good = utterances()[0]
     bad = Utterance("bad", tmp_path / "bad.wav", "x", line=7)
     for _ in range(2):
-        store, findings = AudioStore.build(tmp_path / "cache", [bad, good], lambda _: None)
-        assert [finding.line for finding in findings] == [7]
-        assert "bad.wav" in findings[0].reason
-        assert store.lengths[0] == 0 and store.lengths[1] > 16000
+        store = AudioStore.build(tmp_path / "cache", [bad, good], lambda _: None)
+        problem = store.sounds[0].problem
+        assert problem is not None and "bad.wav" in problem
+        assert store.sounds[0].samples == 0 and store.sounds[1].samples > 16000
 
 
 def test_a_batch_is_padded_behind_each_utterance() -> None:
-    import torch
-
     found = utterances()[:2]
     waves = [np.ones(3, np.float32), np.ones(5, np.float32)]
-    dataset = SpeechDataset(found, [[1, 2], [3]], lambda index: waves[index])
+    spelled = {found[0].text: [1, 2], found[1].text: [3]}
+    dataset = SpeechDataset(found, lambda index: waves[index], lambda text: spelled[text])
     examples: list[Example] = [dataset[0], dataset[1]]
     batch = collate(examples)
     assert batch.wave.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]

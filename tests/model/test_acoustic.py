@@ -35,7 +35,7 @@ def test_lengths_are_exactly_the_frames_that_come_out(samples: int) -> None:
     model = AcousticModel(SMALL, n_units=5)
     with torch.inference_mode():
         log_probs, lengths = model(torch.zeros(1, samples), torch.tensor([samples]))
-    assert lengths.tolist() == model.lengths(torch.tensor([samples])).tolist()
+    assert lengths.tolist() == [SMALL.frames(samples)]
     assert log_probs.shape[1] == max(1, int(lengths))  # a lone empty clip has one masked frame
     windows = max(0, (samples - 400) // 160 + 1)
     assert int(lengths) == math.ceil(math.ceil(windows / 2) / 2)

@@ -1,0 +1,52 @@
+"""What can be wrong with a manifest line, and how it is said."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal[
+    "malformed",
+    "empty text",
+    "unknown characters",
+    "missing audio",
+    "undecodable audio",
+    "unreachable",
+    "duplicate id",
+    "shared speaker",
+    "wrong duration",
+    "silent",
+    "clipped",
+    "crowded",
+    "odd rate",
+]
+WARNINGS: frozenset[Kind] = frozenset(
+    {"wrong duration", "silent", "clipped", "crowded", "odd rate"}
+)
+"""Kinds that may be meant so; the others keep a line from being trained on."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with one line, counted from 1."""
+
+    line: int
+    kind: Kind
+    reason: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the line cannot be trained on."""
+        return self.kind not in WARNINGS
+
+
+def explain(path: Path, findings: Iterable[Finding], most: int | None = None) -> str:
+    """`MANIFEST:LINE: error|warning: reason` for each finding, in order of lines."""
+    ordered = sorted(findings, key=lambda finding: finding.line)
+    shown = [
+        f"{path}:{finding.line}: {'error' if finding.is_error else 'warning'}: {finding.reason}"
+        for finding in ordered[:most]
+    ]
+    if most is not None and len(ordered) > most:
+        shown.append(f"{path}: and {len(ordered) - most} more lines")
+    return "\n".join(shown)

@@ -1,0 +1,69 @@
+"""`asr check` as a user meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TRAIN = ROOT / "tests" / "data" / "train" / "manifest.jsonl"
+ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
+
+
+def check(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*ASR, "check", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """The ten good clips, and after them two bad lines."""
+    lines = [json.loads(line) for line in TRAIN.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        line["audio"] = str(TRAIN.parent / line["audio"])
+    lines += [{**lines[0], "id": "x", "text": "CAFÉ"}, {**lines[1], "id": "y", "text": ""}]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return path
+
+
+def test_a_good_manifest_is_exit_code_0(tiny_bundle: Path) -> None:
+    done = check(TRAIN, "--bundle", tiny_bundle)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].split()[:2] == ["kept", "10"]
+
+
+def test_bad_lines_are_named_and_left_out_of_the_clean_manifest(
+    manifest: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    clean = tmp_path / "deeper" / "clean.jsonl"
+    done = check(manifest, "--bundle", tiny_bundle, "--write-clean", clean)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [
+        f"{manifest}:11: error: the units cannot spell 'é'",
+        f"{manifest}:12: error: the text is empty",
+    ]
+    assert [line.split()[:3] for line in lines[-2:]] == [
+        ["empty", "text", "1"],
+        ["unknown", "characters", "1"],
+    ]
+    assert check(clean, "--bundle", tiny_bundle).returncode == 0
+
+
+def test_the_layers_and_units_of_a_config_decide(manifest: Path) -> None:
+    done = check(manifest, "--config", ROOT / "configs" / "smoke.yaml")
+    assert done.returncode == 1, done.stderr
+    done = check(manifest, "--config", ROOT / "configs" / "none.yaml")
+    assert done.returncode == 2 and "none.yaml" in done.stderr
+
+
+def test_nothing_to_use_is_exit_code_2(tmp_path: Path, tiny_bundle: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text('{"audio": "gone.wav", "text": "x"}\n', encoding="utf-8")
+    done = check(path, "--bundle", tiny_bundle)
+    assert done.returncode == 2 and f"{path}:1: error: there is no file" in done.stdout
+    done = check(tmp_path / "none.jsonl", "--bundle", tiny_bundle)
+    assert done.returncode == 2 and "no such manifest" in done.stderr

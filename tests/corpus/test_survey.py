@@ -1,0 +1,120 @@
+"""Law 6, for data: every line is usable or named with a reason."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.corpus import Survey, explain, frames_needed, survey
+from asr.corpus.check import check_speakers
+from asr.model import ModelConfig
+from asr.text import CharacterTokenizer
+
+TOKENIZER = CharacterTokenizer()
+
+
+def read(path: Path, **more: Any) -> Survey:
+    return survey(path, TOKENIZER, lambda _: None, frames=ModelConfig().frames, **more)
+
+
+def tone(path: Path, seconds: float, loudness: float = 0.3) -> str:
+    time = np.arange(int(seconds * 16000)) / 16000
+    soundfile.write(path, np.clip(loudness * np.sin(2000 * time), -1.0, 1.0), 16000)
+    return path.name
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A manifest with one line for each kind of fault among twenty good ones."""
+    good = [
+        {"audio": tone(tmp_path / f"{index}.wav", 2.0), "text": "twenty letters of it"}
+        for index in range(20)
+    ]
+    (tmp_path / "broken.wav").write_bytes(b"RIFF....WAVE")
+    tone(tmp_path / "short.wav", 0.5)
+    tone(tmp_path / "silent.wav", 2.0, loudness=1e-4)
+    tone(tmp_path / "loud.wav", 2.0, loudness=5.0)
+    tone(tmp_path / "full.wav", 1.0)
+    bad: list[Any] = [
+        {"audio": "0.wav", "text": "", "id": "a"},
+        {"audio": "0.wav", "text": "naïve", "id": "b"},
+        {"audio": "none.wav", "text": "fine"},
+        {"audio": "broken.wav", "text": "fine"},
+        {"audio": "short.wav", "text": "thirteen char"},
+        {"audio": "0.wav", "text": "fine"},
+        {"audio": "1.wav", "text": "twenty letters of it", "id": "c", "speaker": "heard"},
+        {"audio": "1.wav", "text": "twenty letters of it", "id": "d", "duration": 3.0},
+        {"audio": "silent.wav", "text": "twenty letters of it"},
+        {"audio": "loud.wav", "text": "twenty letters of it"},
+        {"audio": "full.wav", "text": "nineteen letters it"},
+        {"audio": "1.wav", "text": "i", "id": "e"},
+        "nonsense",
+    ]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(map(json.dumps, [*good, *bad])), encoding="utf-8")
+    dev = {"audio": "0.wav", "text": "x", "speaker": "heard"}
+    (tmp_path / "dev.jsonl").write_text(json.dumps(dev), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_each_fault_is_found_on_its_line(corpus: Path, tmp_path: Path, cached: bool) -> None:
+    cache = tmp_path / "cache" if cached else None
+    found = read(corpus, unheard=tmp_path / "dev.jsonl", cache=cache)
+    kinds = {(finding.line, finding.kind) for finding in found.findings}
+    assert kinds == {
+        (21, "empty text"),
+        (22, "unknown characters"),
+        (23, "missing audio"),
+        (24, "undecodable audio"),
+        (25, "unreachable"),
+        (26, "duplicate id"),
+        (27, "shared speaker"),
+        (28, "wrong duration"),
+        (29, "silent"),
+        (30, "clipped"),
+        (31, "crowded"),
+        (32, "odd rate"),
+        (33, "malformed"),
+    }
+    assert [utterance.line for utterance in found.usable] == [*range(1, 21), *range(28, 33)]
+    assert len(found.samples(20)) == found.lengths[20] == 32000
+    printed = explain(corpus, found.findings).splitlines()
+    assert sum(": error: " in line for line in printed) == 8
+    assert sum(": warning: " in line for line in printed) == 5
+
+
+def test_a_development_set_is_held_only_to_what_its_use_needs(corpus: Path) -> None:
+    found = survey(corpus, TOKENIZER, lambda _: None)
+    kinds = {finding.kind for finding in found.findings}
+    assert kinds == {
+        "empty text",
+        "unknown characters",
+        "missing audio",
+        "undecodable audio",
+        "duplicate id",
+        "malformed",
+    }
+
+
+def test_lines_without_a_speaker_share_none(corpus: Path) -> None:
+    usable = read(corpus).usable
+    nobody = [utterance for utterance in usable if utterance.speaker is None]
+    assert list(check_speakers(nobody, nobody, "dev")) == []
+
+
+@given(st.text("ab ", min_size=1, max_size=12), st.integers(0, 40))
+@settings(deadline=None, max_examples=60)
+def test_the_bound_is_exactly_where_ctc_begins_to_have_a_path(text: str, available: int) -> None:
+    units = TOKENIZER.encode(text)
+    log_probs = torch.zeros(max(available, 1), 1, 29).log_softmax(-1)
+    loss = torch.nn.functional.ctc_loss(
+        log_probs, torch.tensor([units]), torch.tensor([available]), torch.tensor([len(units)])
+    )
+    assert bool(loss.isfinite()) == (frames_needed(units) <= available)
