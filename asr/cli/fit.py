@@ -27,9 +27,22 @@ def register(app: typer.Typer) -> None:
 def _command(context: typer.Context) -> None:
     with needs("train"):
         from asr.training import fit
-    arguments = list(context.args)
-    if context.info_name == "fit" and arguments[:1] == ["--resume"]:
-        if len(arguments) < 2:
-            raise typer.BadParameter("--resume takes the folder of a run")
-        arguments = [*fit.resume_arguments(Path(arguments[1])), *arguments[2:]]
-    fit.run(str(context.info_name), arguments)
+    name, arguments = str(context.info_name), list(context.args)
+    if name == "fit":
+        run, arguments = _taken(arguments, "--resume")
+        if run is not None:
+            # In front, so that what else is given wins over the run's config.
+            arguments = [*fit.resume_arguments(Path(run)), *arguments]
+    fit.run(name, arguments)
+
+
+def _taken(arguments: list[str], option: str) -> tuple[str | None, list[str]]:
+    """The value of `option`, if it is among the arguments, and the others."""
+    for index, argument in enumerate(arguments):
+        if argument == option:
+            if index + 1 == len(arguments):
+                raise typer.BadParameter(f"{option} takes the folder of a run")
+            return arguments[index + 1], arguments[:index] + arguments[index + 2 :]
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2], arguments[:index] + arguments[index + 1 :]
+    return None, arguments

@@ -64,8 +64,8 @@ def test_its_bundle_reads_the_clips_by_the_other_doors(smoke: Path, tmp_path: Pa
 def test_a_run_is_resumed_and_the_command_line_wins(smoke: Path) -> None:
     before = torch.load(smoke / "checkpoints" / "last.ckpt", weights_only=True)
     done = asr(
-        "fit", "--resume", smoke, "--trainer.max_epochs", 60, "--model.optimizer.weight_decay", 0.5,
-        "--model.optimizer.learning_rate", 1e-5,
+        "fit", "--trainer.max_epochs", 60, f"--resume={smoke}",
+        "--model.optimizer.weight_decay", 0.5, "--model.optimizer.learning_rate", 1e-5,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     after = torch.load(smoke / "checkpoints" / "last.ckpt", weights_only=True)
