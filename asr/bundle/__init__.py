@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr.bundle.bundle import FORMAT_VERSION, Bundle, Precision, default_bundle
 from asr.bundle.card import record_figure
+from asr.bundle.checkpoint import Checkpoint, describe
 from asr.bundle.export import export
 
 if TYPE_CHECKING:
@@ -12,9 +13,11 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMAT_VERSION",
     "Bundle",
+    "Checkpoint",
     "Precision",
     "build_graph",
     "default_bundle",
+    "describe",
     "export",
     "record_figure",
 ]

@@ -189,7 +189,7 @@ def _read_config(path: Path, info: dict[str, Any]) -> ModelConfig:
         with torch.device("meta"):  # shapes alone are wanted
             model = AcousticModel(config, info["n_units"])
         expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AsrError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadBundle(
             f"bundle {path}: {INFO} describes no model ({error!r}); export it again."
         ) from error

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,20 +24,9 @@ from asr.bundle.bundle import (
 )
 from asr.bundle.card import write_info
 from asr.bundle.check import fp32_difference, int8_loss
-from asr.errors import AsrError, BadBundle, BadOption
-from asr.model import AcousticModel, ModelConfig
-from asr.text import Tokenizer, tokenizer_from_state
-
-CHECKPOINT_FORMAT = 1
-_PREFIX = "network."  # where the acoustic model lies in the module that was trained
-
-
-@dataclass(frozen=True)
-class _Trained:
-    model: AcousticModel
-    tokenizer: Tokenizer
-    sources: str
-    training: dict[str, Any]
+from asr.bundle.checkpoint import Checkpoint
+from asr.errors import BadBundle, BadOption
+from asr.model import AcousticModel
 
 
 def export(checkpoint: Path, out: Path, precision: Precision | None = None) -> Bundle:
@@ -64,7 +52,7 @@ def export(checkpoint: Path, out: Path, precision: Precision | None = None) -> B
     out = Path(out).resolve()
     if out.exists() and not (out / INFO).is_file() and not (out.is_dir() and _is_empty(out)):
         raise BadBundle(f"{out} exists and is not a bundle; move it away or name another folder.")
-    trained = _read_checkpoint(Path(checkpoint))
+    trained = _read(Path(checkpoint))
     cell = trained.model.config.cell
     if precision == "int8" and cell != "lstm":
         raise BadOption(f"ONNX Runtime has no int8 {cell}; export it with --precision fp32.")
@@ -87,7 +75,7 @@ def export(checkpoint: Path, out: Path, precision: Precision | None = None) -> B
 
 
 def _info(
-    trained: _Trained, name: str, precision: Precision, measured: dict[str, Any], folder: Path
+    trained: Checkpoint, name: str, precision: Precision, measured: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """The content of `bundle.json`, once the other files lie in `folder`."""
     parameters = sum(parameter.numel() for parameter in trained.model.parameters())
@@ -108,53 +96,10 @@ def _info(
     }
 
 
-def _read_checkpoint(path: Path) -> _Trained:
-    content = _load(path)
-    try:
-        about = content["earshot"]
-        if about["format"] != CHECKPOINT_FORMAT:
-            raise BadBundle(
-                f"checkpoint {path} has format {about['format']!r} and this earshot reads "
-                f"{CHECKPOINT_FORMAT}; export it with the earshot that trained it."
-            )
-        tokenizer = tokenizer_from_state(about["tokenizer"])
-        model = AcousticModel(ModelConfig.from_dict(about["model"]), tokenizer.n_units)
-        weights = {
-            name.removeprefix(_PREFIX): weight
-            for name, weight in content["state_dict"].items()
-            if name.startswith(_PREFIX)
-        }
-        model.load_state_dict(weights)
-        training = {key: about["training"][key] for key in ("epochs", "steps", "hours")}
-        trained = _Trained(model.eval(), tokenizer, str(about["sources"]), training)
-    except BadBundle:
-        raise
-    except (AsrError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BadBundle(
-            f"{path} is not a checkpoint of `asr fit` ({type(error).__name__}: {reason}); "
-            "give one that it wrote."
-        ) from error
-    _round_to_half(model, path)
-    return trained
-
-
-def _load(path: Path) -> Any:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise BadBundle(
-            f"checkpoint {path} cannot be read ({error.strerror}); check the path."
-        ) from error
-    with file:
-        try:
-            return torch.load(file, map_location="cpu", weights_only=True)
-        # Whatever is wrong with foreign bytes: torch's reader lets out errors of every kind.
-        except Exception as error:
-            raise BadBundle(
-                f"checkpoint {path} is damaged, or holds more than weights and plain values; "
-                "take another one of the run."
-            ) from error
+def _read(path: Path) -> Checkpoint:
+    checkpoint = Checkpoint.read(path)
+    _round_to_half(checkpoint.model, path)
+    return checkpoint
 
 
 def _round_to_half(model: AcousticModel, path: Path) -> None:

@@ -40,11 +40,10 @@ def check(
 
     network, tokenizer = _from_config(config, manifest) if config else _from_bundle(bundle)
     with bar("reading") as progress:
-        total = sum(1 for _ in manifest.open("rb")) if manifest.is_file() else 0
         found = survey(
             manifest,
             tokenizer,
-            lambda done: progress(done, total),
+            progress,
             frames=network.frames,
             unheard=dev,
         )

@@ -9,6 +9,7 @@ import typer
 
 from asr.cli.options import BundleOption, DecoderOption, DeviceOption
 from asr.cli.progress import bar
+from asr.errors import AsrError
 
 
 def transcribe(
@@ -38,14 +39,18 @@ def transcribe(
     options: dict[str, Any] = {} if decoder is None else {"decoder": decoder}
     alone = len(inputs) == 1 and paths == [inputs[0].path]
     failed = 0
-    with bar("transcribing") as progress:
+    with bar("transcribing", wanted=bool(targets) or not sys.stdout.isatty()) as progress:
         results = transcribe_files(recognizer, inputs, **options)
         for done, result in enumerate(results, start=1):
             if result.transcript is None:
                 failed += 1
                 sys.stderr.write(f"asr: {result.error}\n")
             elif targets:
-                write_atomically(targets[done - 1], write(result.transcript, format))
+                try:
+                    write_atomically(targets[done - 1], write(result.transcript, format))
+                except AsrError as error:
+                    failed += 1
+                    sys.stderr.write(f"asr: {error}\n")
             elif alone:
                 sys.stdout.write(write(result.transcript, format))
             elif file_suffix(format) == ".json":

@@ -17,8 +17,8 @@ from asr.errors import BadAudio, TooLong
 _CHUNK = 256
 _FULL_SCALE = 0.999
 
-Progress = Callable[[int], None]
-"""Called with the number of clips done."""
+Progress = Callable[[int, int], None]
+"""Called with the clips done and all clips."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def measure(utterances: Sequence[Utterance], progress: Progress) -> list[Sound]:
     sounds: list[Sound] = []
     for sound, _ in _decoded(utterances):
         sounds.append(sound)
-        progress(len(sounds))
+        progress(len(sounds), len(utterances))
     return sounds
 
 
@@ -49,7 +49,7 @@ class AudioStore:
 
     Two files make a store, named by what they hold: `KEY.i16`, all samples end to end, and
     `KEY.npz`, what each recording measures. The second is written last and so marks the first
-    whole; a store with recordings that cannot be decoded is not kept.
+    whole.
     """
 
     def __init__(self, samples: Path, sounds: Sequence[Sound]) -> None:
@@ -76,12 +76,14 @@ class AudioStore:
         samples, measures = folder / f"{key}.i16", folder / f"{key}.npz"
         if measures.exists():
             table = np.load(measures)
-            columns = zip(table["samples"], table["peak"], table["clipped"], strict=True)
-            return cls(samples, [Sound(int(n), float(p), float(c)) for n, p, c in columns])
+            columns = (table[name].tolist() for name in ("samples", "peak", "clipped", "problem"))
+            rows = zip(*columns, strict=True)
+            return cls(
+                samples, [Sound(n, peak, share, why or None) for n, peak, share, why in rows]
+            )
         folder.mkdir(parents=True, exist_ok=True)
         sounds = _decode_all(utterances, samples, progress)
-        if not any(sound.problem for sound in sounds):
-            _save_table(sounds, measures)
+        _save_table(sounds, measures)
         return cls(samples, sounds)
 
 
@@ -92,7 +94,7 @@ def _decode_all(utterances: Sequence[Utterance], samples: Path, progress: Progre
         for sound, clip in _decoded(utterances):
             file.write(clip.tobytes())
             sounds.append(sound)
-            progress(len(sounds))
+            progress(len(sounds), len(utterances))
     os.replace(partial, samples)
     return sounds
 
@@ -105,6 +107,7 @@ def _save_table(sounds: Sequence[Sound], path: Path) -> None:
             samples=np.array([sound.samples for sound in sounds], np.int64),
             peak=np.array([sound.peak for sound in sounds]),
             clipped=np.array([sound.clipped for sound in sounds]),
+            problem=np.array([sound.problem or "" for sound in sounds], dtype=str),
         )
     os.replace(partial, path)
 

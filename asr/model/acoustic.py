@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from asr.errors import BadOption
 from asr.model.features import SAMPLE_RATE, FeatureConfig, LogMel
 from asr.model.recurrent import Cell, RecurrentStack
 from asr.model.subsampling import FACTOR, Subsampling, subsampled
@@ -31,6 +32,14 @@ class ModelConfig:
     """Units of each direction; a multiple of 128 lets cuDNN use its fastest kernels."""
     dropout: float = 0.1
     """Share of outputs dropped behind each recurrent layer while training."""
+
+    def __post_init__(self) -> None:
+        if min(self.channels, self.layers, self.hidden) < 1 or not 0 <= self.dropout < 1:
+            raise BadOption(
+                f"a model cannot have {self.channels} channels, {self.layers} layers of "
+                f"{self.hidden} units and dropout {self.dropout}: give sizes of at least 1 and a "
+                "dropout from 0 to below 1."
+            )
 
     @property
     def frame_samples(self) -> int:

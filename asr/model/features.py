@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from asr.errors import BadOption
 from asr.model.lengths import mask_padding
 
 SAMPLE_RATE = 16_000
@@ -32,7 +33,12 @@ class FeatureConfig:
 
     def __post_init__(self) -> None:
         if self.normalize not in ("corpus", "utterance"):
-            raise ValueError(f"normalize {self.normalize!r} is neither corpus nor utterance")
+            raise BadOption(f"normalize {self.normalize!r} is neither corpus nor utterance.")
+        if min(self.mels, self.hop_ms) < 1 or self.window_ms < self.hop_ms:
+            raise BadOption(
+                f"features cannot have {self.mels} mels, windows of {self.window_ms} ms and hops "
+                f"of {self.hop_ms} ms: give at least 1 each, and windows no shorter than hops."
+            )
 
     @property
     def window(self) -> int:
@@ -51,7 +57,7 @@ class FeatureConfig:
 
     @property
     def points(self) -> int:
-        """Points of the Fourier transform: the next power of two above the window."""
+        """Points of the Fourier transform: the next power of two at or above the window."""
         return int(2 ** (self.window - 1).bit_length())
 
 

@@ -4,13 +4,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import lightning as L
 import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.pytorch.utilities import rank_zero_info
+from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader
 
@@ -27,9 +28,9 @@ from asr.corpus import (
     read_manifest,
     survey,
 )
-from asr.errors import BadData
+from asr.errors import BadData, BadOption
 from asr.model import AcousticModel
-from asr.text import Tokenizer, Units, tokenizer_from_state
+from asr.text import Tokenizer, Units
 
 ROOT_VARIABLE = "EARSHOT_DATA"
 
@@ -105,6 +106,19 @@ class SpeechData(L.LightningDataModule):
             self._tokenizer = self.units.tokenizer(self._texts())
         return self._tokenizer
 
+    def adopt(self, tokenizer: Tokenizer, checkpoint: Path) -> None:
+        """Go on with the units of a checkpoint; BadOption where the config names others."""
+        state = tokenizer.state()
+        same = state["kind"] == self.units.kind and tokenizer.n_units == self.units.count()
+        if same and self.units.kind == "characters":
+            same = state["alphabet"] == self.units.alphabet
+        if not same:
+            raise BadOption(
+                f"{checkpoint} spells in {tokenizer.n_units} {state['kind']}, the config has other "
+                f"units ({self.units}): give those that it was trained with, or start a new run."
+            )
+        self._tokenizer = tokenizer
+
     def _texts(self) -> Iterator[str]:
         utterances, _ = read_manifest(self._manifest("train"))
         yield from (u.text for u in utterances if u.text and self._is_meant(u))
@@ -128,25 +142,27 @@ class SpeechData(L.LightningDataModule):
     def _read(self, name: str) -> Part:
         path = self._manifest(name)
         training = name == "train"
-        with Progress(transient=True) as bar:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(f"reading {path.name}", total=None)
             found = survey(
                 path,
                 self.tokenizer,
-                lambda done: bar.update(task, completed=done),
+                lambda done, total: bar.update(task, completed=done, total=total),
                 frames=self._network.config.frames if training else None,
-                unheard=self._manifest("dev") if training else None,
+                unheard=self._unheard() if training else None,
                 keep=self._is_meant if training else lambda _: True,
                 cache=self.cache,
             )
         self._settle(path, name, found)
-        # The units may still be replaced by those of a checkpoint, so texts are spelled late.
-        dataset = SpeechDataset(
-            found.usable, found.samples, lambda text: self.tokenizer.encode(text)
-        )
+        dataset = SpeechDataset(found.usable, found.samples, self.tokenizer.encode)
         part = Part(dataset, found.lengths)
         rank_zero_info(f"{path}: {len(dataset)} clips, {part.hours:.2f} hours")
         return part
+
+    def _unheard(self) -> Path | None:
+        """The development manifest, unless it is the training manifest itself."""
+        dev = self._manifest("dev")
+        return None if dev.resolve() == self._manifest("train").resolve() else dev
 
     def _settle(self, path: Path, name: str, found: Survey) -> None:
         """Name what is wrong; BadData where it must not be passed over."""
@@ -164,6 +180,13 @@ class SpeechData(L.LightningDataModule):
             rank_zero_info(f"{path}: {lines} lines left out")
         if not found.usable:
             raise BadData(f"{path}: no line is left to use; check data.{name} and data.corpora.")
+        longest = int(found.lengths.argmax())
+        seconds = float(found.lengths[longest]) / SAMPLE_RATE
+        if seconds > self.batch_seconds:
+            raise BadOption(
+                f"{path}:{found.usable[longest].line}: its {seconds:.1f} s are more than a whole "
+                f"batch; raise data.batch_seconds, which is {self.batch_seconds:g}."
+            )
 
     @property
     def _network(self) -> AcousticModel:
@@ -181,23 +204,32 @@ class SpeechData(L.LightningDataModule):
         return self._loader("test", shuffle=False)
 
     def _loader(self, name: str, shuffle: bool) -> DataLoader[Example]:
+        if self.trainer is not None and self.trainer.world_size > 1:
+            raise BadOption(
+                "training on several devices at once is not built yet: set trainer.devices to 1."
+            )
         part = self.parts[name]
-        trainer = self.trainer
         batches = Buckets(
             part.lengths,
             most=int(self.batch_seconds * SAMPLE_RATE),
             seed=self.seed,
-            epoch=lambda: trainer.current_epoch if trainer else 0,
+            epoch=lambda: self._epoch(len(batches)),
             shuffle=shuffle,
             short_first=self.short_first,
         )
         return DataLoader(
-            part.dataset,
-            batch_sampler=batches,
-            collate_fn=collate,
-            num_workers=self.workers,
-            persistent_workers=False,
+            part.dataset, batch_sampler=batches, collate_fn=collate, num_workers=self.workers
         )
+
+    def _epoch(self, batches: int) -> int:
+        """Epochs begun, from the training batches seen in all parts of the run.
+
+        `trainer.current_epoch` lags behind where worker processes fetch ahead after a resume.
+        """
+        if self.trainer is None:
+            return 0
+        seen = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
+        return int(seen // max(1, min(batches, self.trainer.num_training_batches)))
 
     def transfer_batch_to_device(
         self,
@@ -206,13 +238,6 @@ class SpeechData(L.LightningDataModule):
         dataloader_idx: int,  # noqa: ARG002
     ) -> Batch:
         return batch.to(device)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"tokenizer": self.tokenizer.state()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """A resumed run goes on with its own units, even if the texts have changed since."""
-        self._tokenizer = tokenizer_from_state(state_dict["tokenizer"])
 
 
 def _corpus_folder(root: str | None) -> Path:

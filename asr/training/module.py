@@ -14,15 +14,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from asr.bundle import describe
 from asr.corpus import Batch
 from asr.decoding import greedy
-from asr.errors import BadData
+from asr.errors import BadOption
 from asr.model import AcousticModel, ModelConfig
 from asr.text import BLANK, Tokenizer
 from asr.training.augment import SpecAugment
 from asr.training.data import SpeechData
 
-CHECKPOINT_FORMAT = 1
 _STATISTICS_CLIPS = 400  # about half an hour of speech: band means settle within 0.02
 
 
@@ -38,6 +38,14 @@ class OptimizerConfig:
     """The rate of the last step, as a share of the peak; the fall follows a cosine."""
     weight_decay: float = 0.01
     """AdamW's decoupled decay of weights."""
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0 or not 0 <= self.warmup < 1 or self.weight_decay < 0:
+            raise BadOption(
+                f"the optimizer cannot have learning_rate {self.learning_rate}, warmup "
+                f"{self.warmup} and weight_decay {self.weight_decay}: give a positive rate, a "
+                "share of steps below 1, and no negative decay."
+            )
 
     def rate(self, step: int, steps: int) -> float:
         """The rate at `step` of `steps`: a pure function, so a resumed run obeys its config."""
@@ -97,19 +105,20 @@ class CtcTraining(L.LightningModule):
         return self.data.tokenizer
 
     def on_fit_start(self) -> None:
-        if self.tokenizer.n_units != self.network.head.out_features:
-            raise BadData(
-                f"the units number {self.tokenizer.n_units}, the model's head has "
-                f"{self.network.head.out_features} outputs; resume with the run's own data.units."
+        if not math.isfinite(self.trainer.estimated_stepping_batches):
+            raise BadOption(
+                "training has no end: set trainer.max_epochs or trainer.max_steps, over which the "
+                "learning rate rises and falls."
             )
-        if self.trainer.ckpt_path is None:
+        corpus = self.network.config.features.normalize == "corpus"
+        if corpus and self.trainer.ckpt_path is None:
             self._measure_features()
 
     @torch.no_grad()
     def _measure_features(self) -> None:
         """Set the mean and deviation of each mel band from a sample of the training clips."""
         dataset = self.data.parts["train"].dataset
-        step = max(1, len(dataset) // _STATISTICS_CLIPS)
+        step = -(-len(dataset) // _STATISTICS_CLIPS)
         features = self.network.features
         energies = torch.cat(
             [
@@ -209,14 +218,9 @@ class CtcTraining(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `asr export` needs, so that a checkpoint stands without its run."""
-        checkpoint["earshot"] = {
-            "format": CHECKPOINT_FORMAT,
-            "model": self.network.config.to_dict(),
-            "tokenizer": self.tokenizer.state(),
-            "sources": self.data.sources,
-            "training": {
-                "epochs": self.current_epoch + 1,
-                "steps": self.global_step,
-                "hours": round(self.data.parts["train"].hours, 2),
-            },
+        training = {
+            "epochs": self.current_epoch + 1,
+            "steps": self.global_step,
+            "hours": round(self.data.parts["train"].hours, 2),
         }
+        describe(checkpoint, self.network.config, self.tokenizer, self.data.sources, training)

@@ -20,9 +20,9 @@ def utterances() -> list[Utterance]:
 
 def test_stored_samples_are_the_decoded_ones(tmp_path: Path) -> None:
     done: list[int] = []
-    store = AudioStore.build(tmp_path, utterances(), done.append)
+    store = AudioStore.build(tmp_path, utterances(), lambda n, _: done.append(n))
     assert done == list(range(1, 11))
-    assert store.sounds == measure(utterances(), done.append)
+    assert store.sounds == measure(utterances(), lambda n, _: done.append(n))
     for index, utterance in enumerate(utterances()):
         samples = load(utterance.audio).samples
         assert len(store[index]) == len(samples)
@@ -30,9 +30,9 @@ def test_stored_samples_are_the_decoded_ones(tmp_path: Path) -> None:
 
 
 def test_a_second_run_decodes_nothing(tmp_path: Path) -> None:
-    first = AudioStore.build(tmp_path, utterances(), lambda _: None)
+    first = AudioStore.build(tmp_path, utterances(), lambda *_: None)
     done: list[int] = []
-    second = AudioStore.build(tmp_path, utterances(), done.append)
+    second = AudioStore.build(tmp_path, utterances(), lambda n, _: done.append(n))
     assert done == []
     assert second.sounds == first.sounds
     np.testing.assert_array_equal(second[9], first[9])
@@ -45,7 +45,7 @@ def test_a_changed_recording_is_decoded_again(tmp_path: Path) -> None:
     for seconds in (1, 2):
         soundfile.write(clip, np.zeros(16000 * seconds, np.float32), 16000)
         found, _ = read_manifest(tmp_path / "m.jsonl")
-        store = AudioStore.build(tmp_path / "cache", found, lambda _: None)
+        store = AudioStore.build(tmp_path / "cache", found, lambda *_: None)
         assert [sound.samples for sound in store.sounds] == [16000 * seconds]
 
 
@@ -54,7 +54,7 @@ def test_what_cannot_be_decoded_is_named_each_time(tmp_path: Path) -> None:
     good = utterances()[0]
     bad = Utterance("bad", tmp_path / "bad.wav", "x", line=7)
     for _ in range(2):
-        store = AudioStore.build(tmp_path / "cache", [bad, good], lambda _: None)
+        store = AudioStore.build(tmp_path / "cache", [bad, good], lambda *_: None)
         problem = store.sounds[0].problem
         assert problem is not None and "bad.wav" in problem
         assert store.sounds[0].samples == 0 and store.sounds[1].samples > 16000

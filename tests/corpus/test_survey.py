@@ -20,7 +20,7 @@ TOKENIZER = CharacterTokenizer()
 
 
 def read(path: Path, **more: Any) -> Survey:
-    return survey(path, TOKENIZER, lambda _: None, frames=ModelConfig().frames, **more)
+    return survey(path, TOKENIZER, lambda *_: None, frames=ModelConfig().frames, **more)
 
 
 def tone(path: Path, seconds: float, loudness: float = 0.3) -> str:
@@ -91,7 +91,7 @@ def test_each_fault_is_found_on_its_line(corpus: Path, tmp_path: Path, cached: b
 
 
 def test_a_development_set_is_held_only_to_what_its_use_needs(corpus: Path) -> None:
-    found = survey(corpus, TOKENIZER, lambda _: None)
+    found = survey(corpus, TOKENIZER, lambda *_: None)
     kinds = {finding.kind for finding in found.findings}
     assert kinds == {
         "empty text",

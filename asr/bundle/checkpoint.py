@@ -1,0 +1,97 @@
+"""What a training checkpoint says of itself, so that it stands without its run.
+
+Beside what Lightning keeps, a checkpoint holds one entry of plain values: the model's layers, its
+units, where its data came from and how long it was trained.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asr.errors import AsrError, BadBundle
+from asr.model import AcousticModel, ModelConfig
+from asr.text import Tokenizer, tokenizer_from_state
+
+CHECKPOINT_FORMAT = 1
+_KEY = "earshot"
+_PREFIX = "network."  # where the acoustic model lies in the module that was trained
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint of `asr fit`, read."""
+
+    model: AcousticModel
+    """With the weights, in float32, set to infer."""
+    tokenizer: Tokenizer
+    sources: str
+    """The data and its licences, in words."""
+    training: dict[str, Any]
+    """`epochs`, `steps` and `hours` of speech."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """The checkpoint in the file `path`; BadBundle where it is missing, damaged or foreign."""
+        content = _load(path)
+        try:
+            about = content[_KEY]
+            if about["format"] != CHECKPOINT_FORMAT:
+                raise BadBundle(
+                    f"checkpoint {path} has format {about['format']!r} and this earshot reads "
+                    f"{CHECKPOINT_FORMAT}; use the earshot that trained it."
+                )
+            tokenizer = tokenizer_from_state(about["tokenizer"])
+            model = AcousticModel(ModelConfig.from_dict(about["model"]), tokenizer.n_units)
+            weights = {
+                name.removeprefix(_PREFIX): weight
+                for name, weight in content["state_dict"].items()
+                if name.startswith(_PREFIX)
+            }
+            model.load_state_dict(weights)
+            training = {key: about["training"][key] for key in ("epochs", "steps", "hours")}
+            return cls(model.eval(), tokenizer, str(about["sources"]), training)
+        except BadBundle:
+            raise
+        except (AsrError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadBundle(
+                f"{path} is not a checkpoint of `asr fit` ({type(error).__name__}: {reason}); "
+                "give one that it wrote."
+            ) from error
+
+
+def describe(
+    checkpoint: dict[str, Any],
+    model: ModelConfig,
+    tokenizer: Tokenizer,
+    sources: str,
+    training: dict[str, Any],
+) -> None:
+    """Add to a checkpoint that is about to be saved what `Checkpoint.read` needs."""
+    checkpoint[_KEY] = {
+        "format": CHECKPOINT_FORMAT,
+        "model": model.to_dict(),
+        "tokenizer": tokenizer.state(),
+        "sources": sources,
+        "training": training,
+    }
+
+
+def _load(path: Path) -> Any:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise BadBundle(
+            f"checkpoint {path} cannot be read ({error.strerror}); check the path."
+        ) from error
+    with file:
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        # Whatever is wrong with foreign bytes: torch's reader lets out errors of every kind.
+        except Exception as error:
+            raise BadBundle(
+                f"checkpoint {path} is damaged, or holds more than weights and plain values; "
+                "take another one of the run."
+            ) from error
