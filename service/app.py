@@ -29,7 +29,14 @@ def create_app(settings: Settings, recognizer: Recognizer | None = None) -> Fast
         app.state.loading.cancel()
         app.state.transcriber.stop()
 
-    app = FastAPI(title="earshot", version=version("earshot"), lifespan=lifespan)
+    # FastAPI's pages at /docs and /redoc load scripts from elsewhere: nothing here does.
+    app = FastAPI(
+        title="earshot",
+        version=version("earshot"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.transcriber = Transcriber(settings, recognizer)
     for room in (health, models, transcriptions):
         app.include_router(room.router)

@@ -129,7 +129,7 @@ def _http_error(request: Request, error: HTTPException) -> ApiError:
     path, method = request.url.path, request.method
     allowed = Headers(error.headers).get("allow", "other methods")
     messages = {
-        404: f"There is nothing at {path}; /docs lists what this service answers.",
+        404: f"There is nothing at {path}; /openapi.json lists what this service answers.",
         405: f"{path} does not take {method}; it takes {allowed}.",
     }
     message = messages.get(error.status_code, f"The request cannot be read: {error.detail}")

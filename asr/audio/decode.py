@@ -173,7 +173,7 @@ def _promised_seconds(container: "InputContainer") -> float:
 
 def _damaged(label: str, seconds: float) -> BadAudio:
     return BadAudio(
-        f"{label} is truncated or damaged: nothing can be read after {seconds:.1f} s, "
+        f"{label} is truncated or damaged: somewhere after {seconds:.1f} s it cannot be read, "
         "so fetch or record it again"
     )
 

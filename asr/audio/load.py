@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from asr.audio.arrays import cut
+from asr.audio.arrays import MAX_CHANNELS, cut
 from asr.audio.decode import Memory, Piece, decode
 from asr.errors import BadAudio, TooLong
 
@@ -109,6 +109,11 @@ def _checked(
     first_rate, frames, size = 0, 0, 0
     for rate, samples in pieces:
         _check_rate(rate, first_rate or rate, label)
+        if samples.shape[1] > MAX_CHANNELS:
+            raise BadAudio(
+                f"{label} has {samples.shape[1]} channels, more than {MAX_CHANNELS}: its header is "
+                "damaged, or it must be split first"
+            )
         first_rate = rate
         mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
         _check_numbers(mono, frames, rate, label)

@@ -25,9 +25,9 @@ def list_inputs(paths: Sequence[str | os.PathLike[str]]) -> list[Input]:
     """The recordings in `paths`, in their order; a folder's own, at any depth, sorted by name.
 
     In folders, hidden files and folders are passed over, and so is what does not end in one of
-    `asr.audio.EXTENSIONS`; a file that is given itself is taken whatever its name. A file that is
-    found twice comes once. What is missing, or a folder without recordings or without permission,
-    comes as an input that fails, so that a job reports it.
+    `asr.audio.EXTENSIONS`; a file that is given itself is taken whatever its name. A path that is
+    found twice comes once; a link is a path of its own. What is missing, or a folder without
+    recordings or without permission, comes as an input that fails, so that a job reports it.
     """
     seen: set[str] = set()
     inputs = []
@@ -36,9 +36,9 @@ def list_inputs(paths: Sequence[str | os.PathLike[str]]) -> list[Input]:
         if not found:
             found = [Input(path, _name(path), f"{path} holds no recordings: give another folder")]
         for item in found:
-            real = os.path.realpath(item.path)
-            if real not in seen:
-                seen.add(real)
+            path_given = os.path.abspath(item.path)
+            if path_given not in seen:
+                seen.add(path_given)
                 inputs.append(item)
     return inputs
 

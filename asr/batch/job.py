@@ -12,9 +12,6 @@ from asr.transcript import Transcript
 if TYPE_CHECKING:
     from asr.runtime import Recognizer
 
-GROUP_SECONDS = 120.0
-"""Padded seconds (files times the longest) that are handed to the recogniser at once."""
-
 # What a file counts for at least, so that results of empty and failing ones come soon too.
 _LEAST_SECONDS = 1.0
 _DEFAULT_LIMITS = Limits()
@@ -41,12 +38,13 @@ def transcribe_files(
     are transcribed together; `options` go to `Recognizer.transcribe`, which raises BadOption for
     one that cannot be.
     """
+    most = recognizer.engine.batch_seconds  # padded: files times the longest
     group: list[tuple[Input, Audio | str]] = []
     longest = _LEAST_SECONDS
     for item in inputs:
         heard = _read(item, limits)
         seconds = heard.duration if isinstance(heard, Audio) else 0.0
-        if group and (len(group) + 1) * max(longest, seconds) > GROUP_SECONDS:
+        if group and (len(group) + 1) * max(longest, seconds) > most:
             yield from _transcribed(recognizer, group, options)
             group, longest = [], _LEAST_SECONDS
         group.append((item, heard))

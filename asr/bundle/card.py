@@ -75,7 +75,8 @@ def card(info: dict[str, Any]) -> str:
         parameters=f"{export['parameters'] / 1e6:.2f} million",
         size=f"{export['bytes'] / 1e6:.1f} MB",
         precision=info["precision"],
-        sources=info["sources"].strip(),
+        sources=info["sources"].strip()
+        or "Not stated (`data.sources` was not set when it was trained).",
         figures=_figures(info["figures"]),
         fp32_max_difference=export["fp32_max_difference"],
         int8=_int8(export.get("int8")),

@@ -125,8 +125,14 @@ def _half(model: AcousticModel) -> dict[str, torch.Tensor]:
 @contextmanager
 def _replacing(out: Path) -> Iterator[Path]:
     """An empty folder beside `out` that takes its place at the end, unless there was an error."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as staging:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging_folder = TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)
+    except OSError as error:
+        raise BadBundle(
+            f"{out} cannot be written ({error.strerror}); name another folder."
+        ) from error
+    with staging_folder as staging:
         new = Path(staging) / "new"
         new.mkdir()
         yield new

@@ -1,5 +1,6 @@
 """`asr evaluate MANIFEST`: error rates, speed, and the worst utterances."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +57,16 @@ def evaluate(
                 "words": score.words,
                 "wer": round(score.wer, 4),
                 "cer": round(score.cer, 4),
-                "command": f"asr evaluate {manifest.name}"
-                + (f" --decoder {decoder}" if decoder else ""),
+                "command": _command(manifest, decoder),
             },
         )
+        typer.echo(f"recorded in {recognizer.bundle.path}", err=True)
+
+
+def _command(manifest: Path, decoder: str | None) -> str:
+    """What gives the figure elsewhere too: a corpus folder is named by its variable."""
+    corpus = os.environ.get("EARSHOT_DATA")
+    name = manifest.name
+    if corpus and Path(corpus).resolve() in manifest.resolve().parents:
+        name = f"$EARSHOT_DATA/{manifest.resolve().relative_to(Path(corpus).resolve())}"
+    return f"asr evaluate {name}" + (f" --decoder {decoder}" if decoder else "")

@@ -9,11 +9,11 @@ import typer
 
 from asr.cli.options import BundleOption, DecoderOption, DeviceOption
 from asr.cli.progress import bar
-from asr.errors import AsrError
+from asr.errors import AsrError, BadOption
 
 
 def transcribe(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    paths: Annotated[list[str], typer.Argument(help="Recordings, or folders of them.")],
     format: Annotated[str, typer.Option(help="txt (or text), or json.")] = "txt",
     output: Annotated[
         Path | None, typer.Option(help="Folder for one file per recording; else stdout.")
@@ -31,13 +31,15 @@ def transcribe(
     from asr.transcript import file_suffix, write
 
     file_suffix(format)  # refuses an unknown format before any work
+    if "" in paths:
+        raise BadOption("a path is empty: name a file, or a folder (. is the one you are in).")
     inputs = list_inputs(paths)
     targets = output_paths(inputs, output, format) if output else []
     from asr.runtime import Recognizer
 
     recognizer = Recognizer.load(bundle, device)
     options: dict[str, Any] = {} if decoder is None else {"decoder": decoder}
-    alone = len(inputs) == 1 and paths == [inputs[0].path]
+    alone = len(inputs) == len(paths) == 1 and not Path(paths[0]).is_dir()
     failed = 0
     with bar("transcribing", wanted=bool(targets) or not sys.stdout.isatty()) as progress:
         results = transcribe_files(recognizer, inputs, **options)

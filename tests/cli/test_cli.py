@@ -1,6 +1,8 @@
 """The command line as a user meets it: output, messages, exit codes."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,26 @@ def test_an_option_that_cannot_be_is_one_sentence(
     done = asr("transcribe", clips[0], *arguments)
     assert done.returncode == 2 and done.stdout == ""
     assert named in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_empty_path_is_not_the_folder_you_are_in(clips: list[Path]) -> None:
+    done = asr("transcribe", "", clips[0])
+    assert done.returncode == 2 and done.stdout == ""
+    assert "a path is empty" in done.stderr
+
+
+def test_words_on_their_way_to_a_file_get_there_from_a_terminal(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """stderr is a terminal, where a progress bar is drawn; stdout is a file."""
+    out = tmp_path / "words.txt"
+    terminal, ours = pty.openpty()
+    with out.open("wb") as file:
+        command = [*ASR, "transcribe", str(clips[0]), "--bundle", str(tiny_bundle)]
+        subprocess.run(command, stdout=file, stderr=ours, check=True, timeout=120)
+    os.close(ours)
+    os.close(terminal)
+    assert out.read_text(encoding="utf-8").strip()
 
 
 def test_debug_shows_the_traceback(clips: list[Path]) -> None:

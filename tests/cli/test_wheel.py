@@ -41,5 +41,6 @@ def test_the_wheel_transcribes_in_a_fresh_environment(tmp_path: Path) -> None:
         check=True,
         cwd=tmp_path,
     )
+    assert here.stdout.strip()
     assert run(tmp_path / "fresh" / "bin" / "asr", "transcribe", clip) == here.stdout
     assert run(tmp_path / "fresh" / "bin" / "asr", "demo").count("heard: ") == 6

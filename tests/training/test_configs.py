@@ -44,6 +44,51 @@ def test_a_config_trains(config: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_resumed_run_ends_in_the_weights_of_a_whole_one(tmp_path: Path) -> None:
+    """Law 4 between epochs, whoever loads the batches; callbacks of a config stay beside ours."""
+    smoke, kept = ROOT / "configs" / "smoke.yaml", tmp_path / "kept"
+    plan = [
+        "--model.network.hidden", "8", "--data.batch_seconds", "6",
+        "--trainer.max_steps", "-1", "--trainer.max_epochs", "4",
+    ]  # fmt: skip
+    every_epoch = [
+        "--trainer.callbacks", "ModelCheckpoint", "--trainer.callbacks.dirpath", str(kept),
+        "--trainer.callbacks.filename", "{epoch}", "--trainer.callbacks.save_top_k", "-1",
+    ]  # fmt: skip
+    whole = two_steps(smoke, tmp_path / "whole", *plan, *every_epoch)
+    assert {path.name for path in kept.iterdir()} == {f"epoch={epoch}.ckpt" for epoch in range(4)}
+    for workers in ("0", "1"):
+        rest = two_steps(
+            smoke,
+            tmp_path / f"rest{workers}",
+            *plan,
+            "--data.workers",
+            workers,
+            "--ckpt_path",
+            str(kept / "epoch=1.ckpt"),
+        )
+        assert rest["global_step"] == whole["global_step"]
+        for name, weight in whole["state_dict"].items():
+            assert torch.equal(weight, rest["state_dict"][name]), (workers, name)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_masks_are_drawn_in_the_training_step(tmp_path: Path) -> None:
+    smoke = ROOT / "configs" / "smoke.yaml"
+    plain = two_steps(smoke, tmp_path / "plain", "--model.network.hidden", "8")
+    masked = two_steps(
+        smoke,
+        tmp_path / "masked",
+        "--model.network.hidden",
+        "8",
+        "--model.augment.first_epoch",
+        "0",
+    )
+    name = "network.head.weight"
+    assert not torch.equal(plain["state_dict"][name], masked["state_dict"][name])
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_the_cell_is_one_key(cell: str, tmp_path: Path) -> None:
     checkpoint = two_steps(

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from asr.evaluation import evaluate
 from asr.runtime import Recognizer
@@ -46,7 +48,10 @@ def test_smoke_overfits_ten_clips_to_no_errors(smoke: Path) -> None:
     assert float(rows[-1]["val/wer"]) == 0.0
     assert float(rows[-1]["val/loss"]) < 0.1
     assert 0.0 < float(rows[-1]["val/blank"]) < 1.0
-    assert list(smoke.glob("events.out.tfevents.*"))
+    events = EventAccumulator(str(smoke))
+    events.Reload()
+    assert "val/loss" in events.Tags()["scalars"]
+    assert "val/example/text_summary" in events.Tags()["tensors"]
     assert {path.name for path in (smoke / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
 
@@ -80,6 +85,33 @@ def test_a_run_is_resumed_and_the_command_line_wins(smoke: Path) -> None:
         < 2e-5
     )
     assert len(list(smoke.glob("csv/*/metrics.csv"))) == 2  # the first part's log is still there
+
+
+def test_a_moved_run_is_resumed_where_it_lies(smoke: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(smoke, moved)
+    before = (smoke / "checkpoints" / "last.ckpt").read_bytes()
+    done = asr("fit", "--resume", moved, "--trainer.max_epochs", 61)
+    assert done.returncode == 0, done.stderr
+    assert (smoke / "checkpoints" / "last.ckpt").read_bytes() == before
+    assert torch.load(moved / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--data.units.kind", "sentencepiece", "--data.units.size", 48), "sentencepiece"),
+        (("--data.units.alphabet", " abc"), "units"),
+        (("--model.network.hidden", 64), "hidden=64"),
+        (("--model.network.dropout", 2), "dropout 2"),
+    ],
+)
+def test_what_a_checkpoint_cannot_become_is_one_sentence(
+    arguments: tuple[object, ...], named: str, smoke: Path
+) -> None:
+    done = asr("fit", "--resume", smoke, *arguments)
+    assert done.returncode == 2
+    assert named in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_run_is_never_started_over_another(smoke: Path) -> None:

@@ -1,0 +1,65 @@
+"""How many words does cutting a long recording change, by context and window?
+
+Joins clips of a manifest to one recording and compares windows with one pass, both in float32. A
+second pass, which starts a second later, shows how sensitive the model is by itself.
+
+    python benchmarks/seams.py MANIFEST [--bundle BUNDLE] [--seconds 300]
+"""
+
+import argparse
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.audio import SAMPLE_RATE, load
+from asr.bundle import Bundle, default_bundle
+from asr.corpus import read_manifest
+from asr.decoding import greedy
+from asr.runtime.lattices import lattices
+from asr.runtime.torch_engine import TorchEngine
+from asr.runtime.windows import Grid
+
+SETTINGS = ((15, 2), (30, 4), (30, 8), (60, 8), (60, 15), (120, 30))
+
+
+def words(lattice: Tensor, bundle: Bundle) -> str:
+    (hypothesis,) = greedy(lattice[None], torch.tensor([len(lattice)]))
+    return bundle.tokenizer.decode(hypothesis.units)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--bundle", type=Path, default=None)
+    parser.add_argument("--seconds", type=float, default=300.0)
+    arguments = parser.parse_args()
+    bundle = Bundle.open(arguments.bundle or default_bundle())
+    engine = TorchEngine(bundle, "cpu")
+    clips: list[np.ndarray] = []
+    for utterance in read_manifest(arguments.manifest)[0]:
+        clips.append(load(utterance.audio).samples)
+        if sum(map(len, clips)) > arguments.seconds * SAMPLE_RATE:
+            break
+    wave = np.concatenate(clips)
+    whole = words(engine([wave])[0][0], bundle)
+    late = words(engine([wave[SAMPLE_RATE:]])[0][0], bundle)
+    print(f"{len(wave) / SAMPLE_RATE:.0f} s, {len(whole.split())} words in one pass")
+    print(f"one pass from 1 s on: {jiwer.wer(whole, late):.2%} of words differ")
+    print(f"{'window s':>9} {'context s':>10} {'words that differ':>18}")
+    for window, context in SETTINGS:
+        frame = bundle.model.frame_seconds
+        grid = Grid(
+            bundle.model.frame_samples,
+            bundle.model.features.window,
+            longest=int(window / frame),
+            context=int(context / frame),
+        )
+        (lattice,) = lattices(engine, [wave], grid)
+        print(f"{window:9} {context:10} {jiwer.wer(whole, words(lattice, bundle)):18.2%}")
+
+
+if __name__ == "__main__":
+    main()
