@@ -33,6 +33,8 @@ def _command(context: typer.Context) -> None:
         if run is not None:
             # In front, so that what else is given wins over the run's config.
             arguments = [*fit.resume_arguments(Path(run)), *arguments]
+        if "--help" in arguments:
+            typer.echo(f"{_HELP['fit']}\n")
     fit.run(name, arguments)
 
 
