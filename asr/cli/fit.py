@@ -34,7 +34,7 @@ def _command(context: typer.Context) -> None:
             # In front, so that what else is given wins over the run's config.
             arguments = [*fit.resume_arguments(Path(run)), *arguments]
         if "--help" in arguments:
-            typer.echo(f"{_HELP['fit']}\n")
+            typer.echo(f"{_HELP[name]}\n")
     fit.run(name, arguments)
 
 
