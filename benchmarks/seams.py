@@ -7,6 +7,7 @@ second pass, which starts a second later, shows how sensitive the model is by it
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import jiwer
@@ -51,12 +52,7 @@ def main() -> None:
     print(f"{'window s':>9} {'context s':>10} {'words that differ':>18}")
     for window, context in SETTINGS:
         frame = bundle.model.frame_seconds
-        grid = Grid(
-            bundle.model.frame_samples,
-            bundle.model.features.window,
-            longest=int(window / frame),
-            context=int(context / frame),
-        )
+        grid = replace(Grid.of(bundle), longest=int(window / frame), context=int(context / frame))
         (lattice,) = lattices(engine, [wave], grid)
         print(f"{window:9} {context:10} {jiwer.wer(whole, words(lattice, bundle)):18.2%}")
 

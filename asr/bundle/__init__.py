@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from asr.bundle.bundle import FORMAT_VERSION, Bundle, Precision, default_bundle
+from asr.bundle.bundle import FORMAT_VERSION, Bundle, Precision, default_bundle, shipped
 from asr.bundle.card import record_figure
 from asr.bundle.checkpoint import Checkpoint, describe
 from asr.bundle.export import export
@@ -20,6 +20,7 @@ __all__ = [
     "describe",
     "export",
     "record_figure",
+    "shipped",
 ]
 
 

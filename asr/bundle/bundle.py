@@ -96,14 +96,20 @@ def default_bundle() -> Path:
     Raises:
         BadBundle: there is none.
     """
-    package = Path(__file__).parents[1]
-    for folder in (package / "shipped" / "models" / "en", package.parent / "models" / "en"):
-        if (folder / INFO).is_file():
-            return folder
+    folder = shipped("models/en")
+    if (folder / INFO).is_file():
+        return folder
     raise BadBundle(
-        f"no bundle ships beside {package}; give one with --bundle, or make one by "
+        f"no bundle ships in {folder}; give one with --bundle, or make one by "
         "`asr export CHECKPOINT OUT`."
     )
+
+
+def shipped(part: str) -> Path:
+    """A folder that comes with earshot: in a wheel inside the package, else in the checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "shipped" / part
+    return inside if inside.is_dir() else package.parent / part
 
 
 def checksum(path: Path) -> str:

@@ -90,7 +90,8 @@ def _write(found: "Survey", manifest: Path, out: Path) -> None:
     """The usable lines as they stand, but for `audio`, which is relative to the new place."""
     from asr.batch import write_atomically
 
-    lines = manifest.read_text(encoding="utf-8").splitlines()
+    with manifest.open(encoding="utf-8") as file:  # not splitlines: it breaks at other signs too
+        lines = list(file)
     kept = []
     for utterance in found.usable:
         values = json.loads(lines[utterance.line - 1])

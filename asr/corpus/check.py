@@ -60,19 +60,23 @@ def check_speakers(
             yield Finding(utterance.line, "shared speaker", reason)
 
 
+def check_decoding(utterances: Sequence[Utterance], sounds: Sequence[Sound]) -> Iterator[Finding]:
+    """Findings on recordings that cannot be decoded."""
+    for utterance, sound in zip(utterances, sounds, strict=True):
+        if sound.problem is not None:
+            yield Finding(utterance.line, "undecodable audio", sound.problem)
+
+
 def check_sounds(
     utterances: Sequence[Utterance], sounds: Sequence[Sound], tokenizer: Tokenizer, frames: Frames
 ) -> Iterator[Finding]:
     """Findings on recordings, and on texts that do not fit them.
 
-    The utterances have passed the rules above: each has a text that the units spell.
+    The utterances have passed the rules above: each has sound, and a text that the units spell.
     """
     lengths = np.array([sound.samples for sound in sounds], np.int64)
     available = frames(lengths).tolist()
     for utterance, sound, have in zip(utterances, sounds, available, strict=True):
-        if sound.problem is not None:
-            yield Finding(utterance.line, "undecodable audio", sound.problem)
-            continue
         units = tokenizer.encode(utterance.text)
         need = frames_needed(units)
         if need > have:

@@ -9,10 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio import SAMPLE_RATE, load
-from asr.corpus.check import Frames, check_lines, check_sounds, check_speakers, check_spelling
+from asr.corpus.check import (
+    Frames,
+    check_decoding,
+    check_lines,
+    check_sounds,
+    check_speakers,
+    check_spelling,
+)
 from asr.corpus.findings import Finding
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.corpus.store import AudioStore, Progress, Sound, measure
+from asr.corpus.store import AudioStore, Progress, measure
 from asr.text import Tokenizer
 
 Samples = Callable[[int], npt.NDArray[np.float32]]
@@ -69,38 +76,27 @@ def survey(
     readable = _without(meant, findings)
     store = None if cache is None else AudioStore.build(cache, readable, progress)
     sounds = measure(readable, progress) if store is None else store.sounds
-    found = check_sounds(readable, sounds, tokenizer, frames or _endless)
-    findings += [
-        finding for finding in found if frames is not None or finding.kind == "undecodable audio"
-    ]
+    heard = {u.line: sound for u, sound in zip(readable, sounds, strict=True)}
+    rows = {u.line: row for row, u in enumerate(readable)}
+    findings += check_decoding(readable, sounds)
     usable = _without(readable, findings)
-    rows = {utterance.line: row for row, utterance in enumerate(readable)}
-    chosen = [rows[utterance.line] for utterance in usable]
+    hours = {u.line: heard[u.line].samples / SAMPLE_RATE / 3600 for u in usable}
+    if frames is not None:
+        findings += check_sounds(usable, [heard[u.line] for u in usable], tokenizer, frames)
+        usable = _without(usable, findings)
+    chosen = [rows[u.line] for u in usable]
     return Survey(
         findings=tuple(findings),
         usable=tuple(usable),
         lengths=np.array([sounds[row].samples for row in chosen], np.int64),
         samples=partial(_stored, store, chosen) if store else partial(_decoded, usable),
-        hours=_hours(readable, sounds),
+        hours=hours,
     )
 
 
 def _without(utterances: Sequence[Utterance], findings: Sequence[Finding]) -> list[Utterance]:
     bad = {finding.line for finding in findings if finding.is_error}
     return [utterance for utterance in utterances if utterance.line not in bad]
-
-
-def _endless(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Frames enough for any text."""
-    return np.full_like(lengths, np.iinfo(np.int64).max)
-
-
-def _hours(utterances: Sequence[Utterance], sounds: Sequence[Sound]) -> dict[int, float]:
-    return {
-        utterance.line: sound.samples / SAMPLE_RATE / 3600
-        for utterance, sound in zip(utterances, sounds, strict=True)
-        if sound.problem is None
-    }
 
 
 def _stored(store: AudioStore, rows: Sequence[int], index: int) -> npt.NDArray[np.float32]:

@@ -100,7 +100,7 @@ class Recognizer:
 
         Args:
             source: a path, the bytes of a file, `(samples, rate)`, or what `asr.audio.load` gave;
-                of any length. A list is fastest, since like lengths share batches.
+                of up to four hours. A list is fastest, since like lengths share batches.
             options: fields of `Options`; those left out are as the bundle says.
 
         Raises:

@@ -11,7 +11,7 @@ and words near seams may differ from one pass. Bundles normalised by the corpus 
 difference.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -28,12 +28,12 @@ of context, 1.0 % with 8 s, 0.6 % with 15 s, none with 30 s (`benchmarks/seams.p
 
 @dataclass(frozen=True)
 class Grid:
-    """How samples map to output frames."""
+    """Where cuts may lie, and how large pieces are."""
 
     frame_samples: int
     """Samples from one output frame to the next."""
-    reach: int
-    """Samples that a recording must have for its first frame."""
+    frames: Callable[[int], int]
+    """Output frames of a recording of so many samples."""
     longest: int
     """Most frames in one piece."""
     context: int
@@ -45,17 +45,10 @@ class Grid:
         model = bundle.model
         return cls(
             frame_samples=model.frame_samples,
-            reach=model.features.window,
+            frames=model.frames,
             longest=int(WINDOW_SECONDS / model.frame_seconds),
             context=int(CONTEXT_SECONDS / model.frame_seconds),
         )
-
-    def frames(self, samples: int) -> int:
-        """Output frames of a recording: the whole analysis windows, a fourth of them, rounded up.
-
-        With (samples - window) // hop + 1 windows that comes to what is written here.
-        """
-        return (samples - self.reach) // self.frame_samples + 1 if samples >= self.reach else 0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from asr.corpus import Batch
 from asr.decoding import greedy
 from asr.errors import BadOption
 from asr.model import AcousticModel, ModelConfig
+from asr.model.lengths import valid_frames
 from asr.text import BLANK, Tokenizer
 from asr.training.augment import SpecAugment
 from asr.training.data import SpeechData
@@ -146,20 +147,17 @@ class CtcTraining(L.LightningModule):
         log_probs, lengths = self.network.encode(features, lengths)
         loss = self.losses(log_probs, lengths, batch).sum() / batch.unit_lengths.sum()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.utterances))
-        self.log("train/learning_rate", self._rate(), batch_size=1)
         return loss
-
-    def _rate(self) -> float:
-        return self.optimizer.rate(
-            self.trainer.global_step, int(self.trainer.estimated_stepping_batches)
-        )
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         # Set at each step from the config alone: what a checkpoint remembers of its optimizer's
         # settings gives way to it.
+        steps = int(self.trainer.estimated_stepping_batches)
+        rate = self.optimizer.rate(self.trainer.global_step, steps)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self._rate()
+            group["lr"] = rate
             group["weight_decay"] = self.optimizer.weight_decay
+        self.log("train/learning_rate", rate, batch_size=1)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
@@ -199,7 +197,7 @@ class CtcTraining(L.LightningModule):
             tally.references.append(utterance.text)
             tally.hypotheses.append(self.tokenizer.decode(hypothesis.units))
         best = log_probs.argmax(-1)  # (B, U)
-        valid = torch.arange(best.shape[1], device=best.device) < lengths[:, None]
+        valid = valid_frames(lengths, best.shape[1])
         tally.blank_frames += int(((best == BLANK) & valid).sum())
         tally.frames += int(lengths.sum())
 

@@ -45,7 +45,7 @@ def test_joined_windows_have_the_frames_of_one_pass(
 ) -> None:
     bundle = Bundle.open(tiny_bundle)
     engine = OnnxEngine(bundle)
-    grid = Grid(frame_samples=bundle.model.frame_samples, reach=400, longest=75, context=25)
+    grid = replace(Grid.of(bundle), longest=75, context=25)
     wave = joined(clips, 10)[: 9 * 16_000 + more]
     assert len(cut(len(wave), grid)) > 2
     (log_probs,) = lattices(engine, [wave], grid)
