@@ -29,8 +29,11 @@ class Utterance:
     corpus: str | None = None
 
 
-def read_manifest(path: Path) -> tuple[list[Utterance], list[Finding]]:
+def read_manifest(path: Path, texts: bool = True) -> tuple[list[Utterance], list[Finding]]:
     """The utterances of a manifest, and a finding for each line that is none.
+
+    Args:
+        texts: whether a line must have a `text`; without it one that is not there is empty.
 
     Raises:
         BadData: the manifest itself cannot be read.
@@ -39,7 +42,7 @@ def read_manifest(path: Path) -> tuple[list[Utterance], list[Finding]]:
     findings: list[Finding] = []
     for number, line in _lines(path):
         try:
-            utterances.append(_utterance(json.loads(line), number, path.parent))
+            utterances.append(_utterance(json.loads(line), number, path.parent, texts))
         except json.JSONDecodeError as error:
             findings.append(
                 Finding(number, "malformed", f"not JSON ({error.msg} at column {error.colno})")
@@ -64,10 +67,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise BadData(f"{path}: the manifest cannot be read ({error}).") from error
 
 
-def _utterance(values: Any, line: int, folder: Path) -> Utterance:
+def _utterance(values: Any, line: int, folder: Path, texts: bool) -> Utterance:
     if not isinstance(values, dict):
         raise ValueError("not an object with `audio` and `text`")
-    audio, text = values.get("audio"), values.get("text")
+    audio, text = values.get("audio"), values.get("text", None if texts else "")
     if not isinstance(audio, str) or not audio:
         raise ValueError("no `audio`, the path of the recording")
     if not isinstance(text, str):

@@ -4,7 +4,9 @@ Shapes: B batch, S samples, T feature frames, U output frames, V units.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jiwer
@@ -12,16 +14,16 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor
+from torch import Tensor, nn
 
-from asr.bundle import describe
+from asr.bundle import Checkpoint, describe
 from asr.corpus import Batch
 from asr.decoding import greedy
 from asr.errors import BadOption
 from asr.model import AcousticModel, ModelConfig
 from asr.model.lengths import valid_frames
 from asr.text import BLANK, Tokenizer
-from asr.training.augment import SpecAugment
+from asr.training.augment import Augment, NoiseBank
 from asr.training.data import SpeechData
 
 _STATISTICS_CLIPS = 400  # about half an hour of speech: band means settle within 0.02
@@ -75,7 +77,11 @@ class CtcTraining(L.LightningModule):
         network: The layers of the acoustic model.
         n_units: Number of units, blank included; linked from `data.units`.
         optimizer: The optimizer and its schedule.
-        augment: Masks over time and frequency; without it, none.
+        augment: Speed, rooms, noise, gain and masks for training clips; without it, none.
+        init_from: A bundle or a checkpoint whose weights training starts from.
+        middle_layer: The recurrent layer, counted from 1, behind which a second CTC loss is taken
+            (Lee & Watanabe, "Intermediate loss regularization for CTC", 2021); 0 for none.
+        middle_weight: Share of that loss in the whole.
     """
 
     def __init__(
@@ -83,12 +89,21 @@ class CtcTraining(L.LightningModule):
         network: ModelConfig = ModelConfig(),
         n_units: int = 29,
         optimizer: OptimizerConfig = OptimizerConfig(),
-        augment: SpecAugment | None = None,
+        augment: Augment | None = None,
+        init_from: Path | None = None,
+        middle_layer: int = 0,
+        middle_weight: float = 0.3,
     ) -> None:
         super().__init__()
         self.network = AcousticModel(network, n_units)
         self.optimizer = optimizer
         self.augment = augment
+        self.init_from = init_from
+        self.middle_layer = middle_layer
+        self.middle_weight = middle_weight
+        # Its own: the network's head may go on to spell while the middle still gathers evidence.
+        self.middle_head = nn.Linear(2 * network.hidden, n_units) if middle_layer else None
+        self._noise: NoiseBank | None = None
         # Native kernels are chosen by int64 targets; cuDNN's CTC has given wrong gradients
         # (pytorch#21680). Loss in fp32.
         self.loss = torch.nn.CTCLoss(blank=BLANK, reduction="none")
@@ -106,8 +121,13 @@ class CtcTraining(L.LightningModule):
         return self.data.tokenizer
 
     def on_fit_start(self) -> None:
-        corpus = self.network.config.features.normalize == "corpus"
-        if corpus and self.trainer.ckpt_path is None:
+        if self.augment is not None and self.augment.noise is not None:
+            self._noise = NoiseBank(self.augment.noise, self.data.root)
+        if self.trainer.ckpt_path is not None:
+            return
+        if self.init_from is not None:
+            self.network.load_state_dict(Checkpoint.read(self.init_from).model.state_dict())
+        elif self.network.config.features.normalize == "corpus":
             self._measure_features()
 
     def on_train_start(self) -> None:
@@ -141,15 +161,45 @@ class CtcTraining(L.LightningModule):
         return losses
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        features, lengths = self.network.features(batch.wave, batch.wave_lengths)
-        if self.augment is not None and self.current_epoch >= self.augment.first_epoch:
-            features = self.augment(features)
-        log_probs, lengths = self.network.encode(features, lengths)
-        loss = self.losses(log_probs, lengths, batch).sum() / batch.unit_lengths.sum()
+        augment = self.augment
+        if augment is not None and self.current_epoch < augment.first_epoch:
+            augment = None
+        wave, wave_lengths = batch.wave, batch.wave_lengths
+        if augment is not None:
+            wave, wave_lengths = augment.waves(wave, wave_lengths, self._noise, self._fits(batch))
+        features, lengths = self.network.features(wave, wave_lengths)
+        if augment is not None and augment.masks is not None:
+            features = augment.masks(features)
+        log_probs, lengths, middle = self._heads(features, lengths)
+        tokens = batch.unit_lengths.sum()
+        loss = self.losses(log_probs, lengths, batch).sum() / tokens
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.utterances))
-        return loss
+        if middle is None:
+            return loss
+        middle_loss = self.losses(middle, lengths, batch).sum() / tokens
+        self.log("train/middle_loss", middle_loss, batch_size=len(batch.utterances))
+        return (1.0 - self.middle_weight) * loss + self.middle_weight * middle_loss
+
+    def _heads(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Log-probabilities at the top and, where it has a head, in the middle: `(B, U, V)`."""
+        if self.middle_head is None:
+            return *self.network.encode(features, lengths), None
+        states: list[Tensor] = []
+        norm = self.network.recurrent.norms[self.middle_layer - 1]
+        with norm.register_forward_hook(lambda _module, _inputs, output: states.append(output)):
+            log_probs, lengths = self.network.encode(features, lengths)
+        return log_probs, lengths, self.middle_head(states[0]).float().log_softmax(-1)
+
+    def _fits(self, batch: Batch) -> Callable[[Tensor], bool]:
+        repeats = (batch.units[:, 1:] == batch.units[:, :-1]) & (batch.units[:, 1:] != BLANK)
+        needed = batch.unit_lengths + repeats.sum(1)  # as `asr.corpus.frames_needed`
+        return lambda samples: bool((self.network.config.frames(samples) >= needed).all())
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        # Dropout and augmentation draw from generators that each step seeds: a resumed run draws
+        # what an uninterrupted one would have, and no generator's state needs to be kept.
+        seen = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
+        torch.manual_seed((self.data.seed * 1_000_003 + seen) * 1_009 + self.global_rank)
         # Set at each step from the config alone: what a checkpoint remembers of its optimizer's
         # settings gives way to it.
         steps = int(self.trainer.estimated_stepping_batches)
