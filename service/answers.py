@@ -2,81 +2,142 @@
 
 import math
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
-from asr.transcript import Transcript, Word
+from asr.transcript import Transcript, Word, between_pauses
 
-_PAUSE_S = 0.8  # a pause this long ends a spoken sentence more often than not
 _LEAST = 1e-9  # confidence 0 has no logarithm
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
 
-class Usage(BaseModel):
+
+class Answer(BaseModel):
+    """What every part of an answer has: its fields' docstrings tell them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
+
+
+class Usage(Answer):
     """What the request cost."""
 
     type: Literal["duration"] = "duration"
-    seconds: float
+    seconds: Seconds
+    """The recording's length."""
 
 
-class Transcription(BaseModel):
-    """`response_format=json`."""
+class Logprob(Answer):
+    """How sure the model is of one word."""
+
+    token: str
+    """The word, with the space before it, if any: the tokens joined are the text."""
+    logprob: Annotated[float, Field(le=0)]
+    """Natural logarithm of the word's confidence."""
+    bytes: list[int]
+    """The token in UTF-8."""
+
+
+class Alternative(Answer):
+    """One of the best readings of the recording, the best first."""
 
     text: str
-    confidence: float
+    score: float
+    """A natural logarithm: the higher the likelier; only differences mean anything."""
+
+
+class Transcription(Answer):
+    """`response_format=json`."""
+
+    text: Annotated[str, Field(examples=["a man said to the universe sir i exist"])]
+    confidence: Share
+    """From 0 to 1."""
     usage: Usage
+    logprobs: list[Logprob] | None = None
+    """With `include[]=logprobs`."""
+    alternatives: list[Alternative] | None = None
+    """With `nbest` above 1."""
 
 
-class TimedWord(BaseModel):
+class TimedWord(Answer):
     """One word, with its times in seconds."""
 
     word: str
-    start: float
-    end: float
-    probability: float
+    start: Seconds
+    end: Seconds
+    probability: Share
+    """The word's confidence."""
 
 
-class Segment(BaseModel):
+class Segment(Answer):
     """Words between two pauses, with their times in seconds."""
 
     id: int
     seek: int
-    start: float
-    end: float
+    """`start` in steps of 10 ms, as Whisper counts."""
+    start: Seconds
+    end: Seconds
     text: str
     tokens: list[int]
+    """The text in the model's units."""
     temperature: float
     avg_logprob: float
+    """Mean of the logarithms of the words' confidence."""
     compression_ratio: float
     no_speech_prob: float
 
 
-class VerboseTranscription(BaseModel):
+class Timings(Answer):
+    """Where the request's time went, in seconds; the header `Server-Timing` has milliseconds."""
+
+    decode: Seconds | None = None
+    """Reading the file."""
+    queue: Seconds | None = None
+    """Waiting for the model."""
+    features: Seconds | None = None
+    """Making the model's input, where that is not part of `model`."""
+    model: Seconds | None = None
+    """Running the model."""
+    text: Seconds | None = None
+    """Finding the words."""
+
+
+class VerboseTranscription(Answer):
     """`response_format=verbose_json`."""
 
     task: Literal["transcribe"] = "transcribe"
     language: Literal["en"] = "en"
-    duration: float
+    duration: Seconds
     text: str
-    confidence: float
+    confidence: Share
     no_speech: bool
+    """True where nothing was said."""
     segments: list[Segment]
     words: list[TimedWord] | None = None
+    """With `timestamp_granularities[]=word`."""
     usage: Usage
+    alternatives: list[Alternative] | None = None
+    timings: Timings
 
 
-def brief(transcript: Transcript) -> Transcription:
-    """The text alone."""
+def brief(transcript: Transcript, with_logprobs: bool = False) -> Transcription:
+    """The text alone, or with the logarithm of each word's confidence."""
     return Transcription(
         text=transcript.text,
         confidence=transcript.confidence,
         usage=Usage(seconds=transcript.duration),
+        logprobs=logprobs(transcript.words) if with_logprobs else None,
+        alternatives=_alternatives(transcript),
     )
 
 
 def verbose(
-    transcript: Transcript, with_words: bool, encode: Callable[[str], list[int]]
+    transcript: Transcript,
+    with_words: bool,
+    encode: Callable[[str], list[int]],
+    timings: Mapping[str, float],
 ) -> VerboseTranscription:
     """Text with segments, and words if asked for; `encode` spells text in the model's units."""
     words = [
@@ -90,34 +151,50 @@ def verbose(
         no_speech=transcript.no_speech,
         segments=[
             _segment(number, words, encode)
-            for number, words in enumerate(_between_pauses(transcript.words))
+            for number, words in enumerate(between_pauses(transcript.words))
         ],
         words=words if with_words else None,
         usage=Usage(seconds=transcript.duration),
+        alternatives=_alternatives(transcript),
+        timings=Timings(**timings),
     )
 
 
-def _between_pauses(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
-    first = 0
-    for index, word in enumerate(words):
-        at_end = index + 1 == len(words)
-        if at_end or words[index + 1].start - word.end >= _PAUSE_S:
-            yield words[first : index + 1]
-            first = index + 1
+def logprobs(words: Sequence[Word], first: bool = True) -> list[Logprob]:
+    """A token for each word; where they are not the text's `first`, all have a space before."""
+    tokens = [word.text if first and not at else f" {word.text}" for at, word in enumerate(words)]
+    return [
+        Logprob(token=token, logprob=_log(word.confidence), bytes=list(token.encode()))
+        for token, word in zip(tokens, words, strict=True)
+    ]
+
+
+def server_timing(timings: Mapping[str, float]) -> dict[str, str]:
+    """The header `Server-Timing` (https://www.w3.org/TR/server-timing), in milliseconds."""
+    stages = (f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in timings.items())
+    return {"server-timing": ", ".join(stages)}
+
+
+def _alternatives(transcript: Transcript) -> list[Alternative] | None:
+    found = [Alternative(text=one.text, score=one.score) for one in transcript.alternatives]
+    return found or None
+
+
+def _log(confidence: float) -> float:
+    return math.log(max(confidence, _LEAST))
 
 
 def _segment(number: int, words: Sequence[Word], encode: Callable[[str], list[int]]) -> Segment:
     text = " ".join(word.text for word in words)
-    logprobs = [math.log(max(word.confidence, _LEAST)) for word in words]
     return Segment(
         id=number,
-        seek=round(words[0].start * 100),  # Whisper counts its seek in steps of 10 ms
+        seek=round(words[0].start * 100),
         start=words[0].start,
         end=words[-1].end,
         text=text,
         tokens=encode(text),
         temperature=0.0,
-        avg_logprob=math.fsum(logprobs) / len(logprobs),
+        avg_logprob=math.fsum(_log(word.confidence) for word in words) / len(words),
         compression_ratio=len(text.encode()) / len(zlib.compress(text.encode())),
         no_speech_prob=0.0,  # a segment is made of words; where there are none, there is none
     )

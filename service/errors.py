@@ -8,11 +8,12 @@ never be one of those.
 
 import logging
 from collections.abc import Mapping
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import ErrorDetails
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -25,10 +26,16 @@ log = logging.getLogger(__name__)
 class ErrorDetail(BaseModel):
     """What went wrong, in OpenAI's words."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     message: str
-    type: str
+    """One sentence: what is wrong, where, and what to do."""
+    type: Literal["invalid_request_error", "server_error"]
+    """Whose fault it is."""
     param: str | None
+    """The field or header that it is about."""
     code: str | None
+    """What programs can tell errors apart by."""
 
 
 class ErrorBody(BaseModel):
@@ -68,6 +75,110 @@ _RECOGNISER_ERRORS: dict[type[AsrError], tuple[int, str | None, str]] = {
 }
 
 
+# Status -> when it comes, and an example of what is said then: code, field, sentence.
+_EXAMPLES: dict[int, tuple[str, str | None, str | None, str]] = {
+    400: (
+        "The request cannot be read.",
+        None,
+        None,
+        "The form cannot be read: Missing boundary in multipart.",
+    ),
+    401: (
+        "API keys are configured, and the request has none of them.",
+        "invalid_api_key",
+        None,
+        "The API key is missing or unknown: send Authorization: Bearer KEY.",
+    ),
+    403: (
+        "Nobody may do this here.",
+        "admin_off",
+        None,
+        "Nobody may do this here: set EARSHOT_ADMIN_KEYS to a line of `asr key NAME`.",
+    ),
+    404: (
+        "There is no such model.",
+        "model_not_found",
+        "model",
+        "The model 'gpt-9' does not exist here; this service has 'en'.",
+    ),
+    409: (
+        "It is being done already.",
+        "reloading",
+        None,
+        "The model 'en' is being reloaded.",
+    ),
+    413: (
+        "The upload or the recording is beyond a limit.",
+        "audio_too_long",
+        "file",
+        "talk.mp3 is too long: at least 7200.5 s, where 7200 s are allowed; cut it into shorter "
+        "recordings",
+    ),
+    415: (
+        "The upload is no recording, or a damaged one.",
+        "unsupported_audio",
+        "file",
+        "talk.wav is not a recording, by its content: give wav, flac, mp3, ogg, opus, m4a, mp4 "
+        "or webm",
+    ),
+    422: (
+        "A field is unknown, missing, or has a value that cannot be.",
+        "unknown_field",
+        "response-format",
+        "The field 'response-format' is not known: did you mean 'response_format'?",
+    ),
+    429: (
+        "This key has too much under way: try again after Retry-After seconds.",
+        "too_many_requests",
+        None,
+        "This key has used up its requests for now: try again in 3 seconds.",
+    ),
+    500: (
+        "A fault of the service.",
+        "internal_error",
+        None,
+        "The service failed on this request through no fault of yours; its log tells more under "
+        "the id req_5f0c.",
+    ),
+    503: (
+        "The model is not ready or the queue is full: try again after Retry-After seconds.",
+        "not_ready",
+        None,
+        "The model is still being loaded: try again in a few seconds.",
+    ),
+    504: (
+        "The deadline passed before the recording was read.",
+        "deadline_passed",
+        None,
+        "The recording was not read within 120 s: send a shorter one, or try when less is asked.",
+    ),
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route's schema says of its answers that are no success."""
+    return {status: _documented(status) for status in statuses}
+
+
+def _documented(status: int) -> dict[str, Any]:
+    when, code, param, message = _EXAMPLES[status]
+    example = ApiError(status, message, param=param, code=code).detail.model_dump()
+    headers: dict[str, Any] = {
+        "x-request-id": {"schema": {"type": "string"}, "description": "The request's id."}
+    }
+    if status in (429, 503):
+        headers["retry-after"] = {
+            "schema": {"type": "integer", "minimum": 0},
+            "description": "Seconds to wait before another try.",
+        }
+    return {
+        "model": ErrorBody,
+        "description": when,
+        "headers": headers,
+        "content": {"application/json": {"example": {"error": example}}},
+    }
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Make `app` answer every expected error in OpenAI's shape."""
     for expected in (ApiError, HTTPException, RequestValidationError, *_RECOGNISER_ERRORS):
@@ -77,6 +188,7 @@ def add_error_handlers(app: FastAPI) -> None:
 async def answer(request: Request, error: Exception) -> JSONResponse:
     """The response that tells the client of `error`; it is logged with the request's id."""
     told = _as_api_error(request, error)
+    request.state.refused = told.detail.code or f"http_{told.status}"  # for the metrics
     log.log(
         logging.ERROR if told.status == 500 else logging.INFO,
         "%d %s %r [%s]: %r",

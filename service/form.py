@@ -1,97 +1,80 @@
-"""The transcription request: OpenAI's form fields, checked one by one.
+"""A request's form or query -> its fields, checked one by one.
 
-The form is read here rather than by FastAPI because a field may come with brackets or without
-(`timestamp_granularities[]` from OpenAI's clients), must not come twice, and must never be passed
-over in silence.
+They are read here rather than by FastAPI because a list may come with brackets or without
+(`timestamp_granularities[]` from OpenAI's clients), nothing may come twice, and nothing must be
+passed over in silence.
 """
 
 import difflib
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+import re
+import sys
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, TypeVar
 
-from fastapi import Request, UploadFile
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
-from starlette.datastructures import FormData
+from pydantic import ValidationError
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.errors import ApiError
+from service.fields import SPEAKERS, WITHOUT_EFFECT, Reading, TranscribeQuery, TranscriptionForm
 
-_LISTS = {"timestamp_granularities"}
-# OpenAI's fields that change the answer in ways that are not built here.
-_NOT_SERVED = {
-    "chunking_strategy",
-    "include",
-    "keywords",
-    "known_speaker_names",
-    "known_speaker_references",
-    "languages",
-}
+_BRACKETS = re.compile(r"\[\w*\]$")
 
-
-class TranscriptionForm(BaseModel):
-    """What a client sends to have a recording transcribed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    file: UploadFile
-    """The recording: wav, flac, mp3, ogg, opus, m4a, mp4 or webm, told by its bytes."""
-    model: str = "whisper-1"
-    """The served model's id, or one of OpenAI's names, which stand for it."""
-    language: Literal["en"] = "en"
-    """The language spoken."""
-    prompt: str = ""
-    """Accepted for OpenAI's clients; it has no effect on this kind of model."""
-    response_format: Literal["json", "text", "verbose_json"] = "json"
-    """`verbose_json` has times and confidence."""
-    temperature: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Accepted for OpenAI's clients; this kind of model samples nothing."""
-    timestamp_granularities: list[Literal["word", "segment"]] = ["segment"]
-    """`word` adds the words' times to `verbose_json`; also taken with `[]` behind the name."""
-    stream: bool = False
-    """Only `false` for now."""
-
-    @field_validator("stream")
-    @classmethod
-    def _not_streamed(cls, stream: bool) -> bool:
-        if stream:
-            raise PydanticCustomError("not_served", "Streaming is not served yet: leave it out")
-        return stream
+Fields = TypeVar("Fields", bound=Reading)
 
 
 async def read_form(request: Request) -> AsyncIterator[TranscriptionForm]:
-    """The request's form; its file is closed when the request is over."""
-    async with request.form() as form:
+    """The request's form; its file is let go of when the request is over."""
+    kind = request.headers.get("content-type", "").lower()
+    if kind.startswith("multipart/form-data"):
         try:
-            checked = TranscriptionForm.model_validate(_fields(form))
-        except ValidationError as error:
-            # Located as FastAPI locates the errors that it finds itself.
-            located = [{**found, "loc": ("body", *found["loc"])} for found in error.errors()]
-            raise RequestValidationError(located) from error
-        if "word" in checked.timestamp_granularities and checked.response_format != "verbose_json":
-            raise ApiError(
-                422,
-                "Word times come with response_format verbose_json only, got "
-                f"{checked.response_format!r}.",
-                param="timestamp_granularities",
-                code="invalid_value",
-            )
+            form = await _Parser(request.headers, request.stream(), max_files=2).parse()
+        except MultiPartException as error:
+            raise ApiError(400, f"The form cannot be read: {error.message}") from error
+    else:
+        form = await request.form()
+    try:
+        checked = read_fields(TranscriptionForm, form.multi_items(), "body")
+        _check_together(checked)
         yield checked
+    finally:
+        await form.close()
 
 
-def _fields(form: FormData) -> dict[str, Any]:
-    """Name without brackets -> value, or list of values where the field is a list."""
+class _Parser(MultiPartParser):
+    """Keeps the upload in memory, which the limit on a body bounds: no disk can be full."""
+
+    spool_max_size = sys.maxsize
+
+
+def read_query(request: Request) -> TranscribeQuery:
+    """The request's query."""
+    query = read_fields(TranscribeQuery, request.query_params.multi_items(), "query")
+    if query.multichannel and (query.format != "json" or query.subtitles):
+        raise _conflict("multichannel", "multichannel answers in json, without subtitles.")
+    if query.subtitles and query.format != "json":
+        raise _conflict("subtitles", f"subtitles come beside json, not {query.format!r}.")
+    if (query.nbest or 1) > 1 and query.format != "json":
+        raise _conflict("nbest", f"alternatives come in json, not {query.format!r}.")
+    return query
+
+
+def read_fields(kind: type[Fields], items: Iterable[tuple[str, Any]], place: str) -> Fields:
+    """The fields in `items`, which come from the request's `place`, body or query."""
+    lists = {name for name, field in kind.model_fields.items() if isinstance(field.default, list)}
     fields: dict[str, Any] = {}
-    for key, value in form.multi_items():
-        name = key.partition("[")[0]
-        if name in _LISTS and key in (name, f"{name}[]"):
+    for key, value in items:
+        name = _BRACKETS.sub("", key)
+        if name in lists and key in (name, f"{name}[]"):
             fields.setdefault(name, []).append(value)
-            continue
-        if key not in TranscriptionForm.model_fields:
-            raise _unknown_field(key, name)
-        if key in fields:
-            raise ApiError(422, f"The field {key!r} came twice.", param=key, code="repeated_field")
-        fields[key] = value
+        elif key in kind.model_fields:
+            if key in fields:
+                message = f"The field {key!r} came twice."
+                raise ApiError(422, message, param=key, code="repeated_field")
+            fields[key] = value
+        elif kind is not TranscriptionForm or name not in WITHOUT_EFFECT:
+            raise _unknown_field(kind, key, name)
     if isinstance(fields.get("file"), str):
         raise ApiError(
             422,
@@ -100,14 +83,40 @@ def _fields(form: FormData) -> dict[str, Any]:
             param="file",
             code="invalid_value",
         )
-    return fields
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        # Located as FastAPI locates the errors that it finds itself.
+        located = [{**found, "loc": (place, *found["loc"])} for found in error.errors()]
+        raise RequestValidationError(located) from error
 
 
-def _unknown_field(key: str, name: str) -> ApiError:
-    if name in _NOT_SERVED:
-        message = f"The field {name!r} is not served here (yet): leave it out."
+def _check_together(form: TranscriptionForm) -> None:
+    """Refuses what would have no effect on the answer that is asked for."""
+    chosen = form.response_format
+    if "word" in form.timestamp_granularities and chosen != "verbose_json":
+        raise _conflict(
+            "timestamp_granularities",
+            f"word times come with response_format verbose_json only, got {chosen!r}.",
+        )
+    if form.include and chosen != "json":
+        raise _conflict("include", f"logprobs come with response_format json only, got {chosen!r}.")
+    if form.stream and chosen not in ("json", "text"):
+        raise _conflict("stream", f"a stream has events of its own: leave {chosen!r} out.")
+    if (form.nbest or 1) > 1 and (form.stream or chosen not in ("json", "verbose_json")):
+        raise _conflict("nbest", "alternatives come with json and verbose_json, not streamed.")
+
+
+def _conflict(param: str, message: str) -> ApiError:
+    sentence = message[:1].upper() + message[1:]
+    return ApiError(422, sentence, param=param, code="invalid_value")
+
+
+def _unknown_field(kind: type[Reading], key: str, name: str) -> ApiError:
+    if kind is TranscriptionForm and name in SPEAKERS:
+        message = f"The field {name!r} is not served: this model tells no speakers apart."
         return ApiError(422, message, param=name, code="unsupported_field")
-    known = list(TranscriptionForm.model_fields)
+    known = list(kind.model_fields)
     near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(known)}."
     message = f"The field {key[:100]!r} is not known: {hint}"

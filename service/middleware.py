@@ -93,18 +93,23 @@ class BodyLimit:
             "compressed recording (mp3, m4a, ogg), or raise EARSHOT_MAX_UPLOAD_BYTES."
         )
         error = ApiError(413, message, param="file", code="upload_too_large")
-        response = await answer(Request(scope), error)
+        await refuse_unread(error, scope, receive, send)
 
-        async def send_then_drain(message: Message) -> None:
-            # Closing on a client that still writes resets the connection, and the answer is lost
-            # with it: so the answer goes out first and the rest of the upload is read and dropped.
-            last = message["type"] == "http.response.body"
-            await send({**message, "more_body": True} if last else message)
-            if last:
-                await _drain(receive)
-                await send({"type": "http.response.body", "body": b""})
 
-        await response(scope, receive, send_then_drain)
+async def refuse_unread(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request whose body has not been read, or not to its end."""
+    response = await answer(Request(scope), error)
+
+    async def send_then_drain(message: Message) -> None:
+        # Closing on a client that still writes resets the connection, and the answer is lost
+        # with it: so the answer goes out first and the rest of the upload is read and dropped.
+        last = message["type"] == "http.response.body"
+        await send({**message, "more_body": True} if last else message)
+        if last:
+            await _drain(receive)
+            await send({"type": "http.response.body", "body": b""})
+
+    await response(scope, receive, send_then_drain)
 
 
 async def _drain(receive: Receive) -> None:

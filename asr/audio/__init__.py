@@ -1,6 +1,16 @@
 """Audio: any file or bytes -> mono float32 at 16 kHz, bounded while decoding."""
 
 from asr.audio.decode import EXTENSIONS
-from asr.audio.load import SAMPLE_RATE, Audio, AudioSource, Limits, load
+from asr.audio.limits import Limits
+from asr.audio.load import SAMPLE_RATE, Audio, AudioSource, load, load_channels, stream
 
-__all__ = ["EXTENSIONS", "SAMPLE_RATE", "Audio", "AudioSource", "Limits", "load"]
+__all__ = [
+    "EXTENSIONS",
+    "SAMPLE_RATE",
+    "Audio",
+    "AudioSource",
+    "Limits",
+    "load",
+    "load_channels",
+    "stream",
+]

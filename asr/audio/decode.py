@@ -1,7 +1,8 @@
 """An encoded file -> its sound in pieces: libsndfile where it can, FFmpeg for the rest.
 
 What is in the file decides, never its name. A header's claim is not believed for how much there
-is to read; it serves only to tell a file that was cut short, which is refused, not half read.
+is to read; it serves only to tell a file that was cut short, which is refused, not half read, and
+to refuse at once what claims to be longer than is accepted.
 """
 
 import io
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from asr.audio.limits import Limits
 from asr.audio.scale import to_float
 from asr.errors import BadAudio
 
@@ -21,8 +23,14 @@ if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.container import InputContainer
 
-Piece: TypeAlias = tuple[int, npt.NDArray[np.float32]]
-"""A rate in Hz and samples `(frames, channels)` at that rate."""
+Samples: TypeAlias = npt.NDArray[np.float32]
+"""Sound of shape `(frames, channels)`; full scale is 1."""
+
+Piece: TypeAlias = tuple[int, Samples]
+"""A rate in Hz and samples at that rate."""
+
+MIN_RATE, MAX_RATE = 1_000, 384_000
+"""Sampling rates in Hz that sound is recorded at; others come from damaged or forged headers."""
 
 BLOCK_VALUES = 2**17
 """Samples, over all channels, that are decoded at a time: half a megabyte."""
@@ -74,11 +82,12 @@ class Memory(io.BytesIO):
             return -1
 
 
-def decode(file: Memory | io.FileIO, label: str) -> Iterator[Piece]:
+def decode(file: Memory | io.FileIO, label: str, limits: Limits) -> Iterator[Piece]:
     """The sound of `file`, in order, in pieces of bounded size.
 
     `label` names the file in errors. BadAudio for what is not sound, is damaged, or is cut short;
-    damage may show only after some pieces.
+    damage may show only after some pieces. TooLong for what says itself that it is beyond
+    `limits`; whoever takes the pieces must count them, as a header may lie.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -89,9 +98,13 @@ def decode(file: Memory | io.FileIO, label: str) -> Iterator[Piece]:
         sound = _Sequential(file if isinstance(file, Memory) else file.fileno(), closefd=False)
     except soundfile.LibsndfileError:
         file.seek(0)
-        yield from _by_ffmpeg(file, label)
+        yield from _by_ffmpeg(file, label, limits)
         return
     with sound:
+        knows_its_length = sound.frames < _UNKNOWN_FRAMES and sound.format != "MP3"
+        if knows_its_length and sound.samplerate >= MIN_RATE:
+            size_decoded = 4 * sound.frames * sound.channels
+            limits.check(label, sound.frames, sound.samplerate, size_decoded)
         yield from _by_libsndfile(sound, label, size)
 
 
@@ -133,7 +146,7 @@ def _check_whole(sound: _Sequential, label: str, frames: int) -> None:
         raise _cut_short(label, f"{said} bytes", f"{found} bytes")
 
 
-def _by_ffmpeg(file: Memory | io.FileIO, label: str) -> Iterator[Piece]:
+def _by_ffmpeg(file: Memory | io.FileIO, label: str, limits: Limits) -> Iterator[Piece]:
     import av  # half as long to import as all the rest: only for those who need it
 
     seconds = 0.0
@@ -142,6 +155,7 @@ def _by_ffmpeg(file: Memory | io.FileIO, label: str) -> Iterator[Piece]:
             if not container.streams.audio:
                 raise BadAudio(f"{label} has no audio stream: give a recording with sound")
             promised = _promised_seconds(container)
+            limits.check(label, int(promised * 1000), 1000, 0)
             for frame in container.decode(audio=0):
                 if frame.time is not None:
                     seconds = frame.time

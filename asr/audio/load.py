@@ -2,7 +2,8 @@
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -12,26 +13,14 @@ import numpy.typing as npt
 import soxr
 
 from asr.audio.arrays import MAX_CHANNELS, cut
-from asr.audio.decode import Memory, Piece, decode
-from asr.errors import BadAudio, TooLong
+from asr.audio.decode import MAX_RATE, MIN_RATE, Memory, Piece, Samples, decode
+from asr.audio.limits import Limits
+from asr.errors import BadAudio
 
 SAMPLE_RATE = 16_000
-MIN_RATE, MAX_RATE = 1_000, 384_000
-"""Sampling rates in Hz that sound is recorded at; others come from damaged or forged headers."""
 
 AudioSource: TypeAlias = str | os.PathLike[str] | bytes | tuple[npt.ArrayLike, int]
 """A path, an encoded file's bytes, or `(samples, rate)` with samples `(S,)` or `(S, channels)`."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much sound is accepted; counted while decoding, whatever the header claims."""
-
-    max_seconds: float = 4 * 3600.0
-    """Longest recording."""
-    max_bytes: int = 16 * 2**30
-    """Most decoded bytes, as float32 in all channels at the file's own rate: bounds the work that
-    many channels or a high rate make of few seconds. 4 h of 96 kHz stereo take 11 GB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +49,57 @@ def load(source: AudioSource, limits: Limits = Limits(), name: str | None = None
     is not sound, is damaged or cut short, or holds samples that are not numbers; TooLong where it
     passes a limit. Thread-safe.
     """
+    return Audio(_joined(stream(source, limits, name))[:, 0])
+
+
+def load_channels(
+    source: AudioSource, limits: Limits = Limits(), name: str | None = None
+) -> tuple[Audio, ...]:
+    """The recording's channels, each as `load` gives a recording; all of one length.
+
+    Errors are those of `load`, and `limits.max_seconds` holds for the sum of the channels. A
+    recording without any samples has one channel of 0 s.
+    """
+    samples = _joined(stream(source, limits, name, channels=True))
+    return tuple(Audio(np.ascontiguousarray(channel)) for channel in samples.T)
+
+
+def stream(
+    source: AudioSource,
+    limits: Limits = Limits(),
+    name: str | None = None,
+    channels: bool = False,
+) -> Iterator[Samples]:
+    """What `load` gives, or `load_channels`, in pieces `(S, channels)` as they are decoded.
+
+    Errors are those of `load`; damage may show only after some pieces. No piece at all is a
+    recording of 0 s.
+    """
+    label = _label(source, name)
+    with closing(_pieces(source, limits, label)) as pieces:
+        yield from _resampled(_checked(pieces, limits, label, _apart if channels else _mixed))
+
+
+def _label(source: AudioSource, name: str | None) -> str:
+    if isinstance(source, (str, os.PathLike)):
+        return name or os.fspath(source)
+    return name or "the audio"
+
+
+def _pieces(source: AudioSource, limits: Limits, label: str) -> Generator[Piece]:
+    """The sound of `source` in pieces of bounded size; a file stays open until this is closed."""
     if isinstance(source, tuple):
-        label = name or "the audio"
-        return _gather(cut(source, label), limits, label)
-    if isinstance(source, bytes):
-        label = name or "the audio"
-        return _gather(decode(Memory(source), label), limits, label)
-    if not isinstance(source, (str, os.PathLike)):
+        yield from cut(source, label)
+    elif isinstance(source, bytes):
+        yield from decode(Memory(source), label, limits)
+    elif isinstance(source, (str, os.PathLike)):
+        with _opened(Path(source), label) as file:
+            yield from decode(file, label, limits)
+    else:
         raise BadAudio(
-            f"{name or 'the audio'} is given as {type(source).__name__}: "
+            f"{label} is given as {type(source).__name__}: "
             "give a path, a file's bytes, or (samples, rate)"
         )
-    label = name or os.fspath(source)
-    with _opened(Path(source), label) as file:
-        return _gather(decode(file, label), limits, label)
 
 
 def _opened(path: Path, label: str) -> io.FileIO:
@@ -90,45 +116,62 @@ def _opened(path: Path, label: str) -> io.FileIO:
         raise BadAudio(f"{label} cannot be opened ({reason}): check the path") from error
 
 
-def _gather(pieces: Iterable[Piece], limits: Limits, label: str) -> Audio:
-    parts: list[npt.NDArray[np.float32]] = []
+def _mixed(samples: Samples) -> Samples:
+    return samples if samples.shape[1] == 1 else samples.mean(axis=1, keepdims=True)
+
+
+def _apart(samples: Samples) -> Samples:
+    return samples
+
+
+def _resampled(pieces: Iterable[Piece]) -> Iterator[Samples]:
+    """The pieces at 16 kHz."""
     resampler: soxr.ResampleStream | None = None
-    for rate, samples in _checked(pieces, limits, label):
-        if resampler is None and rate != SAMPLE_RATE:
-            resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
-        parts.append(samples if resampler is None else resampler.resample_chunk(samples))
+    n_channels = 1
+    for rate, samples in pieces:
+        if rate == SAMPLE_RATE:
+            yield samples
+            continue
+        n_channels = samples.shape[1]
+        if resampler is None:
+            resampler = soxr.ResampleStream(rate, SAMPLE_RATE, n_channels, dtype="float32")
+        yield resampler.resample_chunk(samples)
     if resampler is not None:
-        parts.append(resampler.resample_chunk(np.empty(0, np.float32), last=True))
-    return Audio(np.concatenate(parts) if parts else np.empty(0, np.float32))
+        yield resampler.resample_chunk(np.empty((0, n_channels), np.float32), last=True)
+
+
+def _joined(pieces: Iterable[Samples]) -> Samples:
+    parts = list(pieces)
+    return np.concatenate(parts) if parts else np.empty((0, 1), np.float32)
 
 
 def _checked(
-    pieces: Iterable[Piece], limits: Limits, label: str
-) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """Each piece as its rate and mono samples `(frames,)`, once it has passed every check."""
-    first_rate, frames, size = 0, 0, 0
+    pieces: Iterable[Piece], limits: Limits, label: str, kept: Callable[[Samples], Samples]
+) -> Iterator[Piece]:
+    """What is `kept` of each piece, once that has passed every check."""
+    first_rate, n_channels, frames, size = 0, 0, 0, 0
     for rate, samples in pieces:
         _check_rate(rate, first_rate or rate, label)
-        if samples.shape[1] > MAX_CHANNELS:
+        _check_channels(samples.shape[1], label)
+        wanted = kept(samples)
+        if wanted.shape[1] != (n_channels or wanted.shape[1]):
             raise BadAudio(
-                f"{label} has {samples.shape[1]} channels, more than {MAX_CHANNELS}: its header is "
-                "damaged, or it must be split first"
+                f"{label} changes from {n_channels} to {wanted.shape[1]} channels midway: "
+                "have them mixed, or convert it to one number first"
             )
-        first_rate = rate
-        mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-        _check_numbers(mono, frames, rate, label)
+        first_rate, n_channels = rate, wanted.shape[1]
+        _check_numbers(wanted, frames, rate, label)
         frames, size = frames + len(samples), size + 4 * samples.size
-        if frames > limits.max_seconds * rate:
-            raise TooLong(
-                f"{label} is too long: at least {frames / rate:.1f} s, where {limits.max_seconds:g}"
-                " s are allowed; cut it into shorter recordings"
-            )
-        if size > limits.max_bytes:
-            raise TooLong(
-                f"{label} is too large: at least {size} bytes once decoded, where "
-                f"{limits.max_bytes} are allowed; reduce its channels or sampling rate"
-            )
-        yield rate, np.ascontiguousarray(mono)
+        limits.check(label, frames, rate, size, n_channels)
+        yield rate, np.ascontiguousarray(wanted)
+
+
+def _check_channels(n_channels: int, label: str) -> None:
+    if n_channels > MAX_CHANNELS:
+        raise BadAudio(
+            f"{label} has {n_channels} channels, more than {MAX_CHANNELS}: its header is "
+            "damaged, or it must be split first"
+        )
 
 
 def _check_rate(rate: int, first_rate: int, label: str) -> None:
@@ -144,10 +187,8 @@ def _check_rate(rate: int, first_rate: int, label: str) -> None:
         )
 
 
-def _check_numbers(
-    mono: npt.NDArray[np.float32], frames_before: int, rate: int, label: str
-) -> None:
-    finite = np.isfinite(mono)
+def _check_numbers(samples: Samples, frames_before: int, rate: int, label: str) -> None:
+    finite = np.isfinite(samples).all(axis=1)
     if not finite.all():
         seconds = (frames_before + int(finite.argmin())) / rate
         raise BadAudio(

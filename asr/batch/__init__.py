@@ -2,11 +2,14 @@
 
 from asr.batch.inputs import Input, list_inputs
 from asr.batch.job import Result, transcribe_files
+from asr.batch.labels import Label, label_files
 from asr.batch.outputs import output_paths, write_atomically
 
 __all__ = [
     "Input",
+    "Label",
     "Result",
+    "label_files",
     "list_inputs",
     "output_paths",
     "transcribe_files",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr.bundle.bundle import FORMAT_VERSION, Bundle, Precision, default_bundle, shipped
 from asr.bundle.card import record_figure
+from asr.bundle.change import put_calibration, put_decoding, put_lm
 from asr.bundle.checkpoint import Checkpoint, describe
 from asr.bundle.export import export
 
@@ -19,6 +20,9 @@ __all__ = [
     "default_bundle",
     "describe",
     "export",
+    "put_calibration",
+    "put_decoding",
+    "put_lm",
     "record_figure",
     "shipped",
 ]

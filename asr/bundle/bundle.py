@@ -19,14 +19,17 @@ from asr.model import AcousticModel, ModelConfig
 from asr.text import Tokenizer, tokenizer_from_state
 
 FORMAT_VERSION = 1
-INFO, WEIGHTS, GRAPH, TOKENIZER, CARD = (
+INFO, WEIGHTS, GRAPH, TOKENIZER, LM, CARD = (
     "bundle.json",
     "model.safetensors",
     "model.onnx",
     "tokenizer.json",
+    "lm.npz",
     "README.md",
 )
 CHECKED_FILES = frozenset({WEIGHTS, GRAPH, TOKENIZER})
+OPTIONAL_FILES = frozenset({LM})
+"""Checked where the bundle says that it has them."""
 _INFO_KEYS: Mapping[str, type] = {
     "format": int,
     "name": str,
@@ -41,6 +44,7 @@ _INFO_KEYS: Mapping[str, type] = {
     "figures": list,
     "checksums": dict,
 }
+_OPTIONAL_KEYS: Mapping[str, type] = {"lm": dict, "calibration": dict}
 
 Precision: TypeAlias = Literal["int8", "fp32"]
 
@@ -81,6 +85,11 @@ class Bundle:
         In int8 it must be called with one utterance at a time (see `asr.bundle.quantize`).
         """
         return self.path / GRAPH
+
+    @property
+    def lm(self) -> Path | None:
+        """The n-gram language model, where the bundle has one."""
+        return self.path / LM if LM in self.info["checksums"] else None
 
     def acoustic_model(self) -> AcousticModel:
         """A new torch model with the bundle's weights, in float32, set to infer."""
@@ -126,8 +135,9 @@ def _read_info(path: Path) -> dict[str, Any]:
             f"bundle {path} has format {version!r} and this earshot reads {FORMAT_VERSION}; "
             "use the earshot that wrote it, or export it again."
         )
-    known = _INFO_KEYS.keys() & info.keys()
-    wrong = {key for key in known if not isinstance(info[key], _INFO_KEYS[key])}
+    types = {**_INFO_KEYS, **_OPTIONAL_KEYS}
+    known = types.keys() & info.keys()
+    wrong = {key for key in known if not isinstance(info[key], types[key])}
     if info.get("precision") not in ("int8", "fp32"):
         wrong.add("precision")
     for fault, keys in (
@@ -157,12 +167,13 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
 
 
 def _check_files(path: Path, checksums: dict[str, Any]) -> None:
-    if wrong := CHECKED_FILES ^ checksums.keys():
+    if wrong := CHECKED_FILES ^ (checksums.keys() - OPTIONAL_FILES):
         raise BadBundle(
             f"bundle {path}: the checksums in {INFO} must name {_listed(CHECKED_FILES)} and "
-            f"nothing else, which fails for {_listed(wrong)}; export it again."
+            f"at most {_listed(OPTIONAL_FILES)} besides, which fails for {_listed(wrong)}; "
+            "export it again."
         )
-    for name in sorted(CHECKED_FILES):
+    for name in sorted(checksums):
         try:
             found = checksum(path / name)
         except OSError as error:

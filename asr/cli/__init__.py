@@ -5,11 +5,27 @@ Results go to stdout, everything else to stderr. Exit code 0: done; 1: some inpu
 """
 
 import sys
+from importlib.metadata import version as installed_version
 from typing import Annotated
 
 import typer
 
-from asr.cli import check, demo, evaluate, export, fit, serve, transcribe
+from asr.cli import (
+    calibrate,
+    check,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    fit,
+    gates,
+    key,
+    lm,
+    report,
+    serve,
+    transcribe,
+)
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -23,9 +39,18 @@ app = typer.Typer(
 _debug = False
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"earshot {installed_version('earshot')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     global _debug
     _debug = debug
@@ -37,7 +62,14 @@ app.command()(serve.serve)
 app.command()(check.check)
 fit.register(app)
 app.command()(export.export)
+app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
+app.command()(report.report)
+app.command()(doctor.doctor)
+app.command()(gates.gates)
+app.command()(key.key)
+app.add_typer(data.app, name="data")
+app.add_typer(lm.app, name="lm")
 
 
 def main() -> None:

@@ -10,21 +10,27 @@ import typer
 from asr.cli.extras import needs
 from asr.cli.options import BundleOption
 from asr.cli.progress import bar
+from asr.errors import BadOption
 
 if TYPE_CHECKING:
-    from asr.corpus import Survey
+    from asr.corpus import Source, Survey
     from asr.model import ModelConfig
     from asr.text import Tokenizer
 
 
 def check(
-    manifest: Annotated[Path, typer.Argument(help="JSON lines with `audio` and `text`.")],
+    manifest: Annotated[
+        str, typer.Argument(help="JSON lines with `audio` and `text`; or shards, by their folder.")
+    ],
     config: Annotated[
         Path | None, typer.Option(help="Config of `asr fit`: its units and layers.")
     ] = None,
     bundle: BundleOption = None,
     dev: Annotated[
-        Path | None, typer.Option(help="Manifest whose speakers must not be trained on.")
+        Path | None,
+        typer.Option(
+            help="Manifest whose speakers must not be trained on; else that of the config."
+        ),
     ] = None,
     write_clean: Annotated[
         Path | None, typer.Option(help="Write the lines without errors to this manifest.")
@@ -33,27 +39,37 @@ def check(
     """Read every line and every recording and name what training could not use.
 
     Errors keep a line out; warnings may be meant so. The rule for what CTC can spell is exact for
-    the layers of the config, or else of the bundle. Exit code 0: no errors; 1: some; 2: no line
-    can be used.
+    the layers of the config, or else of the bundle. What a recording measures is remembered, so
+    that a second reading decodes only what has changed. Exit code 0: no errors; 1: some; 2: no
+    line can be used.
     """
-    from asr.corpus import explain, survey
+    from asr.corpus import explain, locate, measures_file, survey
 
-    network, tokenizer = _from_config(config, manifest) if config else _from_bundle(bundle)
+    source = locate(Path(), manifest)
+    if write_clean and (isinstance(source, str) or source.is_dir()):
+        raise BadOption("--write-clean writes a manifest, which shards have none: leave it out.")
+    unheard: Path | str | None = dev
+    if config:
+        network, tokenizer, known = _from_config(config, source)
+        unheard = dev or known
+    else:
+        network, tokenizer = _from_bundle(bundle)
     with bar("reading") as progress:
         found = survey(
-            manifest,
+            source,
             tokenizer,
             progress,
             frames=network.frames,
-            unheard=dev,
+            unheard=unheard,
+            measures=measures_file(),
         )
     if found.findings:
-        typer.echo(explain(manifest, found.findings))
-    typer.echo(_table(found))
+        typer.echo(explain(source, found.findings))
+    typer.echo(found.table())
     if not found.usable:
         raise typer.Exit(2)
     if write_clean:
-        _write(found, manifest, write_clean)
+        _write(found, Path(manifest), write_clean)
     if found.errors:
         raise typer.Exit(1)
 
@@ -65,25 +81,21 @@ def _from_bundle(path: Path | None) -> "tuple[ModelConfig, Tokenizer]":
     return opened.model, opened.tokenizer
 
 
-def _from_config(path: Path, manifest: Path) -> "tuple[ModelConfig, Tokenizer]":
+def _from_config(path: Path, source: "Source") -> "tuple[ModelConfig, Tokenizer, Source | None]":
     with needs("train"):
         from asr.training.fit import read_config
-    from asr.corpus import read_manifest
+        from asr.training.folder import ROOT_VARIABLE, corpus_folder
+    from asr.corpus import locate, read_utterances
 
-    network, units = read_config(path)
-    return network, units.tokenizer(u.text for u in read_manifest(manifest)[0] if u.text)
-
-
-def _table(found: "Survey") -> str:
-    from asr.corpus import hours_by_kind
-
-    kept = sum(found.hours[utterance.line] for utterance in found.usable)
-    rows = [("kept", len(found.usable), kept)]
-    dropped = hours_by_kind(found.errors, found.hours)
-    rows += [(kind, *counts) for kind, counts in sorted(dropped.items())]
-    lines = [f"{'':20} {'lines':>8} {'hours':>9}"]
-    lines += [f"{name:20} {count:8} {hours:9.3f}" for name, count, hours in rows]
-    return "\n".join(lines)
+    plan = read_config(path)
+    tokenizer = plan.units.tokenizer(u.text for u in read_utterances(source)[0] if u.text)
+    given = plan.root or os.environ.get(ROOT_VARIABLE)
+    dev = locate(corpus_folder(plan.root) if given else Path(source).parent, plan.dev)
+    if isinstance(dev, Path) and not dev.exists():
+        typer.echo(f"{dev}, the config's data.dev, is not there: no speakers compared", err=True)
+        return plan.network, tokenizer, None
+    same = Path(dev).resolve() == Path(source).resolve()
+    return plan.network, tokenizer, None if same else dev
 
 
 def _write(found: "Survey", manifest: Path, out: Path) -> None:

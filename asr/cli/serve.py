@@ -19,6 +19,9 @@ def serve(
     device: Annotated[
         str | None, typer.Option(help="auto, cpu or cuda; else EARSHOT_DEVICE or auto.")
     ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print every setting, secrets hidden, and end.")
+    ] = False,
 ) -> None:
     """Serve POST /v1/audio/transcriptions until stopped; settings also come from EARSHOT_*."""
     with needs("serve"):
@@ -26,4 +29,8 @@ def serve(
         from service.settings import Settings
 
     given: dict[str, Any] = {"host": host, "port": port, "bundle": bundle, "device": device}
-    run(Settings.read(**{name: value for name, value in given.items() if value is not None}))
+    settings = Settings.read(**{name: value for name, value in given.items() if value is not None})
+    if print_config:
+        typer.echo(settings.listed())
+        return
+    run(settings)

@@ -3,24 +3,43 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from asr.cli.options import BundleOption, DecoderOption, DeviceOption
+from asr.cli.options import (
+    BeamSizeOption,
+    BundleOption,
+    DecoderOption,
+    DeviceOption,
+    HotwordBoostOption,
+    HotwordsOption,
+    LmOption,
+    LmWeightOption,
+    NbestOption,
+    WordBonusOption,
+    reading,
+)
 from asr.cli.progress import bar
 from asr.errors import AsrError, BadOption
 
 
 def transcribe(
     paths: Annotated[list[str], typer.Argument(help="Recordings, or folders of them.")],
-    format: Annotated[str, typer.Option(help="txt (or text), or json.")] = "txt",
+    format: Annotated[str, typer.Option(help="txt (or text), json, srt, vtt, tsv or ctm.")] = "txt",
     output: Annotated[
         Path | None, typer.Option(help="Folder for one file per recording; else stdout.")
     ] = None,
     bundle: BundleOption = None,
     device: DeviceOption = "auto",
     decoder: DecoderOption = None,
+    lm: LmOption = None,
+    hotwords: HotwordsOption = None,
+    nbest: NbestOption = None,
+    beam_size: BeamSizeOption = None,
+    lm_weight: LmWeightOption = None,
+    word_bonus: WordBonusOption = None,
+    hotword_boost: HotwordBoostOption = None,
 ) -> None:
     """Write down what is said in recordings.
 
@@ -30,16 +49,28 @@ def transcribe(
     from asr.batch import list_inputs, output_paths, transcribe_files, write_atomically
     from asr.transcript import file_suffix, write
 
-    file_suffix(format)  # refuses an unknown format before any work
+    ending = file_suffix(format)  # refuses an unknown format before any work
     if "" in paths:
         raise BadOption("a path is empty: name a file, or a folder (. is the one you are in).")
     inputs = list_inputs(paths)
     targets = output_paths(inputs, output, format) if output else []
+    alone = len(inputs) == len(paths) == 1 and not Path(paths[0]).is_dir()
+    if ending in (".srt", ".vtt", ".tsv") and not (targets or alone):
+        raise BadOption(f"{format} is a file for each recording: name a folder with --output.")
+    options = reading(
+        hotwords,
+        decoder=decoder,
+        nbest=nbest,
+        beam_size=beam_size,
+        lm_weight=lm_weight,
+        word_bonus=word_bonus,
+        hotword_boost=hotword_boost,
+    )
+    if nbest is not None and nbest > 1 and ending != ".json":
+        raise BadOption(f"{format} has no place for several readings: add --format json.")
     from asr.runtime import Recognizer
 
-    recognizer = Recognizer.load(bundle, device)
-    options: dict[str, Any] = {} if decoder is None else {"decoder": decoder}
-    alone = len(inputs) == len(paths) == 1 and not Path(paths[0]).is_dir()
+    recognizer = Recognizer.load(bundle, device, lm)
     failed = 0
     with bar("transcribing", wanted=bool(targets) or not sys.stdout.isatty()) as progress:
         results = transcribe_files(recognizer, inputs, **options)
@@ -49,13 +80,14 @@ def transcribe(
                 sys.stderr.write(f"asr: {result.error}\n")
             elif targets:
                 try:
-                    write_atomically(targets[done - 1], write(result.transcript, format))
+                    text = write(result.transcript, format, result.input.path.stem)
+                    write_atomically(targets[done - 1], text)
                 except AsrError as error:
                     failed += 1
                     sys.stderr.write(f"asr: {error}\n")
-            elif alone:
-                sys.stdout.write(write(result.transcript, format))
-            elif file_suffix(format) == ".json":
+            elif alone or ending == ".ctm":
+                sys.stdout.write(write(result.transcript, format, result.input.path.stem))
+            elif ending == ".json":
                 line = {"file": str(result.input.path), **result.transcript.to_dict()}
                 sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
             else:

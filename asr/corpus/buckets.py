@@ -3,9 +3,14 @@
 Padded seconds are a batch's size times its longest clip. Clips are sorted into buckets by
 length; each epoch shuffles within buckets and then the order of batches. The number of batches
 is the same in every epoch, so that a schedule over steps is known before training starts.
+
+The plan of an epoch is made for all processes at once and dealt out in turn, so that each has the
+same number of batches: with unequal numbers, distributed training hangs at its last one
+(pytorch-lightning#20404). What is missing to a full round is made up with batches from its begin.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +21,13 @@ from asr.errors import BadOption
 _BUCKETS = 40  # finer buckets pad less, coarser ones mix more; at 40 padding costs about 2 %
 
 
+def _parted(order: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """Clips in order of their lengths, in parts of like length."""
+    return [part for part in np.array_split(order, _BUCKETS) if len(part)]
+
+
 class Buckets(Sampler[list[int]]):
-    """Yields batches of indices; a pure function of `(lengths, seed, epoch)`.
+    """Yields batches of indices; a pure function of `(lengths, seed, epoch, ranks, rank)`.
 
     Args:
         lengths: of each clip, in samples or any one unit.
@@ -26,6 +36,12 @@ class Buckets(Sampler[list[int]]):
         shuffle: without it the same batches come in the same mixed order every time.
         short_first: epochs that go from the shortest clips to the longest (Amodei et al.,
             "Deep Speech 2", 2016, section 3.4), which spares CTC its early all-blank plateau.
+        ranks: processes that share an epoch.
+        rank: which of them this one is.
+        start: tells the batch of the epoch to start at when iteration starts.
+        pools: of each clip; clips of a pool make batches with one another, and one pool follows
+            the other, so that what lies far apart need not be read at once. All are one if left
+            out. An epoch of `short_first` goes from short to long within each pool.
     """
 
     def __init__(
@@ -36,6 +52,10 @@ class Buckets(Sampler[list[int]]):
         epoch: Callable[[], int] = lambda: 0,
         shuffle: bool = True,
         short_first: int = 0,
+        ranks: int = 1,
+        rank: int = 0,
+        start: Callable[[], int] = lambda: 0,
+        pools: npt.NDArray[np.int64] | None = None,
     ) -> None:
         self._lengths = np.asarray(lengths, np.int64)
         if len(self._lengths) and (longest := int(self._lengths.max())) > most:
@@ -48,23 +68,50 @@ class Buckets(Sampler[list[int]]):
         self._epoch = epoch
         self._shuffle = shuffle
         self._short_first = short_first
+        self._ranks = ranks
+        self._rank = rank
+        self._start = start
         order = np.argsort(self._lengths, kind="stable")
-        self._buckets = [part for part in np.array_split(order, _BUCKETS) if len(part)]
+        pools = np.zeros_like(order) if pools is None else pools[order]
+        self._pools = [_parted(order[pools == pool]) for pool in np.unique(pools)]
 
     def __len__(self) -> int:
-        return sum(-(-len(bucket) // self._size(bucket)) for bucket in self._buckets)
+        buckets = chain.from_iterable(self._pools)
+        batches = sum(-(-len(bucket) // self._size(bucket)) for bucket in buckets)
+        return -(-batches // self._ranks)
 
     def __iter__(self) -> Iterator[list[int]]:
-        epoch = self._epoch() if self._shuffle else 0
+        plan = self._plan(self._epoch() if self._shuffle else 0)
+        mine = range(self._rank, len(self) * self._ranks, self._ranks)
+        for at in mine[self._start() :]:
+            yield plan[at % len(plan)]
+
+    def costliest(self) -> list[int]:
+        """The batch with the most padded seconds that any epoch can have."""
+        bucket = max(
+            chain.from_iterable(self._pools),
+            key=lambda part: min(self._size(part), len(part)) * self._lengths[part[-1]],
+        )
+        costliest: list[int] = bucket[-self._size(bucket) :].tolist()
+        return costliest
+
+    def _plan(self, epoch: int) -> list[list[int]]:
+        """The batches of an epoch, of all ranks."""
         random = np.random.default_rng([self._seed, epoch])
-        batches: list[list[int]] = []
-        for bucket in self._buckets:
-            size = self._size(bucket)
-            mixed = random.permutation(bucket)
-            batches += [mixed[at : at + size].tolist() for at in range(0, len(mixed), size)]
-        if not self._shuffle or epoch >= self._short_first:
-            batches = [batches[at] for at in random.permutation(len(batches))]
-        yield from batches
+        plan: list[list[int]] = []
+        order = range(len(self._pools))
+        if len(order) > 1:  # one pool draws nothing, so that runs without pools keep their order
+            order = random.permutation(len(order)).tolist()
+        for pool in (self._pools[at] for at in order):
+            batches: list[list[int]] = []
+            for bucket in pool:
+                size = self._size(bucket)
+                mixed = random.permutation(bucket)
+                batches += [mixed[at : at + size].tolist() for at in range(0, len(mixed), size)]
+            if not self._shuffle or epoch >= self._short_first:
+                batches = [batches[at] for at in random.permutation(len(batches))]
+            plan += batches
+        return plan
 
     def _size(self, bucket: npt.NDArray[np.int64]) -> int:
         longest = max(1, int(self._lengths[bucket[-1]]))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from asr.audio import SAMPLE_RATE
 from asr.corpus.findings import Finding
 from asr.corpus.manifest import Utterance
-from asr.corpus.store import Sound
+from asr.corpus.sound import Sound
 from asr.text import Tokenizer
 
 Frames = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]
@@ -27,17 +27,23 @@ _ODD = 5.0  # robust deviations of the logarithm of characters per second
 
 
 def check_lines(utterances: Sequence[Utterance]) -> Iterator[Finding]:
-    """Findings on lines alone: an empty text, a missing recording, an id that came before."""
+    """Findings on lines alone: an empty text, an id that came before."""
     first: dict[str, int] = {}
     for utterance in utterances:
         line = utterance.line
         if not utterance.text:
             yield Finding(line, "empty text", "the text is empty")
-        if not utterance.audio.is_file():
-            yield Finding(line, "missing audio", f"there is no file {utterance.audio}")
         if first.setdefault(utterance.id, line) != line:
             reason = f"the id {utterance.id!r} is that of line {first[utterance.id]}"
             yield Finding(line, "duplicate id", reason)
+
+
+def check_files(utterances: Sequence[Utterance]) -> Iterator[Finding]:
+    """Findings on recordings that are not there."""
+    for utterance in utterances:
+        if not utterance.audio.is_file():
+            reason = f"there is no file {utterance.audio}"
+            yield Finding(utterance.line, "missing audio", reason)
 
 
 def check_spelling(utterances: Sequence[Utterance], tokenizer: Tokenizer) -> Iterator[Finding]:

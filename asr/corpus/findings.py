@@ -40,7 +40,7 @@ class Finding:
         return self.kind not in WARNINGS
 
 
-def explain(path: Path, findings: Iterable[Finding], most: int | None = None) -> str:
+def explain(path: Path | str, findings: Iterable[Finding], most: int | None = None) -> str:
     """`MANIFEST:LINE: error|warning: reason` for each finding, in order of lines."""
     ordered = sorted(findings, key=lambda finding: finding.line)
     shown = [

@@ -40,19 +40,31 @@ def read_manifest(path: Path, texts: bool = True) -> tuple[list[Utterance], list
     """
     utterances: list[Utterance] = []
     findings: list[Finding] = []
-    for number, line in _lines(path):
-        try:
-            utterances.append(_utterance(json.loads(line), number, path.parent, texts))
-        except json.JSONDecodeError as error:
-            findings.append(
-                Finding(number, "malformed", f"not JSON ({error.msg} at column {error.colno})")
-            )
-        except ValueError as error:
-            findings.append(Finding(number, "malformed", str(error)))
+    for number, line in read_lines(path):
+        found, _ = read_line(line, number, path.parent, texts)
+        if isinstance(found, Finding):
+            findings.append(found)
+        else:
+            utterances.append(found)
     return utterances, findings
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_recordings(path: Path) -> list[Utterance]:
+    """The utterances of a manifest whose lines need no text.
+
+    Raises:
+        BadData: the manifest cannot be read, a line of it is none, or there are no lines.
+    """
+    utterances, findings = read_manifest(path, texts=False)
+    if findings:
+        raise BadData(f"{path}:{findings[0].line}: {findings[0].reason}; mend the line.")
+    if not utterances:
+        raise BadData(f"{path} has no lines; write one for each recording.")
+    return utterances
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a manifest that are not empty, with their numbers; BadData as above."""
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
@@ -65,6 +77,20 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadData(f"{path}: the manifest cannot be read ({error}).") from error
+
+
+def read_line(
+    line: str, number: int, folder: Path, texts: bool = True
+) -> tuple[Utterance | Finding, dict[str, Any]]:
+    """The utterance of a manifest line, or why it is none; and all its keys as they stand."""
+    try:
+        values = json.loads(line)
+        return _utterance(values, number, folder, texts), values
+    except json.JSONDecodeError as error:
+        reason = f"not JSON ({error.msg} at column {error.colno})"
+        return Finding(number, "malformed", reason), {}
+    except ValueError as error:
+        return Finding(number, "malformed", str(error)), {}
 
 
 def _utterance(values: Any, line: int, folder: Path, texts: bool) -> Utterance:

@@ -4,44 +4,63 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.audio import load
 from asr.corpus.manifest import Utterance
-from asr.errors import BadAudio, TooLong
+from asr.corpus.measures import Measures, state
+from asr.corpus.packed import PackedUtterances
+from asr.corpus.sound import Samples16, Sound, Sounds, decode
 
 _CHUNK = 256
-_FULL_SCALE = 0.999
 
 Progress = Callable[[int, int], None]
 """Called with the clips done and all clips."""
 
 
-@dataclass(frozen=True)
-class Sound:
-    """What one recording measures."""
+class Recordings(Protocol):
+    """The recordings of some utterances, in their order."""
 
-    samples: int
-    """Length at 16 kHz."""
-    peak: float = 0.0
-    """The loudest sample."""
-    clipped: float = 0.0
-    """Share of samples at full scale."""
-    problem: str | None = None
-    """Why it cannot be decoded, in one sentence."""
+    @property
+    def sounds(self) -> Sounds: ...
+    def __getitem__(self, index: int) -> npt.NDArray[np.float32]: ...
 
 
-def measure(utterances: Sequence[Utterance], progress: Progress) -> list[Sound]:
-    """What each recording measures, by decoding it."""
-    sounds: list[Sound] = []
-    for sound, _ in _decoded(utterances):
-        sounds.append(sound)
-        progress(len(sounds), len(utterances))
-    return sounds
+def measure(
+    utterances: Sequence[Utterance], progress: Progress, measures: Measures | None = None
+) -> Sounds:
+    """What each recording measures, by decoding it where `measures` does not remember it."""
+    states = [state(utterance) for utterance in utterances]
+    known = {} if measures is None else measures.read(states)
+    new = [at for at, key in enumerate(states) if key not in known]
+    done = len(utterances) - len(new)
+    progress(done, len(utterances))
+    for first in range(0, len(new), _CHUNK):  # so that a run which is stopped keeps what it has
+        some = new[first : first + _CHUNK]
+        found: dict[str, Sound] = {}
+        for at, (sound, _) in zip(some, decoded([utterances[at] for at in some]), strict=True):
+            found[states[at]] = sound
+            done += 1
+            progress(done, len(utterances))
+        known |= found
+        if measures is not None:
+            measures.write(found)
+    return Sounds(known[key] for key in states)
+
+
+class AudioFiles:
+    """Recordings where they lie, decoded at each use."""
+
+    def __init__(self, utterances: Sequence[Utterance], sounds: Sounds) -> None:
+        self.sounds = sounds
+        self._utterances = PackedUtterances(utterances)
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.float32]:
+        return load(self._utterances[index].audio).samples
 
 
 class AudioStore:
@@ -52,10 +71,10 @@ class AudioStore:
     whole.
     """
 
-    def __init__(self, samples: Path, sounds: Sequence[Sound]) -> None:
-        self.sounds = list(sounds)
-        self._ends = np.cumsum([sound.samples for sound in sounds], dtype=np.int64)
-        total = int(self._ends[-1]) if sounds else 0
+    def __init__(self, samples: Path, sounds: Sounds) -> None:
+        self.sounds = sounds
+        self._ends = np.cumsum(sounds.samples)
+        total = int(self._ends[-1]) if len(sounds) else 0
         self._samples = (
             np.memmap(samples, dtype=np.int16, mode="r", shape=(total,))
             if total
@@ -64,7 +83,7 @@ class AudioStore:
 
     def __getitem__(self, index: int) -> npt.NDArray[np.float32]:
         end = int(self._ends[index])
-        clip = self._samples[end - self.sounds[index].samples : end]
+        clip = self._samples[end - int(self.sounds.samples[index]) : end]
         return clip.astype(np.float32) / 32768.0
 
     @classmethod
@@ -74,68 +93,45 @@ class AudioStore:
         """The store of these recordings, from `folder` if it is there, else decoded now."""
         key = _key(utterances)
         samples, measures = folder / f"{key}.i16", folder / f"{key}.npz"
-        if measures.exists():
-            table = np.load(measures)
-            columns = (table[name].tolist() for name in ("samples", "peak", "clipped", "problem"))
-            rows = zip(*columns, strict=True)
-            return cls(
-                samples, [Sound(n, peak, share, why or None) for n, peak, share, why in rows]
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        sounds = _decode_all(utterances, samples, progress)
-        _save_table(sounds, measures)
-        return cls(samples, sounds)
+        if not measures.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(_decode_all(utterances, samples, progress), measures)
+        return cls(samples, Sounds.load(measures))
 
 
-def _decode_all(utterances: Sequence[Utterance], samples: Path, progress: Progress) -> list[Sound]:
+def _decode_all(utterances: Sequence[Utterance], samples: Path, progress: Progress) -> Sounds:
     sounds: list[Sound] = []
     partial = samples.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
-        for sound, clip in _decoded(utterances):
+        for sound, clip in decoded(utterances):
             file.write(clip.tobytes())
             sounds.append(sound)
             progress(len(sounds), len(utterances))
     os.replace(partial, samples)
-    return sounds
+    return Sounds(sounds)
 
 
-def _save_table(sounds: Sequence[Sound], path: Path) -> None:
+def _write(sounds: Sounds, path: Path) -> None:
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
-        np.savez(
-            file,
-            samples=np.array([sound.samples for sound in sounds], np.int64),
-            peak=np.array([sound.peak for sound in sounds]),
-            clipped=np.array([sound.clipped for sound in sounds]),
-            problem=np.array([sound.problem or "" for sound in sounds], dtype=str),
-        )
+        sounds.save(file)
     os.replace(partial, path)
 
 
-def _decoded(utterances: Sequence[Utterance]) -> Iterator[tuple[Sound, npt.NDArray[np.int16]]]:
+def decoded(utterances: Sequence[Utterance]) -> Iterator[tuple[Sound, Samples16]]:
+    """What each recording measures, and its samples, in their order."""
     with ThreadPoolExecutor() as pool:  # libsndfile lets go of the GIL
         for first in range(0, len(utterances), _CHUNK):  # bounds what waits in memory
             yield from pool.map(_decode, utterances[first : first + _CHUNK])
 
 
-def _decode(utterance: Utterance) -> tuple[Sound, npt.NDArray[np.int16]]:
-    try:
-        samples = load(utterance.audio).samples
-    except (BadAudio, TooLong) as error:
-        return Sound(0, problem=str(error)), np.zeros(0, np.int16)
-    loudness = np.abs(samples)
-    sound = Sound(
-        samples=len(samples),
-        peak=float(loudness.max(initial=0.0)),
-        clipped=float((loudness >= _FULL_SCALE).mean()) if len(samples) else 0.0,
-    )
-    return sound, np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype(np.int16)
+def _decode(utterance: Utterance) -> tuple[Sound, Samples16]:
+    return decode(utterance.audio)
 
 
 def _key(utterances: Sequence[Utterance]) -> str:
     """Changes with the list of recordings and with any of their files."""
     digest = hashlib.sha256()
     for utterance in utterances:
-        path, state = utterance.audio.resolve(), utterance.audio.stat()
-        digest.update(f"{path}\t{state.st_size}\t{state.st_mtime_ns}\n".encode())
+        digest.update(f"{state(utterance)}\n".encode())
     return digest.hexdigest()[:16]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import SAMPLE_RATE, load
+from asr.audio import SAMPLE_RATE
 from asr.corpus.check import (
     Frames,
     check_decoding,
@@ -16,10 +16,14 @@ from asr.corpus.check import (
     check_sounds,
     check_speakers,
     check_spelling,
+    hours_by_kind,
 )
 from asr.corpus.findings import Finding
-from asr.corpus.manifest import Utterance, read_manifest
-from asr.corpus.store import AudioStore, Progress, measure
+from asr.corpus.manifest import Utterance
+from asr.corpus.packed import PackedUtterances
+from asr.corpus.shards import Source
+from asr.corpus.sources import open_corpus, read_utterances
+from asr.corpus.store import Progress, Recordings
 from asr.text import Tokenizer
 
 Samples = Callable[[int], npt.NDArray[np.float32]]
@@ -31,10 +35,12 @@ class Survey:
     """What a manifest holds."""
 
     findings: tuple[Finding, ...]
-    usable: tuple[Utterance, ...]
+    usable: Sequence[Utterance]
     """The utterances without errors, in the manifest's order."""
     lengths: npt.NDArray[np.int64]
     """Samples of each usable utterance."""
+    pools: npt.NDArray[np.int64]
+    """The pool of each usable utterance: what lies so near together that it can be read at once."""
     samples: Samples
     """The samples of the usable utterance of an index."""
     hours: dict[int, float]
@@ -45,18 +51,29 @@ class Survey:
         """The findings that keep a line from being trained on."""
         return [finding for finding in self.findings if finding.is_error]
 
+    def table(self) -> str:
+        """Lines and hours kept, and those left out by the kind of their first error."""
+        kept = sum(self.hours[utterance.line] for utterance in self.usable)
+        rows = [("kept", len(self.usable), kept)]
+        dropped = hours_by_kind(self.errors, self.hours)
+        rows += [(kind, *counts) for kind, counts in sorted(dropped.items())]
+        lines = [f"{'':20} {'lines':>8} {'hours':>9}"]
+        lines += [f"{name:20} {count:8} {hours:9.3f}" for name, count, hours in rows]
+        return "\n".join(lines)
+
 
 def survey(
-    path: Path,
+    source: Source,
     tokenizer: Tokenizer,
     progress: Progress,
     *,
     frames: Frames | None = None,
-    unheard: Path | None = None,
+    unheard: Source | None = None,
     keep: Callable[[Utterance], bool] = lambda _: True,
     cache: Path | None = None,
+    measures: Path | None = None,
 ) -> Survey:
-    """Read every line of a manifest and decode every recording once.
+    """Read every line of a manifest, or of shards, and decode every recording once.
 
     Args:
         frames: of the model that is to be trained; without it only those rules apply that any
@@ -64,32 +81,36 @@ def survey(
         unheard: a manifest whose speakers must not be trained on.
         keep: which utterances are meant at all.
         cache: folder for the decoded samples; without it each use of a clip decodes it.
+        measures: file that remembers what recordings measure, for when there is no `cache`; a
+            recording that has not changed is then not decoded again.
 
     Raises:
         BadData: a manifest cannot be read.
     """
-    utterances, malformed = read_manifest(path)
-    meant = [utterance for utterance in utterances if keep(utterance)]
-    findings = [*malformed, *check_lines(meant), *check_spelling(meant, tokenizer)]
+    corpus = open_corpus(source, cache, measures)
+    meant = [utterance for utterance in corpus.utterances if keep(utterance)]
+    findings = [*corpus.findings, *check_lines(meant), *check_spelling(meant, tokenizer)]
+    findings += corpus.check(meant)
     if unheard is not None:
-        findings += check_speakers(meant, read_manifest(unheard)[0], unheard.name)
+        name = getattr(unheard, "name", str(unheard))
+        findings += check_speakers(meant, read_utterances(unheard)[0], name)
     readable = _without(meant, findings)
-    store = None if cache is None else AudioStore.build(cache, readable, progress)
-    sounds = measure(readable, progress) if store is None else store.sounds
-    heard = {u.line: sound for u, sound in zip(readable, sounds, strict=True)}
+    recordings = corpus.recordings(readable, progress)
+    sounds = recordings.sounds
     rows = {u.line: row for row, u in enumerate(readable)}
     findings += check_decoding(readable, sounds)
     usable = _without(readable, findings)
-    hours = {u.line: heard[u.line].samples / SAMPLE_RATE / 3600 for u in usable}
+    hours = {u.line: float(sounds.samples[rows[u.line]]) / SAMPLE_RATE / 3600 for u in usable}
     if frames is not None:
-        findings += check_sounds(usable, [heard[u.line] for u in usable], tokenizer, frames)
+        findings += check_sounds(usable, [sounds[rows[u.line]] for u in usable], tokenizer, frames)
         usable = _without(usable, findings)
-    chosen = [rows[u.line] for u in usable]
+    chosen = np.array([rows[u.line] for u in usable], np.int64)
     return Survey(
         findings=tuple(findings),
-        usable=tuple(usable),
-        lengths=np.array([sounds[row].samples for row in chosen], np.int64),
-        samples=partial(_stored, store, chosen) if store else partial(_decoded, usable),
+        usable=PackedUtterances(usable),
+        lengths=sounds.samples[chosen],
+        pools=corpus.pools(usable),
+        samples=partial(_samples, recordings, chosen),
         hours=hours,
     )
 
@@ -99,9 +120,7 @@ def _without(utterances: Sequence[Utterance], findings: Sequence[Finding]) -> li
     return [utterance for utterance in utterances if utterance.line not in bad]
 
 
-def _stored(store: AudioStore, rows: Sequence[int], index: int) -> npt.NDArray[np.float32]:
-    return store[rows[index]]
-
-
-def _decoded(utterances: Sequence[Utterance], index: int) -> npt.NDArray[np.float32]:
-    return load(utterances[index].audio).samples
+def _samples(
+    recordings: Recordings, rows: npt.NDArray[np.int64], index: int
+) -> npt.NDArray[np.float32]:
+    return recordings[int(rows[index])]

@@ -1,14 +1,38 @@
-"""Decoding: log-probabilities -> hypotheses -> transcripts."""
+"""Decoding: log-probabilities -> hypotheses -> words -> transcripts."""
 
-from collections.abc import Callable, Mapping
-
-from torch import Tensor
-
+from asr.decoding.align import align
+from asr.decoding.beam import BeamSearch, Path
+from asr.decoding.calibration import PAUSE_SECONDS, Calibration, times
+from asr.decoding.confidence import Logistic, certainty
 from asr.decoding.greedy import greedy
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.words import transcript
+from asr.decoding.ngram import NGram
+from asr.decoding.segments import part
+from asr.decoding.settings import BeamSettings
+from asr.decoding.transcripts import transcript
+from asr.decoding.words import HeardWord, heard_words, stretch_features, stretches
 
-DECODERS: Mapping[str, Callable[[Tensor, Tensor], list[Hypothesis]]] = {"greedy": greedy}
+DECODERS = ("greedy", "beam")
 """Every decoder by the name that users call it."""
 
-__all__ = ["DECODERS", "Hypothesis", "greedy", "transcript"]
+__all__ = [
+    "DECODERS",
+    "PAUSE_SECONDS",
+    "BeamSearch",
+    "BeamSettings",
+    "Calibration",
+    "HeardWord",
+    "Hypothesis",
+    "Logistic",
+    "NGram",
+    "Path",
+    "align",
+    "certainty",
+    "greedy",
+    "heard_words",
+    "part",
+    "stretch_features",
+    "stretches",
+    "times",
+    "transcript",
+]

@@ -1,47 +1,88 @@
-"""Hypotheses -> transcripts: words with their times and confidence."""
+"""Words in frames: when each was said, and how sure the model was of it.
 
-from statistics import fmean
+Shapes: U frames.
+"""
 
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.decoding.confidence import logit
 from asr.decoding.hypothesis import Hypothesis
 from asr.text import Tokenizer
-from asr.transcript import Transcript, Word
+
+_LEAST = 1e-6  # of a certainty, so that its logarithm is finite
 
 
-def transcript(
-    hypothesis: Hypothesis, tokenizer: Tokenizer, frame_seconds: float, duration: float
-) -> Transcript:
-    """The transcript that a hypothesis spells.
+@dataclass(frozen=True)
+class HeardWord:
+    """A word that a lattice spells in the frames `[start, end)`."""
 
-    A word lasts from the first frame of its first unit to the last frame of its last unit. CTC
-    tends to fire late and briefly: starts are good to about two frames, ends less so. Times
-    never overlap and lie within the recording.
+    text: str
+    start: int
+    end: int
+    certainty: float
+    """Of its least certain frame (see `asr.decoding.confidence`)."""
+    doubt: float
+    """Minus the sum over its frames of the logarithm of their certainty; 0 if all are certain."""
 
-    Confidence runs from 0 to 1: a word has that of its least certain unit, since one wrong unit
-    makes a wrong word; the transcript has the mean over its words, and 0 where there are none.
+    def later(self, frames: int) -> "HeardWord":
+        """The same word in a lattice that began so many frames earlier."""
+        return replace(self, start=self.start + frames, end=self.end + frames)
+
+    def features(self) -> tuple[float, float, float]:
+        """What tells a right word from a wrong one."""
+        return logit(self.certainty), -self.doubt, math.log(len(self.text))
+
+
+def heard_words(
+    hypothesis: Hypothesis, tokenizer: Tokenizer, certainty: NDArray[np.float32]
+) -> list[HeardWord]:
+    """The words that a hypothesis spells, in order; they never overlap.
+
+    A word lasts from the first frame of its first unit to the last frame of its last unit.
 
     Args:
-        hypothesis: of the whole recording.
         tokenizer: the one whose units the hypothesis is spelled in.
-        frame_seconds: seconds from one frame to the next.
-        duration: seconds of the recording; no frame starts behind it.
+        certainty: `(U,)` of the lattice's frames.
     """
-    words = tuple(
-        Word(
-            text=text,
-            start=_seconds(hypothesis.starts[first], frame_seconds),
-            end=min(_seconds(hypothesis.ends[end - 1], frame_seconds), duration),
-            confidence=min(hypothesis.confidences[first:end]),
+    spans = tokenizer.word_spans(hypothesis.units)
+    if not spans:
+        return []
+    bounds = np.array([(hypothesis.starts[a], hypothesis.ends[b - 1]) for _, a, b in spans])
+    sums = np.append(0.0, np.cumsum(-np.log(np.maximum(certainty, _LEAST)), dtype=np.float64))
+    doubts = (sums[bounds[:, 1]] - sums[bounds[:, 0]]).tolist()
+    # Of the runs between all bounds every other one is a word.
+    least = np.minimum.reduceat(np.append(certainty, 1.0), bounds.ravel())[::2].tolist()
+    return [
+        HeardWord(text, start, end, certainty=least_one, doubt=doubt)
+        for (text, _, _), (start, end), least_one, doubt in zip(
+            spans, bounds.tolist(), least, doubts, strict=True
         )
-        for text, first, end in tokenizer.word_spans(hypothesis.units)
-    )
-    return Transcript(
-        text=" ".join(word.text for word in words),
-        words=words,
-        confidence=fmean(word.confidence for word in words) if words else 0.0,
-        duration=duration,
-        no_speech=not words,
-    )
+    ]
 
 
-def _seconds(frame: int, frame_seconds: float) -> float:
-    return round(frame * frame_seconds, 6)  # 7 * 0.04 is 0.28, not 0.28000000000000003
+def stretches(words: Sequence[HeardWord], pause: float) -> Iterator[list[HeardWord]]:
+    """Runs of words with less than `pause` frames between them."""
+    run: list[HeardWord] = []
+    for word in words:
+        if run and word.start - run[-1].end >= pause:
+            yield run
+            run = []
+        run.append(word)
+    if run:
+        yield run
+
+
+def stretch_features(words: Sequence[HeardWord]) -> tuple[float, float, float]:
+    """What tells speech from other sounds: letters, certainty of a frame, letters in a frame.
+
+    All as logarithms: noise makes few letters, in unsure frames, now and then drawn out long.
+    """
+    letters = sum(len(word.text) for word in words)
+    frames = sum(word.end - word.start for word in words)
+    doubt = sum(word.doubt for word in words)
+    return math.log(letters), -doubt / frames, math.log(letters / frames)

@@ -15,15 +15,34 @@ class Scored:
     id: str
     reference: str
     hypothesis: str
-    errors: int
-    """Words substituted, deleted and inserted."""
     chunks: tuple[jiwer.AlignmentChunk, ...]
     """jiwer's alignment: runs of equal, substituted, deleted or inserted words."""
 
     @property
+    def words(self) -> int:
+        """Words in the reference."""
+        return len(self.reference.split())
+
+    @property
+    def errors(self) -> int:
+        """Words substituted, deleted and inserted."""
+        return sum(_errors(chunk) for chunk in self.chunks)
+
+    @property
     def wer(self) -> float:
-        """Word error rate of this utterance."""
-        return self.errors / max(1, len(self.reference.split()))
+        """Word error rate of this utterance; a reference without words counts as one word."""
+        return self.errors / max(1, self.words)
+
+    @property
+    def right(self) -> list[bool]:
+        """For each word of the reference whether it was recognised where it was said."""
+        found = [False] * self.words
+        for chunk in self.chunks:
+            if chunk.type == "equal":
+                found[chunk.ref_start_idx : chunk.ref_end_idx] = [True] * (
+                    chunk.ref_end_idx - chunk.ref_start_idx
+                )
+        return found
 
 
 @dataclass(frozen=True)
@@ -48,20 +67,17 @@ class Score:
 def score(ids: Sequence[str], references: Sequence[str], hypotheses: Sequence[str]) -> Score:
     """The score of normalised hypotheses against normalised references, in one order.
 
+    Words are aligned by the fewest errors, each of weight 1 (Levenshtein), as jiwer and Kaldi do.
+    A reference that a normaliser has left without words counts what was inserted.
+
     Raises:
-        BadData: there is nothing to score, or a reference has no words.
+        BadData: there is nothing to score.
     """
-    if not references or not all(references):
-        raise BadData("every utterance to be scored needs a text; check the manifest.")
+    if not any(references):
+        raise BadData("there is nothing to score: no utterance has a text; check the manifest.")
     words = jiwer.process_words(list(references), list(hypotheses))
     utterances = tuple(
-        Scored(
-            id=name,
-            reference=reference,
-            hypothesis=hypothesis,
-            errors=sum(_errors(chunk) for chunk in chunks),
-            chunks=tuple(chunks),
-        )
+        Scored(id=name, reference=reference, hypothesis=hypothesis, chunks=tuple(chunks))
         for name, reference, hypothesis, chunks in zip(
             ids, references, hypotheses, words.alignments, strict=True
         )
@@ -102,4 +118,6 @@ def aligned(scored: Scored) -> str:
 def _errors(chunk: jiwer.AlignmentChunk) -> int:
     if chunk.type == "equal":
         return 0
-    return max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+    return int(
+        max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+    )

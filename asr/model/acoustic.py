@@ -4,6 +4,7 @@ Read it from the top: features, subsampling, recurrent layers, head.
 Shapes: B batch, S samples, T feature frames, U output frames, F mels, H hidden, V units.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -82,12 +83,22 @@ class AcousticModel(nn.Module):
         )
         self.head = nn.Linear(2 * config.hidden, n_units)
 
+    def states(self, features: Tensor, lengths: Tensor) -> tuple[Iterator[Tensor], Tensor]:
+        """`(B, T, F)` features -> what each recurrent layer gives, `(B, U, 2 H)`, and lengths."""
+        x, lengths = self.subsampling(features, lengths)  # (B, U, 2 H)
+        return self.recurrent.states(x, lengths), lengths
+
     def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, T, F)` features -> `(B, U, V)` log-probabilities."""
         x, lengths = self.subsampling(features, lengths)  # (B, U, 2 H)
         x, lengths = self.recurrent(x, lengths)  # (B, U, 2 H)
-        logits = self.head(x).float()  # (B, U, V); CTC sums many small terms: never in half
-        return torch.log_softmax(logits, dim=-1), lengths
+        return spell(self.head, x), lengths
 
     def forward(self, wave: Tensor, wave_lengths: Tensor) -> tuple[Tensor, Tensor]:
         return self.encode(*self.features(wave, wave_lengths))
+
+
+def spell(head: nn.Linear, states: Tensor) -> Tensor:
+    """`(B, U, 2 H)` -> `(B, U, V)` float32 log-probabilities of a head's units."""
+    logits = head(states).float()  # CTC sums many small terms: never in half
+    return torch.log_softmax(logits, dim=-1)

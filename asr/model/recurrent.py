@@ -3,7 +3,8 @@
 Shapes: B batch, T frames, D input width, H hidden units.
 """
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import torch
@@ -73,7 +74,12 @@ class RecurrentStack(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def states(self, x: Tensor, lengths: Tensor) -> Iterator[Tensor]:
+        """What each layer gives, `(B, T, 2 H)`, the first first; padding holds no meaning."""
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = self.dropout(norm(layer(x, lengths)))
-        return mask_padding(x, lengths), lengths
+            yield x
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        (last,) = deque(self.states(x, lengths), maxlen=1)  # the others are let go
+        return mask_padding(last, lengths), lengths

@@ -10,7 +10,22 @@ from torch import Tensor
 
 from asr.audio import SAMPLE_RATE
 from asr.runtime.engine import Engine, Wave
-from asr.runtime.windows import Grid, batches, cut
+from asr.runtime.windows import Grid, Window, batches, cut
+
+
+def rows(engine: Engine, waves: Sequence[Wave]) -> list[Tensor]:
+    """`(U, V)` log-probabilities of each wave, from one call of the engine."""
+    log_probs, lengths = engine(waves)
+    return [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
+
+
+def join(windows: Sequence[Window], rows: Sequence[Tensor]) -> Tensor:
+    """`(U, V)` log-probabilities of a recording from those of all its windows, in order."""
+    kept = [
+        row[window.skip : window.skip + window.keep]
+        for window, row in zip(windows, rows, strict=True)
+    ]
+    return kept[0] if len(kept) == 1 else torch.cat(kept)
 
 
 def lattices(engine: Engine, waves: Sequence[Wave], grid: Grid) -> list[Tensor]:
@@ -18,19 +33,15 @@ def lattices(engine: Engine, waves: Sequence[Wave], grid: Grid) -> list[Tensor]:
 
     Windows of all recordings go through the engine together, those of like length in one batch.
     """
-    windows = [
-        (index, window) for index, wave in enumerate(waves) for window in cut(len(wave), grid)
+    cuts = [cut(len(wave), grid) for wave in waves]
+    pieces = [
+        wave[window.start : window.stop]
+        for wave, windows in zip(waves, cuts, strict=True)
+        for window in windows
     ]
-    seconds = [(window.stop - window.start) / SAMPLE_RATE for _, window in windows]
-    kept: dict[int, Tensor] = {}
+    found: dict[int, Tensor] = {}
+    seconds = [len(piece) / SAMPLE_RATE for piece in pieces]
     for batch in batches(seconds, engine.batch_seconds):
-        chosen = [windows[position] for position in batch]
-        log_probs, _ = engine(
-            [waves[index][window.start : window.stop] for index, window in chosen]
-        )
-        for position, row, (_, window) in zip(batch, log_probs, chosen, strict=True):
-            kept[position] = row[window.skip : window.skip + window.keep]
-    pieces: list[list[Tensor]] = [[] for _ in waves]
-    for position, (index, _) in enumerate(windows):
-        pieces[index].append(kept[position])
-    return [piece[0] if len(piece) == 1 else torch.cat(piece) for piece in pieces]  # (U, V) each
+        found.update(zip(batch, rows(engine, [pieces[index] for index in batch]), strict=True))
+    ordered = iter([found[index] for index in range(len(pieces))])
+    return [join(windows, [next(ordered) for _ in windows]) for windows in cuts]

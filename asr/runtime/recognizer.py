@@ -8,20 +8,24 @@ Shapes: B batch, U frames, V units.
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
+from torch import Tensor
 
 from asr.audio import Audio, AudioSource, load
 from asr.bundle import Bundle, default_bundle
-from asr.decoding import DECODERS, transcript
-from asr.errors import BadBundle, BadOption
-from asr.runtime.engine import Engine
-from asr.runtime.lattices import lattices
-from asr.runtime.windows import Grid, batches
+from asr.decoding import BeamSearch, Calibration, NGram
+from asr.decoding.hotwords import automaton
+from asr.errors import BadBundle, BadData, BadOption
+from asr.runtime.engine import Engine, Wave
+from asr.runtime.lattices import join, lattices, rows
+from asr.runtime.options import Options
+from asr.runtime.reader import Heard, Reader
+from asr.runtime.windows import Grid, Window, cut
 from asr.transcript import Transcript
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -32,55 +36,47 @@ Source = TypeVar("Source", bound=AudioSource | Audio)
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to transcribe; travels with each call."""
-
-    decoder: str = "greedy"
-    """Name of the decoder."""
-
-    def __post_init__(self) -> None:
-        if self.decoder not in list(DECODERS):
-            raise BadOption(
-                f"decoder {self.decoder!r} is not known; choose from {', '.join(DECODERS)}."
-            )
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> "Options":
-        """The options with these values; raises BadOption for a name that is none of them."""
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise BadOption(f"option {name!r} is not known; choose from {', '.join(known)}.")
-        return cls(**values)
-
-
-@dataclass(frozen=True)
 class Recognizer:
     """A bundle on a device, ready to transcribe; immutable, safe to use from several threads."""
 
     bundle: Bundle
     engine: Engine
+    lm: Path | None = None
+    """File of the n-gram language model in use."""
 
     @classmethod
     def load(
-        cls, bundle: str | os.PathLike[str] | None = None, device: str = "auto"
+        cls,
+        bundle: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        lm: str | os.PathLike[str] | None = None,
     ) -> "Recognizer":
         """The recogniser of a bundle, the one that ships with earshot unless told otherwise.
 
         Args:
             device: "cpu" runs the ONNX graph, "cuda" the weights in torch on the GPU; "auto" is
                 "cuda" where there is a GPU.
+            lm: an n-gram model that `asr lm build` wrote, in place of the bundle's.
 
         Raises:
             BadBundle: the bundle is missing, damaged or of another version.
-            BadOption: the device is unknown or not there.
+            BadOption: the device is unknown or not there, or the language model of other units.
+            BadData: the language model cannot be read.
         """
         opened = Bundle.open(default_bundle() if bundle is None else Path(bundle))
         try:
             Options.of(opened.info["decoding"])
         except BadOption as error:
             raise BadBundle(f"{opened.path} needs a newer earshot: its {error}") from error
-        return cls(opened, _engine(opened, device))
+        given = None if lm is None else Path(lm)
+        recognizer = cls(opened, _engine(opened, device), given or opened.lm)
+        try:
+            _ = recognizer._calibrations
+        except BadData as error:
+            raise BadBundle(f"bundle {opened.path}: {error} Export it again.") from error
+        if given is not None:
+            _ = recognizer._search  # what is wrong with it is said now
+        return recognizer
 
     @property
     def device(self) -> str:
@@ -107,31 +103,99 @@ class Recognizer:
             BadAudio, TooLong: a source cannot be read; of a list the first such one.
             BadOption: an option is unknown or has a value that cannot be.
         """
-        chosen = Options.of({**self.bundle.info["decoding"], **options})
+        chosen = self.options(**options)
         sources = source if isinstance(source, list) else [source]
         audios = (item if isinstance(item, Audio) else load(item) for item in sources)
         transcripts = [
             result
             for group in _groups(audios, _HELD_BATCHES * self.engine.batch_seconds)
-            for result in self._transcribe(group, chosen)
+            for result in self.read(
+                self.lattices(group), [audio.duration for audio in group], chosen
+            )
         ]
         return transcripts if isinstance(source, list) else transcripts[0]
 
-    def _transcribe(self, audios: Sequence[Audio], options: Options) -> list[Transcript]:
-        grid = Grid.of(self.bundle)
-        found = lattices(self.engine, [audio.samples for audio in audios], grid)
-        decode = DECODERS[options.decoder]
-        results: dict[int, Transcript] = {}
+    def options(self, **values: Any) -> Options:
+        """How a call with these values is answered: what they leave out is as the bundle says.
+
+        The decoder is `beam` where there is a language model, else `greedy`, unless told.
+
+        Raises:
+            BadOption: an option is unknown, has a value that cannot be, or would have no effect.
+        """
+        stored = dict(self.bundle.info["decoding"])
+        if self.lm is not None:
+            stored["decoder"] = "beam"
+        chosen = Options.of(stored).given(values)
+        if self.lm is None:
+            for name in ("lm_weight", "word_bonus", "unknown_price"):
+                if values.get(name):
+                    raise BadOption(
+                        f"{name} has no effect, as this bundle has no language model; give one "
+                        "with lm."
+                    )
+        if chosen.hotwords:  # those that cannot be spelled are named before any work
+            automaton(chosen.hotwords, self.bundle.tokenizer, None, chosen.beam_settings())
+        return chosen
+
+    def lattices(self, audios: Sequence[Audio]) -> list[Tensor]:
+        """`(U, V)` log-probabilities of each recording, on the engine's device."""
+        return lattices(self.engine, [audio.samples for audio in audios], self._grid)
+
+    def windows(self, samples: int) -> list[Window]:
+        """Where a recording of so many samples is cut for the engine, in order."""
+        return cut(samples, self._grid)
+
+    def run(self, waves: Sequence[Wave]) -> list[Tensor]:
+        """`(U, V)` log-probabilities of each window, on the engine's device; one call of it."""
+        return rows(self.engine, waves)
+
+    def join(self, windows: Sequence[Window], rows: Sequence[Tensor]) -> Tensor:
+        """The `(U, V)` lattice of a recording from what `run` gave for each of its windows."""
+        return join(windows, rows)
+
+    def read(
+        self, lattices: Sequence[Tensor], durations: Sequence[float], options: Options
+    ) -> list[Transcript]:
+        """The transcripts of lattices `(U, V)`, whose recordings last so many seconds.
+
+        Args:
+            options: of `self.options`.
+        """
+        return self._reader(options).read(lattices, durations, options)
+
+    def hear(self, lattices: Sequence[Tensor], options: Options) -> list[Heard]:
+        """What `read` makes its transcripts of: words in frames, before any calibration."""
+        return self._reader(options).hear(lattices, options)
+
+    def calibration(self, decoder: str) -> Calibration:
+        """What the bundle has learnt of the words of a decoder."""
+        return self._calibrations.get(decoder, Calibration())
+
+    def _reader(self, options: Options) -> Reader:
         frame_seconds = self.bundle.model.frame_seconds
-        lengths = [len(lattice) for lattice in found]
-        for batch in batches(lengths, self.engine.batch_seconds / frame_seconds):
-            log_probs = pad_sequence([found[index] for index in batch], batch_first=True)
-            frames = torch.tensor([lengths[index] for index in batch])
-            for index, hypothesis in zip(batch, decode(log_probs, frames), strict=True):
-                results[index] = transcript(
-                    hypothesis, self.bundle.tokenizer, frame_seconds, audios[index].duration
-                )
-        return [results[index] for index in range(len(audios))]
+        return Reader(
+            tokenizer=self.bundle.tokenizer,
+            frame_seconds=frame_seconds,
+            batch_frames=self.engine.batch_seconds / frame_seconds,
+            search=None if options.decoder == "greedy" else self._search,
+            calibrations=self._calibrations,
+        )
+
+    @cached_property
+    def _calibrations(self) -> dict[str, Calibration]:
+        stored = self.bundle.info.get("calibration", {})
+        return {decoder: Calibration.of(values) for decoder, values in stored.items()}
+
+    @cached_property
+    def _grid(self) -> Grid:
+        return Grid.of(self.bundle)
+
+    @cached_property
+    def _search(self) -> BeamSearch:
+        """Made when first needed: `greedy` does without a language model's seconds and memory."""
+        lm = None if self.lm is None else NGram.load(self.lm)
+        return BeamSearch(self.bundle.tokenizer, lm, self.device)
 
 
 def _groups(audios: Iterable[Audio], seconds: float) -> Iterator[list[Audio]]:

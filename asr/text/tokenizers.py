@@ -16,7 +16,7 @@ from asr.errors import BadData, BadOption
 
 BLANK = 0
 ENGLISH = " 'abcdefghijklmnopqrstuvwxyz"
-_WORD_START = "▁"  # SentencePiece writes the space before a word as this sign
+_SPACE = "▁"  # as SentencePiece writes the space before a word
 
 
 class Tokenizer(Protocol):
@@ -25,6 +25,11 @@ class Tokenizer(Protocol):
     @property
     def n_units(self) -> int:
         """Number of units, blank included."""
+        ...
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """What each unit spells, with "▁" for a space; the blank's is empty."""
         ...
 
     def encode(self, text: str) -> list[int]:
@@ -84,6 +89,10 @@ class CharacterTokenizer:
     @property
     def n_units(self) -> int:
         return len(self.alphabet) + 1
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        return ("", *self.alphabet.replace(" ", _SPACE))
 
     def encode(self, text: str) -> list[int]:
         if unknown := self.unknown(text):
@@ -159,6 +168,10 @@ class SubwordTokenizer:
     def n_units(self) -> int:
         return len(self._spellings)
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        return ("", *self._spellings[1:])
+
     def encode(self, text: str) -> list[int]:
         if unknown := self.unknown(text):
             raise BadData(f"no subword spells {_listed(unknown)} in {text!r}; see units.kind.")
@@ -167,7 +180,7 @@ class SubwordTokenizer:
 
     def decode(self, units: Iterable[int]) -> str:
         spelled = "".join(self._spellings[unit] for unit in units if unit != BLANK)
-        return " ".join(spelled.replace(_WORD_START, " ").split())
+        return " ".join(spelled.replace(_SPACE, " ").split())
 
     def unknown(self, text: str) -> set[str]:
         return set(text.replace(" ", "")) - self._characters
@@ -176,7 +189,7 @@ class SubwordTokenizer:
         starts = [
             index
             for index, unit in enumerate(units)
-            if index == 0 or self._spellings[unit].startswith(_WORD_START)
+            if index == 0 or self._spellings[unit].startswith(_SPACE)
         ]
         spans = [
             (self.decode(units[first:end]), first, end)

@@ -1,10 +1,11 @@
 """The data of a training run: manifests -> checked utterances -> bucketed batches."""
 
-import os
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import lightning as L
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 from rich.progress import Progress
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from asr.audio import SAMPLE_RATE
@@ -28,11 +30,12 @@ from asr.corpus import (
     read_manifest,
     survey,
 )
-from asr.errors import BadData, BadOption
+from asr.errors import AsrError, BadData, BadOption
 from asr.model import AcousticModel
 from asr.text import Tokenizer, Units
-
-ROOT_VARIABLE = "EARSHOT_DATA"
+from asr.training.effects import lengths_at
+from asr.training.folder import corpus_folder
+from asr.training.loader import Place, ResumableLoader, plan_of
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,11 @@ class SpeechData(L.LightningDataModule):
         root: The corpus folder; without it, the variable EARSHOT_DATA.
         train: Manifest to train on, relative to `root`.
         dev: Manifest that is validated on after each epoch; never filtered, never augmented.
+        old_dev: Manifest of what the model of `model.init_from` knew: read before training and
+            after each epoch, so that a run says what it forgot.
         test: Manifest of `asr test`.
         corpora: Train only on lines whose `corpus` is one of these; without it, on all.
-        units: The units that the model spells in.
+        units: The units that the model spells in; null keeps those of `model.init_from`.
         bad_lines: Whether a training line that cannot be used stops the run (refuse) or is named
             and left out (drop).
         batch_seconds: Padded seconds of audio in a batch: its size times its longest clip.
@@ -73,9 +78,10 @@ class SpeechData(L.LightningDataModule):
         root: str | None = None,
         train: str = "train.jsonl",
         dev: str = "dev.jsonl",
+        old_dev: str | None = None,
         test: str | None = None,
         corpora: list[str] | None = None,
-        units: Units = Units(),
+        units: Units | None = Units(),
         bad_lines: Literal["refuse", "drop"] = "refuse",
         batch_seconds: float = 200.0,
         short_first: int = 1,
@@ -85,8 +91,14 @@ class SpeechData(L.LightningDataModule):
         sources: str = "",
     ) -> None:
         super().__init__()
-        self.root = _corpus_folder(root)
-        self.names = {"train": train, "dev": dev, "test": test}
+        if batch_seconds <= 0 or short_first < 0 or workers < 0:
+            raise BadOption(
+                f"data cannot have batch_seconds {batch_seconds}, short_first {short_first} and "
+                f"workers {workers}: give more than 0 seconds, and the others not below 0."
+            )
+        self.root = corpus_folder(root)
+        self.old_dev = old_dev
+        self.names = {"train": train, "dev": dev, "old": old_dev, "test": test}
         self.corpora = corpora
         self.units = units
         self.bad_lines = bad_lines
@@ -103,20 +115,24 @@ class SpeechData(L.LightningDataModule):
     def tokenizer(self) -> Tokenizer:
         """The units; learnt from the training texts if they are subwords."""
         if self._tokenizer is None:
+            if self.units is None:
+                raise BadOption("data.units is null and no model is there to keep them of.")
             self._tokenizer = self.units.tokenizer(self._texts())
         return self._tokenizer
 
     def adopt(self, tokenizer: Tokenizer, checkpoint: Path) -> None:
         """Go on with the units of a checkpoint; BadOption where the config names others."""
-        state = tokenizer.state()
-        same = state["kind"] == self.units.kind and tokenizer.n_units == self.units.count()
-        if same and self.units.kind == "characters":
-            same = state["alphabet"] == self.units.alphabet
-        if not same:
-            raise BadOption(
-                f"{checkpoint} spells in {tokenizer.n_units} {state['kind']}, the config has other "
-                f"units ({self.units}): give those that it was trained with, or start a new run."
-            )
+        state, units = tokenizer.state(), self.units
+        if units is not None:
+            same = state["kind"] == units.kind and tokenizer.n_units == units.count()
+            if same and units.kind == "characters":
+                same = state["alphabet"] == units.alphabet
+            if not same:
+                raise BadOption(
+                    f"{checkpoint} spells in {tokenizer.n_units} {state['kind']}, the config has "
+                    f"other units ({units}): give those that it was trained with, or start a new "
+                    "run."
+                )
         self._tokenizer = tokenizer
 
     def _texts(self) -> Iterator[str]:
@@ -128,10 +144,27 @@ class SpeechData(L.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read and check the manifests that the stage needs; BadData names every bad line."""
-        wanted = {"fit": ("train", "dev"), "validate": ("dev",), "test": ("test",)}[stage]
+        wanted = {"fit": ("train", "dev", "old"), "validate": ("dev",), "test": ("test",)}[stage]
         for name in wanted:
-            if name not in self.parts:
-                self.parts[name] = self._read(name)
+            if name not in self.parts and (name != "old" or self.old_dev is not None):
+                self.parts[name] = self._read_in_turn(name)
+
+    def _read_in_turn(self, name: str) -> Part:
+        """The part, read by the first process before the others, which find its audio decoded."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return self._read(name)
+        part, problem = None, None
+        if self.trainer.is_global_zero:
+            try:
+                part = self._read(name)
+            except AsrError as error:
+                problem = error
+        problem = self.trainer.strategy.broadcast(problem)
+        if problem is not None:
+            if self.trainer.is_global_zero:
+                raise problem
+            sys.exit(2)  # said once is enough
+        return part or self._read(name)
 
     def _manifest(self, name: str) -> Path:
         manifest = self.names[name]
@@ -194,42 +227,63 @@ class SpeechData(L.LightningDataModule):
             raise RuntimeError("SpeechData is read by a Trainer: call trainer.fit(model, data)")
         return cast(AcousticModel, self.trainer.lightning_module.network)
 
-    def train_dataloader(self) -> DataLoader[Example]:
-        return self._loader("train", shuffle=True)
+    def train_dataloader(self) -> ResumableLoader:
+        part, trainer = self.parts["train"], self.trainer
+        ranks = trainer.world_size if trainer else 1
+        place = Place.of_run(trainer, lambda: len(batches))
+        batches = self._buckets(
+            part,
+            epoch=lambda: place()[0],
+            start=lambda: place()[1],
+            ranks=ranks,
+            rank=trainer.global_rank if trainer else 0,
+            short_first=self.short_first,
+        )
+        plan = plan_of(part.lengths, self._most, self.seed, self.short_first, ranks)
+        return ResumableLoader(part.dataset, batches, self.workers, place, plan)
 
-    def val_dataloader(self) -> DataLoader[Example]:
-        return self._loader("dev", shuffle=False)
+    def val_dataloader(self) -> list[DataLoader[Example]]:
+        return [
+            self._still_loader(self.parts[name]) for name in ("dev", "old") if name in self.parts
+        ]
 
     def test_dataloader(self) -> DataLoader[Example]:
-        return self._loader("test", shuffle=False)
+        return self._still_loader(self.parts["test"])
 
-    def _loader(self, name: str, shuffle: bool) -> DataLoader[Example]:
-        if self.trainer is not None and self.trainer.world_size > 1:
-            raise BadOption(
-                "training on several devices at once is not built yet: set trainer.devices to 1."
-            )
-        part = self.parts[name]
-        batches = Buckets(
-            part.lengths,
-            most=int(self.batch_seconds * SAMPLE_RATE),
-            seed=self.seed,
-            epoch=lambda: self._epoch(len(batches)),
-            shuffle=shuffle,
-            short_first=self.short_first,
+    def worst_batch(self, speed: float = 1.0) -> Batch:
+        """The clips of the costliest training batch, as long as they get when played at `speed`."""
+        part = self.parts["train"]
+        batch = collate([part.dataset[index] for index in self._buckets(part).costliest()])
+        lengths = lengths_at(batch.wave_lengths, speed)
+        longer = int(lengths.max()) - batch.wave.shape[1]
+        return replace(batch, wave=F.pad(batch.wave, (0, longer)), wave_lengths=lengths)
+
+    def old_batches(self) -> Iterator[Batch]:
+        """This process's share of the old development set, as much as validation reads of it."""
+        loader = self._still_loader(self.parts["old"])
+        limit = 1.0 if self.trainer is None else self.trainer.limit_val_batches
+        most = limit if isinstance(limit, int) else int(limit * len(loader))
+        yield from islice(loader, most)
+
+    def _still_loader(self, part: Part) -> DataLoader[Example]:
+        """The same batches in the same mixed order every time."""
+        trainer = self.trainer
+        batches = self._buckets(
+            part,
+            shuffle=False,
+            ranks=trainer.world_size if trainer else 1,
+            rank=trainer.global_rank if trainer else 0,
         )
         return DataLoader(
             part.dataset, batch_sampler=batches, collate_fn=collate, num_workers=self.workers
         )
 
-    def _epoch(self, batches: int) -> int:
-        """Epochs begun, from the training batches seen in all parts of the run.
+    @property
+    def _most(self) -> int:
+        return int(self.batch_seconds * SAMPLE_RATE)
 
-        `trainer.current_epoch` lags behind where worker processes fetch ahead after a resume.
-        """
-        if self.trainer is None:
-            return 0
-        seen = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
-        return int(seen // max(1, min(batches, self.trainer.num_training_batches)))
+    def _buckets(self, part: Part, **settings: Any) -> Buckets:
+        return Buckets(part.lengths, most=self._most, seed=self.seed, **settings)
 
     def transfer_batch_to_device(
         self,
@@ -238,20 +292,3 @@ class SpeechData(L.LightningDataModule):
         dataloader_idx: int,  # noqa: ARG002
     ) -> Batch:
         return batch.to(device)
-
-
-def _corpus_folder(root: str | None) -> Path:
-    named = root or os.environ.get(ROOT_VARIABLE)
-    if not named:
-        raise BadData(
-            "the corpus folder is not set: give --data.root FOLDER or the variable "
-            f"{ROOT_VARIABLE}; it is the folder of your manifests, JSON lines with `audio` and "
-            "`text`."
-        )
-    folder = Path(named).expanduser()
-    if not folder.is_dir():
-        raise BadData(
-            f"there is no corpus folder {folder}; make it, with manifests of JSON lines "
-            "(`audio`, a path relative to the manifest, and `text`), or correct data.root."
-        )
-    return folder

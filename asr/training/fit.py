@@ -3,11 +3,12 @@
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning import LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
@@ -15,12 +16,25 @@ from lightning.pytorch.plugins import CheckpointIO
 from asr.bundle import Checkpoint
 from asr.errors import BadOption
 from asr.model import ModelConfig
-from asr.text import Units
-from asr.training.checkpoints import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
+from asr.text import Tokenizer, Units
+from asr.training.checkpoints import (
+    LAST,
+    PREVIOUS,
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+    Saving,
+    newest,
+)
 from asr.training.data import SpeechData
 from asr.training.module import CtcTraining
+from asr.training.parser import StrictParser, innermost
+from asr.training.record import RunRecord
+from asr.training.refusals import refuse_half_on_cpu, refuse_idle
+from asr.training.rehearsal import is_out_of_memory
+from asr.training.start import Start, same_layers
 
-CONFIG, CHECKPOINTS, LAST = "config.yaml", "checkpoints", "last.ckpt"
+CONFIG, CHECKPOINTS = "config.yaml", "checkpoints"
 
 
 class TrainingCLI(LightningCLI):
@@ -30,13 +44,37 @@ class TrainingCLI(LightningCLI):
     override the command line (pytorch-lightning#21455).
     """
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Those of the command line: a model is used through its bundle, not by `predict`."""
+        ours = LightningCLI.subcommands()
+        return {name: ours[name] for name in ("fit", "validate", "test")}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(Saving, "saving")
         parser.link_arguments("data.units", "model.n_units", compute_fn=_count)
         parser.set_defaults({"trainer.default_root_dir": "runs/unnamed"})
+
+    def before_instantiate_classes(self) -> None:
+        """Count the units that are kept: of the checkpoint, or of what training starts from."""
+        if self.subcommand is None:
+            return
+        config = self.config[self.subcommand]
+        if config.data.units is None:
+            path = config.ckpt_path or config.model.init_from
+            config.model.n_units = _kept(path and Path(path)).n_units
+
+    def instantiate_classes(self) -> None:
+        """All that the config names; BadOption where a group of it contradicts itself."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise BadOption(f"{innermost(str(error))}.") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with what a run keeps in its folder beside what the config has."""
         config = self._get(self.config_init, "trainer")
+        refuse_idle(config)
         run = Path(config.default_root_dir)
         plugins = _listed(config.plugins)
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
@@ -48,49 +86,48 @@ class TrainingCLI(LightningCLI):
                     TensorBoardLogger(str(run), name="", version=""),
                     CSVLogger(str(run), name="csv"),
                 ]
-            if config.enable_checkpointing is not False and not config.fast_dev_run:
-                folder = run / CHECKPOINTS
-                ours = [BestCheckpoint(folder), LastCheckpoint(folder)]
-                kwargs["callbacks"] = [*_listed(config.callbacks), *ours]
+            if not config.fast_dev_run:
+                kwargs["callbacks"] = [*_listed(config.callbacks), RunRecord(run, CONFIG)]
+                if config.enable_checkpointing is not False:
+                    folder, saving = run / CHECKPOINTS, self._get(self.config_init, "saving")
+                    kwargs["callbacks"] += [BestCheckpoint(folder), LastCheckpoint(folder, saving)]
         elif config.logger is None:
             kwargs["logger"] = False
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        refuse_half_on_cpu(trainer, config.precision)
+        return trainer
 
     def _refuse_another_run(self, run: Path) -> None:
-        last = run / CHECKPOINTS / LAST
+        exists = any((run / CHECKPOINTS / name).exists() for name in (LAST, PREVIOUS))
         given = self._get(self.config, "ckpt_path")
         within = given is not None and run.resolve() in Path(given).resolve().parents
-        if last.exists() and not within:
+        if exists and not within:
             raise BadOption(
                 f"{run} already holds a run: go on with `asr fit --resume {run}`, or give "
                 "another folder with --trainer.default_root_dir."
             )
 
     def after_instantiate_classes(self) -> None:
-        """Take the units of the checkpoint, which must fit the config."""
+        """Take the units of the checkpoint, or of what training starts from; both must fit."""
         path = self._get(self.config, "ckpt_path")
-        if path is None:
-            if self.subcommand in ("validate", "test"):
-                raise BadOption(f"asr {self.subcommand} needs a checkpoint: give --ckpt_path FILE.")
-            return
-        checkpoint = Checkpoint.read(Path(path))
-        _same_layers(Path(path), checkpoint.model.config, self.model.network.config)
-        self.datamodule.adopt(checkpoint.tokenizer, Path(path))
+        layers = self.model.network.config
+        if path is not None:
+            checkpoint = Checkpoint.read(Path(path))
+            same_layers(Path(path), checkpoint.model.config, layers)
+            self.datamodule.adopt(checkpoint.tokenizer, Path(path))
+        elif self.subcommand in ("validate", "test"):
+            raise BadOption(f"asr {self.subcommand} needs a checkpoint: give --ckpt_path FILE.")
+        elif self.model.init_from is not None:
+            start = Start.read(self.model.init_from)
+            same_layers(start.path, start.model.config, layers)
+            if self.datamodule.units is None:
+                self.datamodule.adopt(start.tokenizer, start.path)
 
 
 def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _same_layers(path: Path, trained: ModelConfig, given: ModelConfig) -> None:
-    # Dropout has no weights: it may change from one part of a run to the next.
-    if replace(trained, dropout=given.dropout) != given:
-        raise BadOption(
-            f"{path} was trained with {trained}, the config says {given}: give the layers that "
-            "it was trained with, or start a new run."
-        )
 
 
 class _SaveConfig(SaveConfigCallback):
@@ -112,36 +149,85 @@ class _ParsedOnly(TrainingCLI):
         pass
 
 
-def read_config(path: Path) -> tuple[ModelConfig, Units]:
-    """The layers and the units of a config of `fit`; exits with 2 where it does not parse."""
+class _KeptUnits:
+    """The units of what training starts from, in the place of `Units`."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._tokenizer = _kept(path)
+
+    def tokenizer(self, texts: object) -> Tokenizer:  # noqa: ARG002
+        """The tokenizer, whatever the texts."""
+        return self._tokenizer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a config of `fit` would train, and on what it would be judged."""
+
+    network: ModelConfig
+    units: Units | _KeptUnits
+    root: str | None
+    dev: str
+
+
+def read_config(path: Path) -> Plan:
+    """The plan of a config; BadOption where it does not parse."""
     if not path.is_file():
         raise BadOption(f"there is no config {path}; name a YAML file of `asr fit`.")
     _hush()
-    parsed = _ParsedOnly(CtcTraining, SpeechData, run=False, args=["--config", str(path)])
-    config = parsed.config
-    return ModelConfig.from_dict(config.model.network.as_dict()), _units(config.data.units)
+    config = _parsed(["--config", str(path)], _ParsedOnly, run=False).config
+    units = config.data.units
+    network = ModelConfig.from_dict(config.model.network.as_dict())
+    kept = _KeptUnits(config.model.init_from) if units is None else _units(units)
+    return Plan(network, kept, config.data.root, config.data.dev)
+
+
+def built(arguments: Sequence[str]) -> tuple[CtcTraining, SpeechData]:
+    """The model and the data of the arguments of `fit`, without a trainer and untrained."""
+    _hush()
+    cli = _parsed(arguments, _ParsedOnly, run=False)
+    made = cli.parser.instantiate_classes(cli.config)
+    return made.model, made.data
+
+
+def keys() -> list[str]:
+    """Every key that a config of `fit` may have."""
+    parser = _parsed([], _ParsedOnly, run=False).parser
+    return cast(StrictParser, parser).keys()
+
+
+def _kept(path: Path | None) -> Tokenizer:
+    if path is None:
+        raise BadOption(
+            "data.units is null, which keeps the units of model.init_from: set that, or give units."
+        )
+    return Start.read(path).tokenizer
 
 
 def _units(values: Any) -> Units:
-    return values if isinstance(values, Units) else Units(**values.as_dict())
+    if isinstance(values, Units):
+        return values
+    # The default of a group that may be left out comes as a class and its arguments.
+    return Units(**values.get("init_args", values).as_dict())
 
 
 def _count(values: Any) -> int:
-    return _units(values).count()
+    return 1 if values is None else _units(values).count()  # kept ones are counted once parsed
 
 
 def resume_arguments(run: Path) -> list[str]:
     """The arguments with which `fit` goes on from a run's folder, wherever that has moved."""
-    config, last = run / CONFIG, run / CHECKPOINTS / LAST
+    config = run / CONFIG
     if not config.exists():
         raise BadOption(f"{run} cannot be resumed: {config} is not there; name a run's folder.")
-    if not last.exists():
+    checkpoint = newest(run / CHECKPOINTS)
+    if checkpoint is None:
         raise BadOption(
-            f"{run} cannot be resumed, as it has not finished an epoch: start it again with "
+            f"{run} cannot be resumed, as it has saved no checkpoint: start it again with "
             f"`asr fit --config {config}`."
         )
     folder = ["--trainer.default_root_dir", str(run)]
-    return ["--config", str(config), *folder, "--ckpt_path", str(last)]
+    return ["--config", str(config), *folder, "--ckpt_path", str(checkpoint)]
 
 
 def _hush() -> None:
@@ -153,15 +239,35 @@ def _hush() -> None:
     )
 
 
+def _parsed(arguments: Sequence[str], cli: type[TrainingCLI], **kwargs: Any) -> TrainingCLI:
+    return cli(
+        CtcTraining,
+        SpeechData,
+        args=list(arguments),
+        parser_class=StrictParser,
+        trainer_defaults={"devices": 1, "use_distributed_sampler": False},
+        seed_everything_default=1,
+        auto_configure_optimizers=False,  # its keys would take the place of model.optimizer
+        **kwargs,
+    )
+
+
 def run(subcommand: str, arguments: Sequence[str]) -> None:
     """Parse the arguments and run the subcommand, as `LightningCLI` does."""
     _hush()
-    TrainingCLI(
-        CtcTraining,
-        SpeechData,
-        args=[subcommand, *arguments],
-        save_config_callback=_SaveConfig if subcommand == "fit" else None,
-        save_config_kwargs={"save_to_log_dir": False},
-        trainer_defaults={"devices": 1, "use_distributed_sampler": False},
-        seed_everything_default=1,
-    )
+    try:
+        _parsed(
+            [subcommand, *arguments],
+            TrainingCLI,
+            save_config_callback=_SaveConfig if subcommand == "fit" else None,
+            save_config_kwargs={"save_to_log_dir": False},
+        )
+    except MisconfigurationException as error:
+        raise BadOption(" ".join(str(error).split())) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise BadOption(
+            "memory ran out in the middle of the run: lower data.batch_seconds, and go on with "
+            "`asr fit --resume RUN`."
+        ) from error

@@ -1,73 +1,43 @@
 """One training step, one validation step, and the schedule between them.
 
-Shapes: B batch, S samples, T feature frames, U output frames, V units.
+Shapes: B batch, S samples, T feature frames, F mels, U output frames, V units, H hidden.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import jiwer
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
-from asr.bundle import Checkpoint, describe
-from asr.corpus import Batch
-from asr.decoding import greedy
+from asr.bundle import describe
+from asr.corpus import Batch, Utterance
 from asr.errors import BadOption
 from asr.model import AcousticModel, ModelConfig
-from asr.model.lengths import valid_frames
-from asr.text import BLANK, Tokenizer
+from asr.model.acoustic import spell
+from asr.text import Tokenizer
 from asr.training.augment import Augment, NoiseBank
+from asr.training.averaging import AveragedWeights
 from asr.training.data import SpeechData
-
-_STATISTICS_CLIPS = 400  # about half an hour of speech: band means settle within 0.02
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """AdamW with one cycle of the learning rate."""
-
-    learning_rate: float = 1e-3
-    """The peak."""
-    warmup: float = 0.1
-    """Share of all steps in which the rate rises from a tenth to its peak."""
-    final: float = 0.01
-    """The rate of the last step, as a share of the peak; the fall follows a cosine."""
-    weight_decay: float = 0.01
-    """AdamW's decoupled decay of weights."""
-
-    def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or not 0 <= self.warmup < 1 or self.weight_decay < 0:
-            raise BadOption(
-                f"the optimizer cannot have learning_rate {self.learning_rate}, warmup "
-                f"{self.warmup} and weight_decay {self.weight_decay}: give a positive rate, a "
-                "share of steps below 1, and no negative decay."
-            )
-
-    def rate(self, step: int, steps: int) -> float:
-        """The rate at `step` of `steps`: a pure function, so a resumed run obeys its config."""
-        progress = min(1.0, step / max(1, steps))
-        if progress < self.warmup:
-            return self.learning_rate * (0.1 + 0.9 * progress / self.warmup)
-        fallen = (progress - self.warmup) / max(1e-9, 1.0 - self.warmup)
-        cosine = 0.5 * (1.0 + math.cos(math.pi * fallen))
-        return self.learning_rate * (self.final + (1.0 - self.final) * cosine)
-
-
-@dataclass
-class _Tally:
-    """What validation has seen so far."""
-
-    references: list[str]
-    hypotheses: list[str]
-    blank_frames: int = 0
-    frames: int = 0
+from asr.training.effects import SpecAugment
+from asr.training.forgetting import Forgetting
+from asr.training.guard import Guard
+from asr.training.objective import (
+    Consistency,
+    Losses,
+    disagreement,
+    frames_needed,
+    reachable_ctc,
+)
+from asr.training.optimizer import OptimizerConfig
+from asr.training.rehearsal import rehearse
+from asr.training.start import Freeze, Start, measure_features
+from asr.training.validation import Tally
 
 
 class CtcTraining(L.LightningModule):
@@ -77,11 +47,17 @@ class CtcTraining(L.LightningModule):
         network: The layers of the acoustic model.
         n_units: Number of units, blank included; linked from `data.units`.
         optimizer: The optimizer and its schedule.
+        loss_per: Whether a step's loss is stated in nats per token or per utterance.
         augment: Speed, rooms, noise, gain and masks for training clips; without it, none.
-        init_from: A bundle or a checkpoint whose weights training starts from.
+        consistency: Two masked views of each clip that must agree; needs `augment.masks`.
         middle_layer: The recurrent layer, counted from 1, behind which a second CTC loss is taken
             (Lee & Watanabe, "Intermediate loss regularization for CTC", 2021); 0 for none.
         middle_weight: Share of that loss in the whole.
+        average: Decay of a running average of the weights, which validation, `best.ckpt` and
+            `asr export` see; 0 for none.
+        patience: Steps in a row with a loss or gradient that is not finite before training stops.
+        init_from: The folder of a bundle, or a checkpoint, whose weights training starts from.
+        freeze: What of these is held still at first; without it, nothing.
     """
 
     def __init__(
@@ -89,31 +65,54 @@ class CtcTraining(L.LightningModule):
         network: ModelConfig = ModelConfig(),
         n_units: int = 29,
         optimizer: OptimizerConfig = OptimizerConfig(),
+        loss_per: Literal["token", "utterance"] = "token",
         augment: Augment | None = None,
-        init_from: Path | None = None,
+        consistency: Consistency | None = None,
         middle_layer: int = 0,
         middle_weight: float = 0.3,
+        average: float = 0.0,
+        patience: int = 20,
+        init_from: Path | None = None,
+        freeze: Freeze | None = None,
     ) -> None:
         super().__init__()
+        _refuse(network, augment, consistency, middle_layer, middle_weight, patience)
         self.network = AcousticModel(network, n_units)
         self.optimizer = optimizer
+        self.per_token = loss_per == "token"
         self.augment = augment
-        self.init_from = init_from
+        self.consistency = consistency
         self.middle_layer = middle_layer
         self.middle_weight = middle_weight
         # Its own: the network's head may go on to spell while the middle still gathers evidence.
         self.middle_head = nn.Linear(2 * network.hidden, n_units) if middle_layer else None
+        self.average = average
+        self.patience = patience
+        self.init_from = init_from
+        self._held = [] if freeze is None else list(freeze.held(self.network))
+        self._held_epochs = 0 if freeze is None else freeze.epochs
         self._noise: NoiseBank | None = None
-        # Native kernels are chosen by int64 targets; cuDNN's CTC has given wrong gradients
-        # (pytorch#21680). Loss in fp32.
-        self.loss = torch.nn.CTCLoss(blank=BLANK, reduction="none")
-        self._tally = _Tally([], [])
+        self.tallies: dict[str, Tally] = {}
+        """What each development set has shown in the last validation: `val`, `old`, `test`."""
+
+    def configure_callbacks(self) -> Sequence[Callback]:
+        callbacks: list[Callback] = [Guard(self.patience)]
+        if self.average:
+            callbacks.append(AveragedWeights(self.average))
+        if self.init_from is not None and self.data.old_dev is not None:
+            callbacks.append(Forgetting(self.init_from))
+        return callbacks
 
     @property
     def data(self) -> SpeechData:
         """The data module of the run."""
         data: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
         return data
+
+    @property
+    def heard(self) -> list[tuple[Utterance, str]]:
+        """The utterances of the last validation, and what was heard in each."""
+        return [(heard.utterance, heard.text) for heard in self.tallies["val"].heard]
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -126,9 +125,9 @@ class CtcTraining(L.LightningModule):
         if self.trainer.ckpt_path is not None:
             return
         if self.init_from is not None:
-            self.network.load_state_dict(Checkpoint.read(self.init_from).model.state_dict())
+            Start.read(self.init_from).load_into(self.network, self.tokenizer)
         elif self.network.config.features.normalize == "corpus":
-            self._measure_features()
+            measure_features(self.network, self.data.parts["train"].dataset, self.device)
 
     def on_train_start(self) -> None:
         # Not before: asking earlier starts the loader's processes before a resumed run knows
@@ -138,62 +137,8 @@ class CtcTraining(L.LightningModule):
                 "training has no end: set trainer.max_epochs or trainer.max_steps, over which the "
                 "learning rate rises and falls."
             )
-
-    @torch.no_grad()
-    def _measure_features(self) -> None:
-        """Set the mean and deviation of each mel band from a sample of the training clips."""
-        dataset = self.data.parts["train"].dataset
-        step = -(-len(dataset) // _STATISTICS_CLIPS)
-        features = self.network.features
-        energies = torch.cat(
-            [
-                features.energies(dataset[index].wave[None].to(self.device))[0]
-                for index in range(0, len(dataset), step)
-            ]
-        )  # (T of all, F)
-        features.mean.copy_(energies.mean(0))
-        features.deviation.copy_(energies.std(0).clamp_min(1e-3))
-
-    def losses(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
-        """CTC loss of each utterance in nats, `(B,)` float32."""
-        per_frame = log_probs.float().transpose(0, 1)  # (B, U, V) -> (U, B, V)
-        losses: Tensor = self.loss(per_frame, batch.units, lengths, batch.unit_lengths)
-        return losses
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        augment = self.augment
-        if augment is not None and self.current_epoch < augment.first_epoch:
-            augment = None
-        wave, wave_lengths = batch.wave, batch.wave_lengths
-        if augment is not None:
-            wave, wave_lengths = augment.waves(wave, wave_lengths, self._noise, self._fits(batch))
-        features, lengths = self.network.features(wave, wave_lengths)
-        if augment is not None and augment.masks is not None:
-            features = augment.masks(features)
-        log_probs, lengths, middle = self._heads(features, lengths)
-        tokens = batch.unit_lengths.sum()
-        loss = self.losses(log_probs, lengths, batch).sum() / tokens
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.utterances))
-        if middle is None:
-            return loss
-        middle_loss = self.losses(middle, lengths, batch).sum() / tokens
-        self.log("train/middle_loss", middle_loss, batch_size=len(batch.utterances))
-        return (1.0 - self.middle_weight) * loss + self.middle_weight * middle_loss
-
-    def _heads(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Log-probabilities at the top and, where it has a head, in the middle: `(B, U, V)`."""
-        if self.middle_head is None:
-            return *self.network.encode(features, lengths), None
-        states: list[Tensor] = []
-        norm = self.network.recurrent.norms[self.middle_layer - 1]
-        with norm.register_forward_hook(lambda _module, _inputs, output: states.append(output)):
-            log_probs, lengths = self.network.encode(features, lengths)
-        return log_probs, lengths, self.middle_head(states[0]).float().log_softmax(-1)
-
-    def _fits(self, batch: Batch) -> Callable[[Tensor], bool]:
-        repeats = (batch.units[:, 1:] == batch.units[:, :-1]) & (batch.units[:, 1:] != BLANK)
-        needed = batch.unit_lengths + repeats.sum(1)  # as `asr.corpus.frames_needed`
-        return lambda samples: bool((self.network.config.frames(samples) >= needed).all())
+        slowest = self.augment.speed.slowest if self.augment and self.augment.speed else 1.0
+        rehearse(self, self.data.worst_batch(slowest), self._loss_of, self.data.batch_seconds)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         # Dropout and augmentation draw from generators that each step seeds: a resumed run draws
@@ -204,10 +149,79 @@ class CtcTraining(L.LightningModule):
         # settings gives way to it.
         steps = int(self.trainer.estimated_stepping_batches)
         rate = self.optimizer.rate(self.trainer.global_step, steps)
+        momentum = self.optimizer.momentum(self.trainer.global_step, steps)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
             group["weight_decay"] = self.optimizer.weight_decay
+            group["betas"] = (momentum, group["betas"][1])
         self.log("train/learning_rate", rate, batch_size=1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002
+        wave, wave_lengths = batch.wave, batch.wave_lengths
+        augment = self.augment
+        if augment is not None and self.current_epoch < augment.first_epoch:
+            augment = None
+        if augment is not None:
+            wave, wave_lengths = augment.waves(wave, wave_lengths, self._noise, self._fits(batch))
+        losses = self.losses(wave, wave_lengths, batch, None if augment is None else augment.masks)
+        loss = self._total(losses, batch, log=True)
+        return {"loss": loss, "losses": losses.ctc.detach(), "reachable": losses.reachable}
+
+    def losses(
+        self, wave: Tensor, wave_lengths: Tensor, batch: Batch, masks: SpecAugment | None
+    ) -> Losses:
+        """What each utterance costs, heard as `wave` `(B, S)`."""
+        network = self.network
+        features, lengths = network.features(wave, wave_lengths)
+        if self.consistency is not None and masks is not None:
+            features, lengths = features.repeat(2, 1, 1), lengths.repeat(2)  # (2 B, T, F)
+        if masks is not None:
+            features = masks(features)
+        states, lengths = network.states(features, lengths)
+        middle = None
+        for layer, state in enumerate(states, start=1):  # (B, U, 2 H)
+            if layer == self.middle_layer and self.middle_head is not None:
+                log_probs = spell(self.middle_head, state)
+                middle, _ = reachable_ctc(log_probs, lengths, batch.units, batch.unit_lengths)
+        log_probs = spell(network.head, state)
+        losses, reachable = reachable_ctc(log_probs, lengths, batch.units, batch.unit_lengths)
+        two = len(log_probs) > len(batch.wave)
+        return Losses(losses, reachable, middle, disagreement(log_probs, lengths) if two else None)
+
+    def _total(self, losses: Losses, batch: Batch, log: bool) -> Tensor:
+        """The loss of a step, a scalar: of all processes together once gradients are averaged."""
+        counted = batch.unit_lengths if self.per_token else torch.ones_like(batch.unit_lengths)
+        count = (counted * losses.reachable).sum().float()
+        if log:  # else processes would wait for one another
+            count = self.trainer.strategy.reduce(count, reduce_op="mean")
+        count = count.clamp_min(1.0)
+        total = stated = losses.ctc.sum() / count
+        parts = {"loss": stated}
+        if losses.middle is not None:
+            parts["middle_loss"] = losses.middle.sum() / count
+            total = (1.0 - self.middle_weight) * total + self.middle_weight * parts["middle_loss"]
+        if losses.views is not None and self.consistency is not None:
+            parts["disagreement"] = losses.views.sum() / count
+            weight = self.consistency.weight_at(self.trainer.global_step)
+            total = total + weight * parts["disagreement"]
+        for name, part in parts.items() if log else ():
+            bar = name == "loss"
+            self.log(f"train/{name}", part, prog_bar=bar, batch_size=1, sync_dist=True)
+        return total
+
+    def _loss_of(self, batch: Batch) -> Tensor:
+        masks = None if self.augment is None else self.augment.masks
+        losses = self.losses(batch.wave, batch.wave_lengths, batch, masks)
+        return self._total(losses, batch, log=False)
+
+    def _fits(self, batch: Batch) -> Callable[[Tensor], bool]:
+        needed = frames_needed(batch.units, batch.unit_lengths)
+        return lambda samples: bool((self.network.config.frames(samples) >= needed).all())
+
+    def on_after_backward(self) -> None:
+        if self.current_epoch < self._held_epochs:
+            for weight in self._held:
+                weight.grad = None  # the optimizer passes over weights without a gradient
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
@@ -217,56 +231,41 @@ class CtcTraining(L.LightningModule):
         )
 
     def on_validation_epoch_start(self) -> None:
-        self._tally = _Tally([], [])
+        self.tallies = {"val": Tally()} | ({"old": Tally()} if "old" in self.data.parts else {})
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        self._measure(batch, "val")
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
+        self._measure(batch, list(self.tallies.values())[dataloader_idx])
 
     def on_validation_epoch_end(self) -> None:
         self._report("val")
+        if "old" in self.tallies:
+            self._report("old")
 
     def on_test_epoch_start(self) -> None:
-        self._tally = _Tally([], [])
+        self.tallies = {"test": Tally()}
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        self._measure(batch, "test")
+        self._measure(batch, self.tallies["test"])
 
     def on_test_epoch_end(self) -> None:
         self._report("test")
 
-    def _measure(self, batch: Batch, stage: str) -> None:
+    def _measure(self, batch: Batch, tally: Tally) -> None:
         log_probs, lengths = self.network(batch.wave, batch.wave_lengths)
-        losses = self.losses(log_probs, lengths, batch)
-        finite = losses.isfinite()  # an unreachable text has no path: its loss is infinite
-        tokens = int(batch.unit_lengths[finite].sum())
-        if tokens:
-            loss = losses[finite].sum() / tokens
-            self.log(f"{stage}/loss", loss, batch_size=tokens, prog_bar=True)
-        tally = self._tally
-        for utterance, hypothesis in zip(batch.utterances, greedy(log_probs, lengths), strict=True):
-            tally.references.append(utterance.text)
-            tally.hypotheses.append(self.tokenizer.decode(hypothesis.units))
-        best = log_probs.argmax(-1)  # (B, U)
-        valid = valid_frames(lengths, best.shape[1])
-        tally.blank_frames += int(((best == BLANK) & valid).sum())
-        tally.frames += int(lengths.sum())
+        tally.add(log_probs, lengths, batch, self.tokenizer)
 
     def _report(self, stage: str) -> None:
-        tally = self._tally
-        wer = jiwer.wer(tally.references, tally.hypotheses)
-        cer = jiwer.cer(tally.references, tally.hypotheses)
-        blank = tally.blank_frames / max(1, tally.frames)
-        self.log_dict({f"{stage}/cer": cer, f"{stage}/blank": blank}, batch_size=1)
-        self.log(f"{stage}/wer", wer, prog_bar=True, batch_size=1)
-        example = f"said:  {tally.references[0]}\nheard: {tally.hypotheses[0]}"
+        tally = self.tallies[stage] = self.tallies[stage].gathered()
+        bar = {f"{stage}/loss": tally.loss(self.per_token), f"{stage}/wer": tally.wer}
+        self.log_dict(bar, prog_bar=True, batch_size=1)
+        self.log_dict({f"{stage}/cer": tally.cer, f"{stage}/blank": tally.blank}, batch_size=1)
+        if self.trainer.sanity_checking:
+            return
+        said = tally.explain(stage)
+        rank_zero_info(f"\nepoch {self.current_epoch}, {said}")
         for logger in self.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text(f"{stage}/example", example, self.global_step)
-        if not self.trainer.sanity_checking:
-            rank_zero_info(
-                f"\nepoch {self.current_epoch}: WER {wer:.2%}, CER {cer:.2%}, "
-                f"blank {blank:.1%}\n{example}"
-            )
+                logger.experiment.add_text(f"{stage}/example", said, self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `asr export` needs, so that a checkpoint stands without its run."""
@@ -276,3 +275,26 @@ class CtcTraining(L.LightningModule):
             "hours": round(self.data.parts["train"].hours, 2),
         }
         describe(checkpoint, self.network.config, self.tokenizer, self.data.sources, training)
+
+
+def _refuse(
+    network: ModelConfig,
+    augment: Augment | None,
+    consistency: Consistency | None,
+    middle_layer: int,
+    middle_weight: float,
+    patience: int,
+) -> None:
+    """BadOption where settings contradict one another."""
+    if consistency is not None and (augment is None or augment.masks is None):
+        raise BadOption(
+            "model.consistency compares two masked views of a clip: set model.augment.masks too."
+        )
+    if not 0 <= middle_layer < network.layers or not 0 < middle_weight < 1:
+        raise BadOption(
+            f"a loss behind layer {middle_layer} with weight {middle_weight} cannot be: give "
+            f"model.middle_layer below {network.layers}, the last layer, or 0 for none, and "
+            "model.middle_weight between 0 and 1."
+        )
+    if patience < 0:
+        raise BadOption(f"model.patience {patience} cannot be: give 0 or more steps.")

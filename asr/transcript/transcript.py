@@ -26,11 +26,24 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """One reading of a recording; `score` is a natural logarithm, the higher the likelier."""
+
+    text: str
+    score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the score to four digits."""
+        return {"text": self.text, "score": round(self.score, 4)}
+
+
+@dataclass(frozen=True)
 class Transcript:
     """What was said in one recording of `duration` seconds.
 
     `text` is one line, the words in order; `no_speech` is true where nothing was said, and then
-    `text` is empty and `words` has none.
+    `text` is empty and `words` has none. `alternatives` has the best readings, the best first and
+    `text` among them, where more than one was asked for.
     """
 
     text: str
@@ -38,13 +51,20 @@ class Transcript:
     confidence: float
     duration: Seconds
     no_speech: bool
+    alternatives: tuple[Alternative, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, in the order users read it: the keys are part of the public contract."""
-        return {
+        """JSON-ready, in the order users read it: the keys are part of the public contract.
+
+        `alternatives` is there only where it has something to say.
+        """
+        found = {
             "text": self.text,
             "words": [word.to_dict() for word in self.words],
             "confidence": round(self.confidence, 4),
             "duration": round(self.duration, 3),
             "no_speech": self.no_speech,
         }
+        if self.alternatives:
+            found["alternatives"] = [one.to_dict() for one in self.alternatives]
+        return found

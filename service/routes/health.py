@@ -5,7 +5,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from service.errors import ErrorBody
+from service.errors import refusals
 from service.transcriber import TheTranscriber
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -31,7 +31,7 @@ async def live() -> Live:
     return Live()
 
 
-@router.get("/ready", responses={503: {"model": ErrorBody}})
+@router.get("/ready", responses=refusals(503))
 async def ready(transcriber: TheTranscriber) -> Ready:
     """Whether requests are served; 503 while the model is being loaded."""
     return Ready(model=transcriber.model_id, device=transcriber.recognizer.device)

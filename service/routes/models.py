@@ -1,27 +1,35 @@
-"""The one model that is served, in the shape of OpenAI's list of models."""
+"""The models that are served, in the shape of OpenAI's list."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import Field
 
-from service.errors import ApiError, ErrorBody
-from service.transcriber import TheTranscriber, Transcriber
+from service.answers import Answer, Seconds
+from service.errors import refusals
+from service.shelf import Shelf, TheShelf
 
-router = APIRouter(prefix="/v1/models", tags=["models"], responses={503: {"model": ErrorBody}})
+router = APIRouter(prefix="/v1/models", tags=["models"], responses=refusals(401, 503))
 
 
-class Model(BaseModel):
+class Model(Answer):
     """A model that requests can name."""
 
     id: str
     object: Literal["model"] = "model"
     created: int
+    """When it was exported, in seconds since 1970."""
     owned_by: str = "earshot"
+    under_way: Annotated[int, Field(ge=0)]
+    """Requests that it has now."""
+    queued_seconds: Seconds
+    """Of their sound that is not worked off yet."""
+    backlog_seconds: Seconds
+    """That the machine is thought to need for it."""
 
 
-class Models(BaseModel):
+class Models(Answer):
     """All of them."""
 
     object: Literal["list"] = "list"
@@ -29,26 +37,25 @@ class Models(BaseModel):
 
 
 @router.get("")
-async def list_models(transcriber: TheTranscriber) -> Models:
-    """The models that are served: one."""
-    return Models(data=[_served(transcriber)])
+async def list_models(shelf: TheShelf) -> Models:
+    """The models that are served, the default one first."""
+    return Models(data=[describe(id, shelf) for id in shelf.served()])
 
 
-@router.get("/{model_id:path}", responses={404: {"model": ErrorBody}})
-async def retrieve_model(model_id: str, transcriber: TheTranscriber) -> Model:
-    """The model of that id."""
-    served = _served(transcriber)
-    if model_id != served.id:
-        raise no_such_model(model_id, served.id)
-    return served
+@router.get("/{model_id:path}", responses=refusals(404, 422))
+async def retrieve_model(model_id: str, shelf: TheShelf) -> Model:
+    """The model of that id, or of one of OpenAI's names."""
+    return describe(model_id, shelf)
 
 
-def no_such_model(asked: str, served: str) -> ApiError:
-    """404 in OpenAI's words, with the name to ask for instead."""
-    message = f"The model {asked[:100]!r} does not exist here; this service has {served!r}."
-    return ApiError(404, message, param="model", code="model_not_found")
-
-
-def _served(transcriber: Transcriber) -> Model:
+def describe(id: str, shelf: Shelf) -> Model:
+    """The model of that id as it is now; 404 where there is none."""
+    transcriber = shelf.find(id)
     created = datetime.fromisoformat(transcriber.recognizer.bundle.info["created"])
-    return Model(id=transcriber.model_id, created=int(created.timestamp()))
+    return Model(
+        id=id,
+        created=int(created.timestamp()),
+        under_way=shelf.under_way(transcriber),
+        queued_seconds=transcriber.queued_seconds,
+        backlog_seconds=transcriber.backlog_s,
+    )

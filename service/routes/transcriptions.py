@@ -2,49 +2,81 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import BaseModel
 
-from service.answers import Transcription, VerboseTranscription, brief, verbose
-from service.errors import ErrorBody
-from service.form import TranscriptionForm, read_form
-from service.routes.models import no_such_model
-from service.transcriber import TheTranscriber
+from asr.transcript import write
+from service.answers import Transcription, VerboseTranscription, brief, server_timing, verbose
+from service.errors import refusals
+from service.events import STREAM_SCHEMA, streamed
+from service.fields import TranscriptionForm, form_schema
+from service.form import read_form
+from service.hangup import unless_gone
+from service.shelf import Heard, TheShelf
 
 router = APIRouter(prefix="/v1/audio", tags=["transcriptions"])
 
-# Names that clients have built in and that stand for whatever model is served.
-_OPENAI_NAMES = {"whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"}
-
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-    **{status: {"model": ErrorBody} for status in (400, 404, 413, 415, 422, 500, 503)},
-}
-_REQUEST = {
-    "requestBody": {
-        "required": True,
-        "content": {"multipart/form-data": {"schema": TranscriptionForm.model_json_schema()}},
-    }
+_MEDIA_TYPES = {"text": "text/plain", "srt": "text/plain", "vtt": "text/vtt"}
+_ANSWERS: dict[str, Any] = {
+    "model": Transcription | VerboseTranscription,
+    "description": "The words, in the format that was asked for.",
+    "headers": {
+        "x-request-id": {"schema": {"type": "string"}},
+        "server-timing": {
+            "schema": {"type": "string"},
+            "description": "Milliseconds of each stage: decode, queue, model, text.",
+        },
+    },
+    "content": {
+        "text/plain": {"schema": {"type": "string"}, "example": "a man said to the universe"},
+        "text/vtt": {
+            "schema": {"type": "string"},
+            "example": "WEBVTT\n\n00:00:00.520 --> 00:00:01.520\na man said\n",
+        },
+        "text/event-stream": STREAM_SCHEMA,
+    },
 }
 
 
 @router.post(
     "/transcriptions",
-    response_model=Transcription | VerboseTranscription,
-    response_model_exclude_none=True,
-    responses=_RESPONSES,
-    openapi_extra=_REQUEST,
+    response_model=None,
+    responses={200: _ANSWERS, **refusals(400, 401, 404, 413, 415, 422, 429, 500, 503, 504)},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": form_schema()}},
+        }
+    },
 )
 async def transcribe(
-    form: Annotated[TranscriptionForm, Depends(read_form)], transcriber: TheTranscriber
-) -> Transcription | VerboseTranscription | PlainTextResponse:
-    """What is said in a recording."""
-    if form.model not in _OPENAI_NAMES | {transcriber.model_id}:
-        raise no_such_model(form.model, transcriber.model_id)
-    transcript = await transcriber.transcribe(form.file)
-    if form.response_format == "text":
-        return PlainTextResponse(transcript.text)
-    if form.response_format == "json":
-        return brief(transcript)
-    with_words = "word" in form.timestamp_granularities
-    return verbose(transcript, with_words, transcriber.recognizer.bundle.tokenizer.encode)
+    request: Request, form: Annotated[TranscriptionForm, Depends(read_form)], shelf: TheShelf
+) -> Response:
+    """What is said in a recording, answered as OpenAI's endpoint does."""
+    body, name = await form.file.read(), form.file.filename or "the upload"
+    work = shelf.hear(form, body, name)
+    if form.stream:
+        return await streamed(request, work, with_logprobs=bool(form.include))
+    heard = await unless_gone(request, work)
+    return await run_in_threadpool(_answer, form, heard)
+
+
+def _answer(form: TranscriptionForm, heard: Heard) -> Response:
+    (transcript,) = heard.transcripts
+    headers = server_timing(heard.timings)
+    chosen = form.response_format
+    if chosen == "json":
+        return _json(brief(transcript, with_logprobs=bool(form.include)), headers)
+    if chosen == "verbose_json":
+        with_words = "word" in form.timestamp_granularities
+        encode = heard.recognizer.bundle.tokenizer.encode
+        return _json(verbose(transcript, with_words, encode, heard.timings), headers)
+    text = transcript.text if chosen == "text" else write(transcript, chosen)
+    return PlainTextResponse(text, headers=headers, media_type=_MEDIA_TYPES[chosen])
+
+
+def _json(answer: BaseModel, headers: dict[str, str]) -> Response:
+    body = answer.model_dump_json(exclude_none=True)
+    return Response(body, headers=headers, media_type="application/json")

@@ -32,7 +32,7 @@ def test_too_many_seconds(format: str) -> None:
 
 def test_too_many_seconds_by_ffmpeg(tmp_path: Path) -> None:
     encoded_by_ffmpeg(at_rate(SAID, 48_000), 48_000, "webm", "libopus", tmp_path / "x.webm")
-    with pytest.raises(TooLong, match=r"at least 3\.0 s, where 3 s are allowed"):
+    with pytest.raises(TooLong, match=r"at least \d\.\d s, where 3 s are allowed"):
         load(tmp_path / "x.webm", SHORT)
 
 

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.corpus import Buckets
@@ -11,6 +11,7 @@ from asr.errors import BadOption
 LENGTHS = st.lists(st.integers(0, 400), min_size=1, max_size=300)
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(0, 5), st.integers(0, 3))
 def test_each_epoch_has_every_clip_once_within_the_budget(
     lengths: list[int], epoch: int, short_first: int
@@ -50,3 +51,45 @@ def test_an_unshuffled_order_is_mixed_so_that_its_head_is_a_fair_sample() -> Non
 def test_a_clip_longer_than_a_batch_is_refused() -> None:
     with pytest.raises(BadOption, match="batch_seconds"):
         Buckets([10, 2000], most=1000)
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 5), st.integers(0, 3))
+def test_ranks_have_equally_many_batches_and_share_all_clips(
+    lengths: list[int], ranks: int, epoch: int
+) -> None:
+    whole = list(Buckets(lengths, 1000, epoch=lambda: epoch))
+    dealt = [
+        list(Buckets(lengths, 1000, epoch=lambda: epoch, ranks=ranks, rank=rank))
+        for rank in range(ranks)
+    ]
+    rounds = len(Buckets(lengths, 1000, ranks=ranks))
+    assert [len(share) for share in dealt] == [rounds] * ranks
+    in_turn = [batch for turn in zip(*dealt, strict=True) for batch in turn]
+    assert in_turn[: len(whole)] == whole
+    extra = in_turn[len(whole) :]
+    assert len(extra) < ranks and all(batch in whole for batch in extra)
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 3), st.data())
+def test_an_epoch_goes_on_where_it_was_left(
+    lengths: list[int], ranks: int, data: st.DataObject
+) -> None:
+    whole = list(Buckets(lengths, 1000, epoch=lambda: 4, ranks=ranks))
+    start = data.draw(st.integers(0, len(whole)))
+    rest = list(Buckets(lengths, 1000, epoch=lambda: 4, ranks=ranks, start=lambda: start))
+    assert rest == whole[start:]
+
+
+@settings(deadline=None)
+@given(LENGTHS)
+def test_no_batch_costs_more_than_the_costliest(lengths: list[int]) -> None:
+    def cost(batch: list[int]) -> int:
+        return len(batch) * max(lengths[index] for index in batch)
+
+    buckets = Buckets(lengths, 1000)
+    dearest = cost(buckets.costliest())
+    for epoch in range(3):
+        for batch in Buckets(lengths, 1000, epoch=lambda epoch=epoch: epoch):  # type: ignore[misc]
+            assert cost(batch) <= dearest

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from asr.corpus import check_lines, explain, frames_needed, read_manifest
-from asr.corpus.check import check_spelling
+from asr.corpus.check import check_files, check_spelling
 from asr.errors import BadData
 from asr.text import CharacterTokenizer
 
@@ -43,7 +43,7 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         {"audio": "x.wav", "text": "said twice"},
     )
     utterances, findings = read_manifest(path)
-    findings += check_lines(utterances)
+    findings += [*check_lines(utterances), *check_files(utterances)]
     findings += check_spelling(utterances, CharacterTokenizer())
     lines = explain(path, findings).splitlines()
     expected = {

@@ -22,7 +22,7 @@ def test_stored_samples_are_the_decoded_ones(tmp_path: Path) -> None:
     done: list[int] = []
     store = AudioStore.build(tmp_path, utterances(), lambda n, _: done.append(n))
     assert done == list(range(1, 11))
-    assert store.sounds == measure(utterances(), lambda n, _: done.append(n))
+    assert list(store.sounds) == list(measure(utterances(), lambda *_: None))
     for index, utterance in enumerate(utterances()):
         samples = load(utterance.audio).samples
         assert len(store[index]) == len(samples)
@@ -34,7 +34,7 @@ def test_a_second_run_decodes_nothing(tmp_path: Path) -> None:
     done: list[int] = []
     second = AudioStore.build(tmp_path, utterances(), lambda n, _: done.append(n))
     assert done == []
-    assert second.sounds == first.sounds
+    assert list(second.sounds) == list(first.sounds)
     np.testing.assert_array_equal(second[9], first[9])
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.decoding import DECODERS, Hypothesis, greedy
+from asr.decoding import Hypothesis, greedy
 
 
 def lattice(*frames: tuple[float, ...]) -> Tensor:
@@ -64,7 +64,3 @@ def test_confidence_stays_within_one_when_rounding_lifts_a_log_probability_above
 def test_half_precision_is_read_as_well() -> None:
     log_probs = lattice((0.1, 0.9), (0.75, 0.25)).to(torch.bfloat16)
     assert greedy(log_probs, torch.tensor([2]))[0].units == (1,)
-
-
-def test_the_decoder_is_known_by_its_name() -> None:
-    assert list(DECODERS) == ["greedy"]

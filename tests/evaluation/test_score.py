@@ -33,7 +33,18 @@ def test_an_empty_transcript_is_all_deletions() -> None:
     assert (result.wer, result.deletions) == (1.0, 2)
 
 
+def test_each_word_of_a_reference_is_right_or_not() -> None:
+    (item,) = score(["a"], ["the quick brown fox"], ["the quack brown"]).utterances
+    assert item.right == [True, False, True, False]
+    assert item.words == 4
+
+
 def test_nothing_to_score_is_refused() -> None:
-    for references in ([], ["a", ""]):
+    for references in ([], ["", ""]):
         with pytest.raises(BadData):
             score(["x"] * len(references), references, references)
+
+
+def test_what_is_added_to_no_words_counts() -> None:
+    result = score(["a", "b"], ["", "two words"], ["hum", "two words"])
+    assert (result.words, result.insertions, result.wer) == (2, 1, 0.5)

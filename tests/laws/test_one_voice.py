@@ -126,3 +126,20 @@ def test_http(recordings: list[Path], spoken: list[dict[str, Any]], server: str)
         assert [(word["word"], word["start"], word["end"]) for word in verbose["words"]] == [
             (word["text"], word["start"], word["end"]) for word in expected["words"]
         ]
+
+
+@pytest.mark.parametrize("format", ["srt", "vtt"])
+def test_subtitles(
+    recordings: list[Path], server: str, shipped_bundle: Path, tmp_path: Path, format: str
+) -> None:
+    asr(
+        *("transcribe", recordings[0].parent, "--bundle", shipped_bundle),
+        *("--format", format, "--output", tmp_path),
+    )
+    for path in recordings:
+        said = post(server, path, response_format=format).text
+        assert said == (tmp_path / f"{path.stem}.{format}").read_text()
+        native = httpx.post(
+            f"{server}/v1/transcribe?format={format}", content=path.read_bytes(), timeout=60.0
+        )
+        assert native.text == said

@@ -105,7 +105,7 @@ def server(checkout: Path, environment: dict[str, str]) -> Iterator[str]:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_gets_the_words(server: str, checkout: Path, environment: dict[str, str]) -> None:
     chosen = [line for line in commands() if line.startswith("curl")]
-    assert len(chosen) == 3
+    assert len(chosen) == 4
     answers = [
         run(
             line.replace("curl", "curl -sf").replace("http://127.0.0.1:8000", server),
@@ -114,7 +114,7 @@ def test_curl_gets_the_words(server: str, checkout: Path, environment: dict[str,
         )
         for line in chosen
     ]
-    assert '"text"' in answers[0] and '"words"' in answers[1]
+    assert '"text"' in answers[0] and '"words"' in answers[1] and " --> " in answers[2]
 
 
 def test_the_python_example_prints_words_with_times(
@@ -133,11 +133,13 @@ def test_a_model_is_trained_exported_and_used(checkout: Path, environment: dict[
     chosen = [
         line
         for line in commands()
-        if " asr fit " in line or " asr export " in line or "--bundle my_bundle" in line
+        if " asr fit " in line or " asr export " in line or " asr transcribe tests" in line
     ]
     assert len(chosen) == 3
     printed = [run(line, checkout, environment) for line in chosen]
     assert "but the chief without taking the money" in printed[-1]
+    (measured,) = [line for line in commands() if " asr evaluate " in line]
+    assert "by speaker" in run(measured, checkout, environment)
 
 
 def test_every_command_of_the_page_is_run_by_one_of_these() -> None:
@@ -149,6 +151,7 @@ def test_every_command_of_the_page_is_run_by_one_of_these() -> None:
         "curl",
         "asr fit",
         "asr export",
+        "asr evaluate",
     )
     for line in commands():
         assert any(known in line for known in run_here), line

@@ -14,25 +14,29 @@ MAY_USE = {
     "asr.text": {"sentencepiece"},
     "asr.transcript": set(),
     "asr.model": {"torch"},
-    "asr.corpus": {"asr.audio", "asr.text", "numpy", "torch"},
+    "asr.corpus": {"asr.audio", "asr.text", "lhotse", "numpy", "soundfile", "torch"},
     "asr.decoding": {"asr.text", "asr.transcript", "numpy", "torch"},
     "asr.bundle": {
         "asr.model", "asr.text", "numpy", "onnx", "onnxruntime", "safetensors", "torch",
     },
     "asr.training": {
         "asr.audio", "asr.bundle", "asr.corpus", "asr.decoding", "asr.model", "asr.text",
-        "jiwer", "lightning", "numpy", "rich", "torch", "torchaudio",
+        "jiwer", "lightning", "numpy", "rich", "torch", "torchaudio", "yaml",
     },
     "asr.runtime": {
-        "asr.audio", "asr.bundle", "asr.decoding", "asr.transcript", "numpy", "onnxruntime",
-        "torch",
+        "asr.audio", "asr.bundle", "asr.decoding", "asr.text", "asr.transcript", "numpy",
+        "onnxruntime", "torch",
     },
     "asr.batch": {"asr.audio", "asr.runtime", "asr.transcript"},
-    "asr.evaluation": {"asr.corpus", "asr.runtime", "asr.text", "jiwer"},
-    "asr.cli": {"asr", "service", "rich", "typer"},
+    "asr.evaluation": {
+        "asr.audio", "asr.corpus", "asr.decoding", "asr.runtime", "asr.text", "jiwer",
+        "matplotlib", "numpy", "torch",
+    },
+    "asr.cli": {"asr", "service", "av", "matplotlib", "numpy", "rich", "soundfile", "typer"},
     "service": {
-        "asr.audio", "asr.runtime", "asr.transcript", "fastapi", "pydantic", "pydantic_core",
-        "pydantic_settings",
+        "asr.audio", "asr.bundle", "asr.runtime", "asr.text", "asr.transcript", "fastapi", "numpy",
+        "opentelemetry", "prometheus_client", "pydantic",
+        "pydantic_core", "pydantic_settings",
         "starlette", "uvicorn", "anyio",
     },
 }  # fmt: skip

@@ -17,9 +17,20 @@ def recognizer(tiny_bundle: Path) -> Recognizer:
 
 
 @pytest.fixture(scope="session")
-def address(recognizer: Recognizer) -> Iterator[str]:
-    settings = Settings(max_upload_bytes=MAX_UPLOAD_BYTES, max_seconds=MAX_SECONDS)
-    with served(create_app(settings, recognizer)) as address:
+def settings(tiny_bundle: Path) -> Settings:
+    """A service with the tiny bundle and low limits."""
+    return Settings(
+        bundle=tiny_bundle,
+        device="cpu",
+        decode_workers=2,
+        max_upload_bytes=MAX_UPLOAD_BYTES,
+        max_seconds=MAX_SECONDS,
+    )
+
+
+@pytest.fixture(scope="session")
+def address(settings: Settings) -> Iterator[str]:
+    with served(create_app(settings)) as address:
         wait_until_ready(address)
         yield address
 

@@ -1,6 +1,8 @@
 """A real server on a free port, and OpenAI's own client for it."""
 
 import contextlib
+import os
+import signal
 import socket
 import threading
 import time
@@ -12,6 +14,7 @@ import openai
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
 
 MAX_UPLOAD_BYTES = 2_000_000
 MAX_SECONDS = 40.0
@@ -37,6 +40,28 @@ def wait_until_ready(address: str) -> None:
     """Return once the server's model is warm."""
     while httpx.get(f"{address}/health/ready").status_code != 200:
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """The processes stand still."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def metric(http: httpx.Client, name: str, **labels: str) -> float:
+    """What `/metrics` says of one series; 0 where it does not know it."""
+    for family in text_string_to_metric_families(http.get("/metrics").text):
+        for sample in family.samples:
+            if sample.name == name and labels.items() <= sample.labels.items():
+                return sample.value
+    return 0.0
 
 
 @dataclass

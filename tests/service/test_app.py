@@ -1,116 +1,71 @@
 """The service's life: ready when warm, alive while it works, and faults that stay inside."""
 
-import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from serving import Client, assert_shape, served, wait_until_ready
+from fastapi import FastAPI
+from serving import assert_shape, frozen, served, wait_until_ready
 
-from asr.audio import Audio, AudioSource, Limits, load
 from asr.runtime import Recognizer
-from asr.transcript import Transcript
 from service.app import create_app
 from service.settings import Settings
 
-
-class Gated:
-    """A real recogniser that does its work when the test opens the gate."""
-
-    def __init__(self, recognizer: Recognizer) -> None:
-        self.recognizer = recognizer
-        self.bundle, self.device = recognizer.bundle, recognizer.device
-        self.gate = threading.Event()
-        self.entered = threading.Semaphore(0)
-
-    def transcribe(self, source: AudioSource | Audio, **options: Any) -> Transcript:
-        self.entered.release()
-        if not self.gate.wait(30):
-            raise TimeoutError("the test did not open the gate")
-        return self.recognizer.transcribe(source, **options)
+URL = "/v1/transcribe"
 
 
-@pytest.fixture
-def gated(recognizer: Recognizer) -> Gated:
-    return Gated(recognizer)
+@pytest.fixture(scope="module")
+def app(settings: Settings) -> FastAPI:
+    return create_app(settings)
 
 
-@pytest.fixture
-def gated_address(gated: Gated) -> Iterator[str]:
-    with served(create_app(Settings(), gated)) as address:  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def server(app: FastAPI) -> Iterator[str]:
+    with served(app) as address:
         yield address
-        gated.gate.set()
 
 
-def test_not_ready_before_warm_and_alive_all_the_while(gated: Gated, gated_address: str) -> None:
-    assert gated.entered.acquire(timeout=30)  # warming
-    assert httpx.get(f"{gated_address}/health/live").json() == {"status": "live"}
-    for path in ("/health/ready", "/v1/models"):
-        response = httpx.get(gated_address + path)
-        assert response.status_code == 503
-        assert response.headers["retry-after"] == "2"
-        assert assert_shape(response)["code"] == "not_ready"
-    gated.gate.set()
-    wait_until_ready(gated_address)
-    name = gated.bundle.info["name"]
-    assert httpx.get(f"{gated_address}/health/ready").json() == {
-        "status": "ready",
-        "model": name,
-        "device": "cpu",
-    }
-
-
-def test_the_loop_answers_while_the_model_runs(
-    gated: Gated, gated_address: str, clip: Path
+def test_not_ready_before_warm_and_alive_all_the_while(
+    app: FastAPI, server: str, recognizer: Recognizer
 ) -> None:
-    gated.gate.set()
-    wait_until_ready(gated_address)
-    assert gated.entered.acquire(timeout=30)
-    gated.gate.clear()
-    client = Client(gated_address)
-
-    def transcribe() -> str:
-        return client.openai.audio.transcriptions.create(file=clip, model="whisper-1").text
-
-    with client.http, ThreadPoolExecutor(3) as pool:
-        texts = [pool.submit(transcribe) for _ in range(3)]
-        assert gated.entered.acquire(timeout=30)  # the model is at work on the first
-        assert httpx.get(f"{gated_address}/health/live").status_code == 200
-        assert not any(text.done() for text in texts)
-        gated.gate.set()
-        expected = gated.recognizer.transcribe(clip).text
-        assert [text.result() for text in texts] == [expected] * 3
+    with frozen(app.state.shelf.first.pid):  # it loads
+        assert httpx.get(f"{server}/health/live").json() == {"status": "live"}
+        responses = [httpx.get(server + path) for path in ("/health/ready", "/v1/models")]
+        responses.append(httpx.post(server + URL, content=b"x"))
+        for response in responses:
+            assert response.status_code == 503
+            assert response.headers["retry-after"] == "2"
+            assert assert_shape(response)["code"] == "not_ready"
+    wait_until_ready(server)
+    name = recognizer.bundle.info["name"]
+    ready = {"status": "ready", "model": name, "device": "cpu"}
+    assert httpx.get(f"{server}/health/ready").json() == ready
 
 
-def test_the_loop_answers_while_recordings_are_decoded(
-    address: str, clip: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["decoders", "device"])
+def test_the_loop_answers_while_others_work(
+    app: FastAPI, server: str, recognizer: Recognizer, clip: Path, kind: str
 ) -> None:
-    gate, entered = threading.Event(), threading.Event()
-
-    def gated_load(source: AudioSource, limits: Limits, name: str) -> Audio:
-        entered.set()
-        assert gate.wait(30)
-        return load(source, limits, name)
-
-    monkeypatch.setattr("service.transcriber.load", gated_load)
-    client = Client(address)
-    with client.http, ThreadPoolExecutor(1) as pool:
-        create = client.openai.audio.transcriptions.create
-        answer = pool.submit(lambda: create(file=clip, model="whisper-1"))
-        assert entered.wait(30)
-        assert httpx.get(f"{address}/health/live").status_code == 200
-        assert not answer.done()
-        gate.set()
-        assert answer.result().text
+    wait_until_ready(server)
+    pids = app.state.decoders.pids if kind == "decoders" else {app.state.shelf.first.pid}
+    body = clip.read_bytes()
+    expected = recognizer.transcribe(clip).text
+    with ThreadPoolExecutor(3) as pool:
+        with frozen(*pids):
+            answers = [pool.submit(httpx.post, server + URL, content=body) for _ in range(3)]
+            time.sleep(0.2)
+            assert httpx.get(f"{server}/health/live").status_code == 200
+            assert not any(answer.done() for answer in answers)
+        assert [answer.result().json()["text"] for answer in answers] == [expected] * 3
 
 
 def test_a_fault_of_ours_is_500_without_its_traceback(
-    recognizer: Recognizer, caplog: pytest.LogCaptureFixture
+    settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = create_app(Settings(), recognizer)
+    app = create_app(settings)
 
     @app.get("/fault")
     async def fault() -> None:

@@ -65,7 +65,7 @@ def test_seconds_beyond_the_limit_are_413_with_both_numbers(client: Client) -> N
     long = encoded(np.zeros(50 * 16_000), kind="FLAC")
     error = client.refusal(file=("long.flac", long), model="whisper-1")
     assert (error.status_code, error.param, error.code) == (413, "file", "audio_too_long")
-    assert f"{MAX_SECONDS:g}" in error.message and "at least 4" in error.message
+    assert f"{MAX_SECONDS:g}" in error.message and "at least 50.0 s" in error.message
 
 
 def test_a_body_beyond_the_limit_is_413_with_both_numbers(client: Client) -> None:
@@ -97,22 +97,24 @@ def test_the_413_reaches_a_client_that_still_writes(address: str, chunked: bool)
 
 
 WRONG_FIELDS: dict[str, tuple[dict[str, object], str]] = {
-    "response_format": ({"response_format": "srt"}, "'json', 'text' or 'verbose_json', got 'srt'"),
-    "language": ({"language": "fr"}, "'en', got 'fr'"),
+    "response_format": ({"response_format": "diarized_json"}, "tells no speakers apart"),
+    "language": ({"language": "fr"}, "English ('en') and no other language, got 'fr'"),
+    "languages": ({"extra_body": {"languages": ["en", "sw"]}}, "no other language, got 'sw'"),
     "temperature": ({"temperature": 7}, "less than or equal to 1, got '7'"),
-    "stream": ({"stream": True}, "Streaming is not served yet"),
-    "include": ({"include": ["logprobs"]}, "'include' is not served"),
-    "keywords": ({"extra_body": {"keywords": ["Nyx"]}}, "'keywords' is not served"),
-    "chunking_strategy": (
-        {"chunking_strategy": {"type": "server_vad"}},
-        "'chunking_strategy' is not served",
-    ),
+    "stream": ({"stream": True, "response_format": "srt"}, "leave 'srt' out"),
+    "include": ({"include": ["logprobs"], "response_format": "text"}, "json only, got 'text'"),
+    "known_speaker_names": ({"known_speaker_names": ["Ann"]}, "tells no speakers apart"),
     "response-format": ({"extra_body": {"response-format": "text"}}, "mean 'response_format'?"),
-    "zzz": ({"extra_body": {"zzz": "1"}}, "the fields are file, model"),
+    "hot_words": ({"extra_body": {"hot_words": "Nyx"}}, "mean 'hotwords'?"),
+    "zzz": ({"extra_body": {"zzz": "1"}}, "the fields are model, language"),
     "timestamp_granularities": (
         {"timestamp_granularities": ["word"]},
         "verbose_json only, got 'json'",
     ),
+    "decoder": ({"extra_body": {"decoder": "viterbi"}}, "'greedy' or 'beam', got 'viterbi'"),
+    "beam_size": ({"extra_body": {"beam_size": 0}}, "greater than or equal to 1, got '0'"),
+    "lm_weight": ({"extra_body": {"lm_weight": "nan"}}, "finite number, got 'nan'"),
+    "nbest": ({"extra_body": {"nbest": 3}, "response_format": "text"}, "json and verbose_json"),
 }
 
 

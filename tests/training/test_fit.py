@@ -1,27 +1,22 @@
 """The training path as a user drives it: the command line, on real speech."""
 
 import csv
+import hashlib
 import json
+import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from runs import asr
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from asr.evaluation import evaluate
 from asr.runtime import Recognizer
 
 ROOT = Path(__file__).parents[2]
-ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
 TRAIN = ROOT / "tests" / "data" / "train" / "manifest.jsonl"
-
-
-def asr(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [*ASR, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=280)
 
 
 def metrics(run: Path) -> list[dict[str, str]]:
@@ -52,7 +47,9 @@ def test_smoke_overfits_ten_clips_to_no_errors(smoke: Path) -> None:
     events.Reload()
     assert "val/loss" in events.Tags()["scalars"]
     assert "val/example/text_summary" in events.Tags()["tensors"]
-    assert {path.name for path in (smoke / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (smoke / "checkpoints").iterdir()} == {
+        "best.ckpt", "last.ckpt", "previous.ckpt",
+    }  # fmt: skip
 
 
 @pytest.mark.slow
@@ -63,6 +60,33 @@ def test_its_bundle_reads_the_clips_by_the_other_doors(smoke: Path, tmp_path: Pa
     result = evaluate(Recognizer.load(bundle, device="cpu"), TRAIN)
     assert result.score.wer == 0.0
     assert len(result.score.utterances) == 10
+
+
+@pytest.mark.slow
+def test_a_run_says_what_it_was_and_makes_a_page(smoke: Path, tmp_path: Path) -> None:
+    (session,) = json.loads((smoke / "run.json").read_text(encoding="utf-8"))["sessions"]
+    assert session["status"] == "finished"
+    last = torch.load(smoke / "checkpoints" / "last.ckpt", weights_only=True)
+    assert session["step"] == last["global_step"]
+    assert session["config"]["seed_everything"] == 1 and session["data"]["train"]["clips"] == 10
+    assert session["data"]["train"]["sha256"] == hashlib.sha256(TRAIN.read_bytes()).hexdigest()
+    assert sum(session["data"]["train"]["lengths"]["counts"]) == 10
+    assert session["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert session["peak_memory_bytes"]["host"] > 1e8
+    done = asr("report", smoke, "--out", tmp_path / "page.html", "--worst", 3)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for title in ("Loss", "Error rate", "blank", "Learning rate", "gradient", "train: 10 clips"):
+        assert title in page
+    assert page.count("<svg") == 7 and page.count("data:audio/wav;base64,") == 3
+    for outside in re.findall(r"(?:src|href)=\"([^\"]*)", page):
+        assert outside.startswith(("data:", "#"))
+
+
+def test_what_is_no_run_is_not_reported(tmp_path: Path) -> None:
+    done = asr("report", tmp_path)
+    assert done.returncode == 2 and not list(tmp_path.iterdir())
+    assert done.stderr.count("\n") == 1 and str(tmp_path) in done.stderr
 
 
 @pytest.mark.slow
@@ -102,7 +126,7 @@ def test_a_moved_run_is_resumed_where_it_lies(smoke: Path, tmp_path: Path) -> No
     [
         (("--data.units.kind", "sentencepiece", "--data.units.size", 48), "sentencepiece"),
         (("--data.units.alphabet", " abc"), "units"),
-        (("--model.network.hidden", 64), "hidden=64"),
+        (("--model.network.hidden", 64), "hidden=128 (not 64)"),
         (("--model.network.dropout", 2), "dropout 2"),
     ],
 )

@@ -1,19 +1,23 @@
+"""The schedule, and checkpoints that are whole or not there."""
+
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.training.augment import SpecAugment
-from asr.training.checkpoints import AtomicCheckpointIO
-from asr.training.module import OptimizerConfig
+from asr.training.checkpoints import AtomicCheckpointIO, newest
+from asr.training.loader import Place
+from asr.training.optimizer import OptimizerConfig
 
 
-@given(st.integers(0, 1000), st.floats(1e-5, 1e-2))
-def test_the_rate_rises_to_its_peak_and_falls(step: int, peak: float) -> None:
-    optimizer = OptimizerConfig(learning_rate=peak, warmup=0.1, final=0.01)
+@given(st.integers(0, 1000), st.floats(1e-5, 1e-2), st.sampled_from(["cosine", "one-cycle"]))
+def test_the_rate_rises_to_its_peak_and_falls(
+    step: int, peak: float, schedule: Literal["cosine", "one-cycle"]
+) -> None:
+    optimizer = OptimizerConfig(peak, warmup=0.1, final=0.01, schedule=schedule)
     rate = optimizer.rate(step, 1000)
     assert 0.0099 * peak <= rate <= peak * 1.0001
     if step < 100:
@@ -21,24 +25,15 @@ def test_the_rate_rises_to_its_peak_and_falls(step: int, peak: float) -> None:
     elif step < 1000:
         assert rate >= optimizer.rate(step + 1, 1000)
     assert optimizer.rate(100, 1000) == pytest.approx(peak)
+    assert optimizer.rate(1000, 1000) == pytest.approx(0.01 * peak)
 
 
-def test_spec_augment_sets_stretches_and_bands_to_the_mean_and_nothing_else() -> None:
-    torch.manual_seed(3)
-    features = torch.randn(4, 200, 80) + 5.0
-    masked = SpecAugment(1, 10, 1, 30)(features)
-    changed = masked != features
-    assert changed.any(dim=(1, 2)).all()
-    assert (masked[changed] == 0.0).all()
-    for row in changed:
-        frames, bands = row.all(dim=1), row.all(dim=0)  # whole frames, whole bands
-        assert torch.equal(row, frames[:, None] | bands[None, :])
-        assert frames.sum() < 30 and bands.sum() < 10
-
-
-def test_spec_augment_with_no_masks_changes_nothing() -> None:
-    features = torch.randn(2, 50, 80)
-    assert torch.equal(SpecAugment(frequency_masks=0, time_masks=0)(features), features)
+def test_one_cycle_runs_momentum_against_the_rate() -> None:
+    cycle = OptimizerConfig(schedule="one-cycle", warmup=0.25)
+    assert [cycle.momentum(step, 100) for step in (0, 25, 100)] == pytest.approx([0.95, 0.85, 0.95])
+    assert OptimizerConfig().momentum(50, 100) == 0.9
+    half = cycle.rate(63, 100), OptimizerConfig(warmup=0.25).rate(63, 100)
+    assert half == pytest.approx((0.5e-3, 0.5e-3), rel=0.05)  # a line and a cosine cross there
 
 
 class Unsavable:
@@ -53,3 +48,36 @@ def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         writer.save_checkpoint({"weights": torch.ones(1000), "bad": Unsavable()}, path)
     assert torch.load(path, weights_only=True) == {"step": 1}
+
+
+def test_the_one_before_is_kept_and_taken_where_the_last_is_gone_or_broken(tmp_path: Path) -> None:
+    last, writer = tmp_path / "last.ckpt", AtomicCheckpointIO()
+    assert newest(tmp_path) is None
+    for step in (1, 2, 3):
+        writer.save_checkpoint({"step": step, "weights": torch.ones(5000)}, last)
+    assert newest(tmp_path) == last
+    whole = last.read_bytes()
+    for broken in (whole[:-300], b"", whole[:9000] + bytes(50) + whole[9050:]):
+        last.write_bytes(broken)
+        previous = newest(tmp_path)
+        assert previous == tmp_path / "previous.ckpt"
+        assert torch.load(previous, weights_only=True)["step"] == 2
+    last.unlink()  # as a kill between two renames leaves it
+    assert newest(tmp_path) == tmp_path / "previous.ckpt"
+
+
+@given(st.integers(1, 9), st.integers(0, 40), st.integers(1, 9), st.integers(0, 40))
+def test_the_place_counts_on_from_where_it_was_saved(
+    batches: int, before: int, others: int, after: int
+) -> None:
+    seen = before
+    place = Place(lambda: seen, lambda: batches)
+    assert place() == divmod(before, batches)
+    resumed = Place(lambda: seen, lambda: batches)
+    resumed.begin(*place())
+    seen += after
+    assert resumed() == place() == divmod(before + after, batches)
+    elsewhere = Place(lambda: seen, lambda: others)  # other batches now, from an epoch's begin
+    elsewhere.begin(3, 0)
+    seen += after
+    assert elsewhere() == (3 + after // others, after % others)

@@ -86,7 +86,8 @@ def test_an_unknown_format_is_refused_with_the_known_ones(use: Callable[[str], o
 
 
 def test_a_file_in_the_alias_text_ends_as_txt() -> None:
-    assert [file_suffix(name) for name in FORMATS] == [".txt", ".txt", ".json"]
+    suffixes = [file_suffix(name) for name in FORMATS]
+    assert suffixes == [".txt", ".txt", ".json", ".srt", ".vtt", ".tsv", ".ctm"]
 
 
 def test_the_room_imports_nothing_but_the_standard_library() -> None:

@@ -1,0 +1,33 @@
+"""How much sound is accepted of one recording."""
+
+from dataclasses import dataclass
+
+from asr.errors import TooLong
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much sound is accepted; counted while decoding, whatever the header claims."""
+
+    max_seconds: float = 4 * 3600.0
+    """Longest recording."""
+    max_bytes: int = 16 * 2**30
+    """Most decoded bytes, as float32 in all channels at the file's own rate: bounds the work that
+    many channels or a high rate make of few seconds. 4 h of 96 kHz stereo take 11 GB."""
+
+    def check(self, label: str, frames: int, rate: int, size: int, n_channels: int = 1) -> None:
+        """TooLong if `frames` at `rate` Hz, of `size` decoded bytes, are more than is accepted.
+
+        The seconds of `n_channels` that are kept apart add up; `label` names the recording.
+        """
+        if frames * n_channels > self.max_seconds * rate:
+            apart = f" in {n_channels} channels" if n_channels > 1 else ""
+            raise TooLong(
+                f"{label} is too long: at least {frames / rate:.1f} s{apart}, where "
+                f"{self.max_seconds:g} s are allowed; cut it into shorter recordings"
+            )
+        if size > self.max_bytes:
+            raise TooLong(
+                f"{label} is too large: at least {size} bytes once decoded, where "
+                f"{self.max_bytes} are allowed; reduce its channels or sampling rate"
+            )

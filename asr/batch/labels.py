@@ -1,0 +1,95 @@
+"""Pseudo-labels: what a recogniser hears in clips without text, with its confidence.
+
+A journal beside the output has a line for every clip that is done, written as soon as it is, so
+that a run which was stopped goes on where it was; another threshold costs no second hearing.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.batch.inputs import Input
+from asr.batch.job import Result, transcribe_files
+from asr.errors import BadOption
+
+if TYPE_CHECKING:
+    from asr.runtime import Recognizer
+
+
+@dataclass(frozen=True)
+class Label:
+    """What was heard in one clip, or the reason why it could not be."""
+
+    audio: str
+    """The clip's absolute path."""
+    text: str = ""
+    confidence: float = 0.0
+    duration: float = 0.0
+    error: str | None = None
+
+
+def label_files(
+    recognizer: "Recognizer",
+    inputs: Sequence[Input],
+    journal: Path,
+    progress: Callable[[int, int], None],
+) -> list[Label]:
+    """The label of each input, in their order: those in the journal, and the others heard now.
+
+    Raises:
+        BadOption: the journal is another bundle's, or cannot be written.
+    """
+    bundle = str(recognizer.bundle.info["checksums"]["model.safetensors"])
+    done = dict(_read(journal, bundle))
+    todo = [item for item in inputs if os.path.abspath(item.path) not in done]
+    progress(len(inputs) - len(todo), len(inputs))
+    try:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        with journal.open("a", encoding="utf-8") as file:
+            if file.tell() == 0:
+                file.write(json.dumps({"bundle": bundle}) + "\n")
+            for result in transcribe_files(recognizer, todo):
+                label = _label(result)
+                done[label.audio] = label
+                file.write(json.dumps(asdict(label), ensure_ascii=False) + "\n")
+                file.flush()
+                progress(len(done), len(inputs))
+    except OSError as error:
+        raise BadOption(f"{journal} cannot be written ({error.strerror}).") from error
+    return [done[os.path.abspath(item.path)] for item in inputs]
+
+
+def _label(result: Result) -> Label:
+    path, heard = os.path.abspath(result.input.path), result.transcript
+    if heard is None:
+        return Label(path, error=result.error)
+    return Label(path, heard.text, round(heard.confidence, 4), round(heard.duration, 3))
+
+
+def _read(journal: Path, bundle: str) -> Iterator[tuple[str, Label]]:
+    """The labels of a journal; its last line may have been cut off by a kill, and is then cut."""
+    if not journal.exists():
+        return
+    whole = journal.read_bytes()
+    kept = whole[: whole.rfind(b"\n") + 1]
+    if kept != whole:
+        with journal.open("r+b") as file:
+            file.truncate(len(kept))
+    for number, line in enumerate(kept.decode("utf-8").splitlines()):
+        try:
+            values: Mapping[str, object] = json.loads(line)
+            if number == 0:
+                if values["bundle"] != bundle:
+                    raise BadOption(
+                        f"{journal} was made with another bundle: delete it, or write elsewhere."
+                    )
+                continue
+            label = Label(**values)  # type: ignore[arg-type]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadOption(
+                f"{journal}:{number + 1} is no line of a journal ({error}): delete the file."
+            ) from error
+        yield label.audio, label

@@ -1,0 +1,63 @@
+"""`asr calibrate MANIFEST…`: honest confidence, times, and silence, written into a bundle."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.cli.options import BundleOption, DeviceOption
+from asr.cli.progress import bar
+
+if TYPE_CHECKING:
+    from asr.evaluation import Fitted
+
+
+def calibrate(
+    manifests: Annotated[
+        list[Path], typer.Argument(help="Development speech: JSON lines with `audio` and `text`.")
+    ],
+    noise: Annotated[
+        Path | None,
+        typer.Option(help="Recordings without speech: JSON lines with `audio`; else none is told."),
+    ] = None,
+    without: Annotated[
+        str, typer.Option(help="Recordings of --noise whose ids end so are left out, for tests.")
+    ] = "",
+    bundle: BundleOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Fit confidence, the ends of words, and what is no speech; write them into the bundle.
+
+    Done last: a new language model or other weights of the decoder need it again. Figures are of
+    a fit to one half of the speakers on the other half; what is written is fitted to all.
+    """
+    from asr.bundle import put_calibration
+    from asr.evaluation import calibrate as fit
+    from asr.runtime import Recognizer
+
+    recognizer = Recognizer.load(bundle, device)
+    with bar("calibrating") as progress:
+        found = fit(recognizer, manifests, noise, without, progress)
+    for decoder, fitted in found.items():
+        typer.echo("\n".join(_lines(decoder, fitted)))
+    put_calibration(
+        recognizer.bundle.path,
+        {decoder: fitted.calibration.to_dict() for decoder, fitted in found.items()},
+    )
+    typer.echo(f"written into {recognizer.bundle.path}", err=True)
+
+
+def _lines(decoder: str, fitted: "Fitted") -> list[str]:
+    return [
+        f"{decoder:16}{'AUC':>8}{'NCE':>8}{'ECE':>8}",
+        *(
+            f"{label:16}{one.auc:8.3f}{one.nce:8.3f}{one.ece:8.3f}"
+            for label, one in (("before", fitted.before), ("after", fitted.after))
+        ),
+        f"before a pause  words end {fitted.calibration.end_offset:+.3f} s behind their last frame",
+        f"right words     {fitted.lost:.2%} taken for noise",
+        f"speech          {fitted.silent[0]} of {fitted.silent[2]} clips without words before, "
+        f"{fitted.silent[1]} after",
+        f"noise           {fitted.noisy[0]} of {fitted.noisy[2]} clips with words before, "
+        f"{fitted.noisy[1]} after",
+    ]

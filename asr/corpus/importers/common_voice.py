@@ -1,0 +1,34 @@
+"""Mozilla Common Voice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from asr.corpus.importers.found import Found
+from asr.corpus.importers.tables import read_rows
+from asr.errors import BadData
+
+
+def common_voice(root: Path, split: str) -> Iterator[Found]:
+    """A split of Common Voice: SPLIT.tsv beside the folder clips, as it is downloaded.
+
+    Speakers are `client_id`; accents, ages and genders that are given are kept.
+    """
+    table = root / f"{split}.tsv"
+    if not table.is_file():
+        raise BadData(
+            f"there is no {table}; name the folder of one language of Common Voice, which holds "
+            "train.tsv and clips."
+        )
+    for where, row in read_rows(table):
+        name = row.get("path") or ""
+        known = {key: row[key] for key in ("gender", "age") if row.get(key)}
+        accent = row.get("accents") or row.get("accent")
+        yield Found(
+            where=where,
+            audio=root / "clips" / name,
+            text=row.get("sentence") or "",
+            id=Path(name).stem or None,
+            speaker=row.get("client_id") or None,
+            problem=None if name else "it names no `path`",
+            extra={"corpus": "Common Voice", **known, **({"accent": accent} if accent else {})},
+        )

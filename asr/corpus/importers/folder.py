@@ -1,0 +1,49 @@
+"""Folders of recordings with their texts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from asr.audio import EXTENSIONS
+from asr.corpus.importers.found import Found
+from asr.corpus.importers.tables import read_lines, read_rows
+
+_TEXTS = (".txt", ".lab")
+_TABLES = (".csv", ".tsv", ".jsonl")
+_PATH_COLUMNS = ("path", "audio", "file", "filename", "file_name", "wav")
+_TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
+
+
+def folder(root: Path) -> Iterator[Found]:
+    """Any folder: each recording's text in a .txt or .lab file of its name, or in tables.
+
+    A table (csv, tsv or jsonl) names recordings, relative to itself, and their texts in columns
+    called `path` and `text` or one of their other usual names; further columns `id` and `speaker`
+    are kept. With tables there, only they are read.
+    """
+    tables = sorted(path for path in root.rglob("*") if path.suffix.lower() in _TABLES)
+    if tables:
+        for table in tables:
+            yield from _table(table)
+        return
+    for audio in sorted(path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS):
+        texts = [audio.with_suffix(suffix) for suffix in _TEXTS]
+        beside = next((path for path in texts if path.is_file()), None)
+        if beside is None:
+            yield Found(str(audio), audio, problem=f"it has no text beside it ({texts[0].name})")
+        else:
+            text = " ".join(read_lines(beside))
+            yield Found(str(audio), audio, text, id=str(audio.relative_to(root).with_suffix("")))
+
+
+def _table(table: Path) -> Iterator[Found]:
+    for where, row in read_rows(table):
+        name = next((row[key] for key in _PATH_COLUMNS if row.get(key)), "")
+        text = next((row[key] for key in _TEXT_COLUMNS if row.get(key)), "")
+        yield Found(
+            where=where,
+            audio=table.parent / str(name),
+            text=str(text),
+            id=row.get("id") or None,
+            speaker=row.get("speaker") or row.get("client_id") or None,
+            problem=None if name else f"it has no column {' or '.join(_PATH_COLUMNS)}",
+        )

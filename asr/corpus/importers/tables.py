@@ -1,0 +1,42 @@
+"""Text files and tables, read with their places."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from asr.errors import BadData
+
+
+def read_rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place and values of each row of a csv, tsv or jsonl file that is a row of values."""
+    lines = read_lines(table)
+    if table.suffix.lower() == ".jsonl":
+        for number, line in enumerate(lines, start=1):
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:
+                values = {}  # it names no recording, which is what will be said of it
+            if line.strip():
+                yield f"{table}:{number}", values if isinstance(values, dict) else {}
+        return
+    # Common Voice's texts hold bare quotation marks; its tables quote nothing.
+    if table.suffix.lower() == ".tsv":
+        reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.DictReader(lines)
+    try:
+        for row in reader:
+            yield f"{table}:{reader.line_num}", {str(key).strip().lower(): row[key] for key in row}
+    except csv.Error as error:
+        raise BadData(f"{table}:{reader.line_num} is no row of a table ({error}).") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file; BadData where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig", newline=None) as file:
+            return [line.rstrip("\n") for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadData(f"{path} cannot be read ({error}).") from error

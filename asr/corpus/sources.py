@@ -1,0 +1,78 @@
+"""Where utterances come from: a manifest with its recordings, or shards."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.corpus.check import check_files
+from asr.corpus.findings import Finding
+from asr.corpus.manifest import Utterance, read_manifest
+from asr.corpus.measures import Measures
+from asr.corpus.shards import Shards, Source, is_shards
+from asr.corpus.store import AudioFiles, AudioStore, Progress, Recordings, measure
+
+
+class Corpus(Protocol):
+    """Utterances, and a finding for each line that is none; then their recordings."""
+
+    utterances: list[Utterance]
+    findings: list[Finding]
+
+    def check(self, utterances: Sequence[Utterance]) -> list[Finding]:
+        """Findings on recordings that are not there."""
+
+    def recordings(self, utterances: Sequence[Utterance], progress: Progress) -> Recordings:
+        """The recordings of some of the utterances."""
+
+    def pools(self, utterances: Sequence[Utterance]) -> npt.NDArray[np.int64]:
+        """The pool of each utterance: what can be read at once."""
+
+
+class Manifest:
+    """A manifest, and recordings in files of their own; see `open_corpus`."""
+
+    def __init__(self, path: Path, cache: Path | None, measures: Path | None) -> None:
+        self.utterances, self.findings = read_manifest(path)
+        self._cache = cache
+        self._measures = None if measures is None else Measures(measures)
+
+    def check(self, utterances: Sequence[Utterance]) -> list[Finding]:
+        return list(check_files(utterances))
+
+    def recordings(self, utterances: Sequence[Utterance], progress: Progress) -> Recordings:
+        if self._cache is not None:
+            return AudioStore.build(self._cache, utterances, progress)
+        return AudioFiles(utterances, measure(utterances, progress, self._measures))
+
+    def pools(self, utterances: Sequence[Utterance]) -> npt.NDArray[np.int64]:
+        return np.zeros(len(utterances), np.int64)  # files are near wherever they are
+
+
+def open_corpus(source: Source, cache: Path | None, measures: Path | None) -> Corpus:
+    """The corpus that `source` names.
+
+    Args:
+        cache: folder for decoded samples, and for shards from elsewhere.
+        measures: file that remembers what recordings measure, for when there is no `cache`.
+
+    Raises:
+        BadData: it cannot be read.
+    """
+    if is_shards(source):
+        return Shards(source, cache or Path(tempfile.gettempdir()) / f"earshot-{os.getuid()}")
+    return Manifest(Path(source), cache, measures)
+
+
+def read_utterances(source: Source) -> tuple[list[Utterance], list[Finding]]:
+    """The utterances of a manifest or of shards, and a finding for each line that is none.
+
+    Raises:
+        BadData: it cannot be read.
+    """
+    corpus = open_corpus(source, None, None)
+    return corpus.utterances, corpus.findings

@@ -1,0 +1,76 @@
+"""How sure the model was: certainty of frames, and logistic curves fitted to what came true.
+
+Shapes: B batch, U frames, V units, N examples, F features.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_ORDER = 1 / 3
+_STEPS = 100
+_ENOUGH = 1e-9  # a step of Newton's method that changes nothing worth having
+
+
+def certainty(log_probs: Tensor) -> Tensor:
+    """`(B, U)` float32 from 0 (all units are equally likely) to 1 (one unit is certain).
+
+    Tsallis' entropy of order 1/3, exponentially normalised (Laptev and Ginsburg, "Fast
+    entropy-based methods of word-level confidence estimation for end-to-end ASR", 2023). On
+    `dev-librispeech` the least of a word's frames told right words from wrong ones better than
+    with Shannon's entropy or the posterior (`docs/results.md`).
+
+    Args:
+        log_probs: `(B, U, V)` natural logs.
+    """
+    most = log_probs.shape[-1] ** (1 - _ORDER)
+    spread = (_ORDER * log_probs.float()).exp().sum(dim=-1)  # 1 for a certain unit, `most` at most
+    found = torch.expm1((most - spread) / (1 - _ORDER)) / math.expm1((most - 1) / (1 - _ORDER))
+    return found.clamp(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A probability from features: `1 / (1 + exp(-(weights . features + bias)))`."""
+
+    weights: tuple[float, ...]
+    bias: float
+
+    def __call__(self, features: Sequence[float]) -> float:
+        """The probability, for one row of features."""
+        total = self.bias + math.fsum(w * x for w, x in zip(self.weights, features, strict=True))
+        return 1 / (1 + math.exp(-total)) if total >= 0 else 1 - 1 / (1 + math.exp(total))
+
+    @classmethod
+    def fit(cls, features: NDArray[np.float64], true: NDArray[np.bool_]) -> "Logistic":
+        """The likeliest curve (Platt, 1999), found by Newton's method.
+
+        Args:
+            features: `(N, F)`.
+            true: `(N,)` what came true; some did and some did not.
+        """
+        mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-9
+        rows = np.column_stack([(features - mean) / deviation, np.ones(len(features))])
+        ridge = np.diag([1e-3] * len(mean) + [1e-9])  # keeps separable examples finite
+        weights = np.zeros(len(mean) + 1)
+        for _ in range(_STEPS):
+            found = 1 / (1 + np.exp(-np.clip(rows @ weights, -50, 50)))
+            slope = rows.T @ (found - true) + ridge @ weights
+            curve = (rows * (found * (1 - found))[:, None]).T @ rows + ridge
+            step = np.linalg.solve(curve, slope)
+            weights -= step
+            if np.abs(step).max() < _ENOUGH:
+                break
+        scaled = weights[:-1] / deviation
+        return cls(tuple(scaled.tolist()), float(weights[-1] - scaled @ mean))
+
+
+def logit(probability: float) -> float:
+    """The log of the odds, kept finite."""
+    inside = min(max(probability, 1e-4), 1 - 1e-4)
+    return math.log(inside / (1 - inside))

@@ -1,0 +1,42 @@
+"""Words in frames -> transcripts in seconds."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from asr.decoding.calibration import Calibration, times
+from asr.decoding.words import HeardWord
+from asr.transcript import Transcript, Word
+
+
+def transcript(
+    words: Sequence[HeardWord],
+    frame_seconds: float,
+    duration: float,
+    calibration: Calibration | None = None,
+) -> Transcript:
+    """The transcript of a recording in which these words were heard.
+
+    Stretches of words that are no speech by the calibration are left out. Times never overlap and
+    lie within the recording. Confidence is the probability that a word is right; the transcript
+    has the mean over its words, the share of them that may be expected to be right, and 0 where
+    there are none.
+
+    Args:
+        frame_seconds: seconds from one frame to the next.
+        duration: seconds of the recording; no frame starts behind it.
+    """
+    known = calibration or Calibration()
+    kept = known.spoken(words, frame_seconds)
+    runs = [(one.start, one.end) for one in kept]
+    bounds = times(runs, frame_seconds, duration, known.end_offset)
+    spoken = tuple(
+        Word(text=word.text, start=start, end=end, confidence=known.of_word(word))
+        for word, (start, end) in zip(kept, bounds, strict=True)
+    )
+    return Transcript(
+        text=" ".join(word.text for word in spoken),
+        words=spoken,
+        confidence=fmean(word.confidence for word in spoken) if spoken else 0.0,
+        duration=duration,
+        no_speech=not spoken,
+    )

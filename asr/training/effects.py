@@ -1,0 +1,178 @@
+"""Effects on whole batches, on the device that trains; each draws from torch's generators.
+
+Shapes: B batch, S samples, T feature frames, F mels, R samples of a room's response.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchaudio.functional import fftconvolve, mask_along_axis_iid, resample
+
+from asr.audio import SAMPLE_RATE
+from asr.errors import BadOption
+from asr.model.lengths import mask_padding
+
+QUIET = 1e-10
+"""Power below which a clip or a noise counts as silence."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Speed and pitch together, as a tape played faster (Ko et al., "Audio augmentation", 2015).
+
+    One factor is drawn for a whole batch, so that clips of like length stay so.
+    """
+
+    factors: tuple[float, ...] = (0.9, 1.0, 1.1)
+    """Factors to draw from, in whole hundredths; 1.1 is faster."""
+
+    def __post_init__(self) -> None:
+        fit = [0.5 <= factor <= 2.0 and round(factor, 2) == factor for factor in self.factors]
+        if not fit or not all(fit):
+            raise BadOption(
+                f"speed.factors {self.factors} do not fit: give some from 0.5 to 2, in whole "
+                "hundredths."
+            )
+
+    @property
+    def slowest(self) -> float:
+        """The factor that makes clips longest."""
+        return min(self.factors)
+
+    def draw(self) -> float:
+        """One of the factors."""
+        return self.factors[int(torch.randint(len(self.factors), ()))]
+
+
+def lengths_at(lengths: Tensor, factor: float) -> Tensor:
+    """Samples of clips of so many samples, once played `factor` times as fast."""
+    return (lengths * 100 + _hundredths(factor) - 1) // _hundredths(factor)
+
+
+def at_speed(wave: Tensor, lengths: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+    """`(B, S)` -> `(B, S / factor)`: each clip played `factor` times as fast, and its length."""
+    if factor == 1.0:
+        return wave, lengths
+    lengths = lengths_at(lengths, factor)
+    played = resample(wave, _hundredths(factor), 100)
+    return mask_padding(played, lengths), lengths
+
+
+def _hundredths(factor: float) -> int:
+    return round(factor * 100)
+
+
+@dataclass(frozen=True)
+class Reverb:
+    """Simulated rooms: an echo of noise that dies away exponentially behind the direct sound.
+
+    The model of Polack, as in Lebart et al., "A new method based on spectral subtraction for
+    speech dereverberation" (2001), section 2. The clip keeps its length, and its direct sound its
+    place, so that words stay where they were.
+    """
+
+    share: float = 0.2
+    """Share of clips that are moved into a room."""
+    decay: tuple[float, float] = (0.1, 0.6)
+    """Seconds in which the echo falls by 60 dB, drawn evenly between the two."""
+    direct: tuple[float, float] = (0.0, 15.0)
+    """Decibels from the direct sound to the echo, drawn evenly between the two."""
+
+    def __post_init__(self) -> None:
+        check_share("reverb.share", self.share)
+        check_range("reverb.decay", self.decay)
+        check_range("reverb.direct", self.direct)
+        if self.decay[0] <= 0:
+            raise BadOption("reverb.decay does not fit: an echo takes more than 0 seconds.")
+
+    def __call__(self, wave: Tensor, lengths: Tensor) -> Tensor:
+        """`(B, S)` with some clips in a room of their own."""
+        chosen = (torch.rand(len(wave)) < self.share).nonzero().flatten().to(wave.device)
+        if not len(chosen):
+            return wave
+        dry = wave[chosen]
+        response = self._responses(len(chosen)).to(wave.device)  # (chosen, R)
+        wet = fftconvolve(dry, response)[:, : dry.shape[1]]
+        kept = power(dry, lengths[chosen]) / power(wet, lengths[chosen]).clamp_min(QUIET)
+        wet = mask_padding(wet * kept.sqrt()[:, None], lengths[chosen])
+        return wave.index_copy(0, chosen, wet)
+
+    def _responses(self, rooms: int) -> Tensor:
+        low, high = self.decay
+        seconds = low + (high - low) * torch.rand(rooms, 1)  # (B, 1)
+        time = torch.arange(int(high * SAMPLE_RATE)) / SAMPLE_RATE  # (R,)
+        echo = torch.randn(rooms, len(time)) * 10.0 ** (-3.0 * time / seconds)
+        echo[:, 0] = 0.0
+        ratio = draw_ratio(*self.direct, rooms, 1)
+        echo = echo / (echo.square().sum(1, keepdim=True) * ratio).sqrt()
+        echo[:, 0] = 1.0
+        return echo
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Each clip made louder or softer."""
+
+    decibels: tuple[float, float] = (-12.0, 6.0)
+    """Drawn evenly between the two; what would pass full scale is clipped, as a recorder does."""
+
+    def __post_init__(self) -> None:
+        check_range("gain.decibels", self.decibels)
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        factor = draw_ratio(*self.decibels, len(wave), 1).sqrt()
+        return (wave * factor.to(wave.device)).clamp(-1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class SpecAugment:
+    """Park et al., "SpecAugment" (2019): bands and stretches of each utterance set to the mean."""
+
+    frequency_masks: int = 2
+    """Masks over mel bands, drawn anew for each utterance."""
+    frequency_width: int = 16
+    """Bands that a mask covers at most."""
+    time_masks: int = 2
+    """Masks over time."""
+    time_width: int = 40
+    """Feature frames (10 ms) that a mask covers at most."""
+    time_share: float = 0.2
+    """Share of the batch's length that a mask over time covers at most."""
+
+    def __post_init__(self) -> None:
+        check_share("masks.time_share", self.time_share)
+        sizes = (self.frequency_masks, self.frequency_width, self.time_masks, self.time_width)
+        if min(sizes) < 0:
+            raise BadOption(f"masks cannot have {sizes} masks and widths: give none below 0.")
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """`(B, T, F)` -> `(B, T, F)`, masked with 0, the mean of normalised features."""
+        x = features.unsqueeze(1)  # (B, T, F) -> (B, 1, T, F)
+        for _ in range(self.time_masks):
+            x = mask_along_axis_iid(x, self.time_width, 0.0, axis=2, p=self.time_share)
+        for _ in range(self.frequency_masks):
+            x = mask_along_axis_iid(x, self.frequency_width, 0.0, axis=3)
+        return x.squeeze(1)
+
+
+def power(wave: Tensor, lengths: Tensor) -> Tensor:
+    """Mean square of each clip over its length, `(B,)`."""
+    return wave.square().sum(1) / lengths.clamp_min(1)
+
+
+def draw_ratio(low: float, high: float, *shape: int) -> Tensor:
+    """Ratios of power drawn evenly in decibels between the two."""
+    return 10.0 ** ((low + (high - low) * torch.rand(*shape)) / 10.0)
+
+
+def check_share(name: str, share: float) -> None:
+    """BadOption where a share is none."""
+    if not 0.0 <= share <= 1.0:
+        raise BadOption(f"{name} {share} does not fit: give a share from 0 to 1.")
+
+
+def check_range(name: str, values: tuple[float, float]) -> None:
+    """BadOption where a range begins behind its end."""
+    if values[0] > values[1]:
+        raise BadOption(f"{name} {values} does not fit: give the lower end first.")

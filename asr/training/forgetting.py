@@ -1,0 +1,58 @@
+"""What a fine-tuned model has lost of what it knew."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_info
+
+from asr.decoding import greedy
+from asr.training.data import SpeechData
+from asr.training.start import Start
+from asr.training.validation import Heard, Tally
+
+
+class Forgetting(Callback):
+    """Reads `data.old_dev` with the model that training starts from, and compares at each epoch.
+
+    Args:
+        init_from: that model; it spells in its own units here, whatever the new one's are.
+    """
+
+    def __init__(self, init_from: Path) -> None:
+        self._init_from = init_from
+        self._before: float | None = None
+
+    @torch.no_grad()
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._before is not None:  # resumed
+            return
+        start, tally = Start.read(self._init_from), Tally()
+        model = start.model.to(pl_module.device)
+        data = cast(SpeechData, trainer.datamodule)  # type: ignore[attr-defined]
+        with trainer.precision_plugin.forward_context():
+            for batch in data.old_batches():
+                batch = batch.to(pl_module.device)
+                found = greedy(*model(batch.wave, batch.wave_lengths))
+                for utterance, hypothesis in zip(batch.utterances, found, strict=True):
+                    tally.heard.append(Heard(utterance, start.tokenizer.decode(hypothesis.units)))
+        self._before = tally.gathered().wer
+        rank_zero_info(f"old development set: WER {self._before:.2%} before training")
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._before is None or trainer.sanity_checking:
+            return
+        after = cast(Any, pl_module).tallies["old"].wer
+        rank_zero_info(
+            f"forgotten of the old development set: WER {self._before:.2%} -> {after:.2%}"
+        )
+        for logger in trainer.loggers:
+            logger.log_metrics({"old/forgotten": after - self._before}, trainer.global_step)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"before": self._before}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._before = state_dict["before"]

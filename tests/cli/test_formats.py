@@ -1,0 +1,45 @@
+"""`asr transcribe --format`: the formats that are more than a line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asr.runtime import Recognizer
+from asr.transcript import write
+
+ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
+
+
+def asr(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*ASR, "transcribe", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_a_folder_of_subtitles(clips: list[Path], tiny_bundle: Path, tmp_path: Path) -> None:
+    done = asr(*clips[:2], "--bundle", tiny_bundle, "--format", "srt", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    recognizer = Recognizer.load(tiny_bundle, "auto")
+    for clip in clips[:2]:
+        expected = write(recognizer.transcribe(clip), "srt")
+        assert (tmp_path / f"{clip.stem}.srt").read_text() == expected != ""
+
+
+def test_many_recordings_share_a_ctm(clips: list[Path], tiny_bundle: Path) -> None:
+    done = asr(*clips[:2], "--bundle", tiny_bundle, "--format", "ctm")
+    recognizer = Recognizer.load(tiny_bundle, "auto")
+    expected = [write(recognizer.transcribe(clip), "ctm", clip.stem) for clip in clips[:2]]
+    assert done.stdout == "".join(expected)
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {
+        clip.stem for clip in clips[:2]
+    }
+
+
+@pytest.mark.parametrize("format", ["srt", "vtt", "tsv"])
+def test_many_recordings_never_run_into_one_another(clips: list[Path], format: str) -> None:
+    done = asr(*clips[:2], "--format", format)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == (
+        f"asr: {format} is a file for each recording: name a folder with --output.\n"
+    )

@@ -1,0 +1,93 @@
+"""The trie of spellings, walked unit by unit."""
+
+import numpy as np
+import pytest
+
+from asr.decoding.lexicon import ROOT, UNKNOWN, Boundaries, Lexicon
+from asr.text import CharacterTokenizer, SubwordTokenizer, Tokenizer
+
+WORDS = ["", "a", "an", "and", "ann's", "bee", "beer", "bees", "naïve"]
+UNIGRAM = -np.arange(1.0, len(WORDS) + 1.0, dtype=np.float32)
+CHARACTERS = CharacterTokenizer()
+
+
+@pytest.fixture(scope="module")
+def subwords() -> SubwordTokenizer:
+    texts = ["an ant and a bee", "beer and bees", "ann's bee stands", "at an end"] * 20
+    return SubwordTokenizer.learn(texts, 16)
+
+
+@pytest.fixture(params=["characters", "subwords"])
+def tokenizer(request: pytest.FixtureRequest, subwords: SubwordTokenizer) -> Tokenizer:
+    return CHARACTERS if request.param == "characters" else subwords
+
+
+def walk(lexicon: Lexicon, units: list[int]) -> int:
+    node = np.array([ROOT])
+    for unit in units:
+        node = lexicon.follow(node, np.array([unit]))
+    return int(node[0])
+
+
+def test_every_word_is_found_and_no_other(tokenizer: Tokenizer) -> None:
+    lexicon = Lexicon.build(tokenizer, WORDS, UNIGRAM)
+    spelled = [(id, word) for id, word in enumerate(WORDS) if word and word != "naïve"]
+    for id, word in spelled:
+        assert lexicon.word[walk(lexicon, tokenizer.encode(word))] == id
+        assert lexicon.word[walk(lexicon, tokenizer.encode("at " + word))] == id
+    for text in ("at", "be", "bee an t", "stands"):
+        assert lexicon.word[walk(lexicon, tokenizer.encode(text))] == 0
+    assert int((lexicon.word > 0).sum()) == len(spelled)
+
+
+def test_a_node_knows_the_best_word_it_leads_to() -> None:
+    lexicon = Lexicon.build(CHARACTERS, WORDS, UNIGRAM)
+    best = {text: float(lexicon.best[walk(lexicon, CHARACTERS.encode(text))]) for text in
+            ("a", "an", "ann", "and", "b", "beer", "bees", "x", "a ")}  # fmt: skip
+    assert best == {"a": -2, "an": -3, "ann": -5, "and": -4, "b": -6, "beer": -7, "bees": -8,
+                    "x": -1, "a ": 0}  # fmt: skip
+
+
+def test_spelling_on_past_all_words_is_unknown_until_the_next_word(tokenizer: Tokenizer) -> None:
+    lexicon = Lexicon.build(tokenizer, WORDS, UNIGRAM)
+    assert walk(lexicon, tokenizer.encode("tat")) == UNKNOWN
+    assert lexicon.word[walk(lexicon, tokenizer.encode("tat bee"))] == WORDS.index("bee")
+
+
+def test_spaces_without_a_word_between_them_spell_nothing() -> None:
+    lexicon = Lexicon.build(CHARACTERS, WORDS, UNIGRAM)
+    for text in (" ", "  ", "a ", "a  "):
+        assert walk(lexicon, CHARACTERS.encode(text)) == ROOT
+    assert lexicon.word[ROOT] == -1
+
+
+def test_a_lone_sign_of_a_word_start_spells_nothing(subwords: SubwordTokenizer) -> None:
+    (lone,) = (u for u in range(1, subwords.n_units) if subwords.decode([u]) == "")
+    lexicon = Lexicon.build(subwords, WORDS, UNIGRAM)
+    assert lexicon.word[walk(lexicon, [lone])] == -1
+
+
+def test_without_a_word_everything_is_unknown(tokenizer: Tokenizer) -> None:
+    lexicon = Lexicon.build(tokenizer, ["", "naïve"], UNIGRAM[:2])
+    assert walk(lexicon, tokenizer.encode("bee")) == UNKNOWN
+
+
+def test_many_children_and_one_child_are_both_found() -> None:
+    words = ["", *"abcdefghij", "abc", "abd"]
+    lexicon = Lexicon.build(CHARACTERS, words, np.zeros(len(words), dtype=np.float32))
+    for word in words[1:]:
+        assert lexicon.word[walk(lexicon, CHARACTERS.encode(word))] == words.index(word)
+    for text in ("ab", "abb", "abe", "ba", "k"):
+        assert lexicon.word[walk(lexicon, CHARACTERS.encode(text))] == 0
+
+
+def test_boundaries(subwords: SubwordTokenizer) -> None:
+    characters = Boundaries.of(CHARACTERS)
+    (space,) = CHARACTERS.encode(" ")
+    assert np.flatnonzero(characters.parts).tolist() == [space]
+    assert np.flatnonzero(characters.letters == 0).tolist() == [0, space]
+    found = Boundaries.of(subwords)
+    for unit in range(1, subwords.n_units):
+        piece = subwords._spellings[unit]
+        assert found.parts[unit] == piece.startswith("▁")
+        assert found.letters[unit] == len(piece.strip("▁"))

@@ -1,0 +1,102 @@
+"""The Dockerfile's own install steps, run in a fresh environment, and the service that results.
+
+There is no Docker engine here: the steps are read from the file and run as they stand, with the
+image's folders replaced by temporary ones.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = ROOT / "docker" / "Dockerfile"
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Instruction and arguments, continued lines joined."""
+    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def stage(name: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    inside = False
+    for word, rest in instructions():
+        if word == "FROM":
+            inside = rest.endswith(f" AS {name}")
+        if inside:
+            found.append((word, rest))
+    return found
+
+
+def test_both_images_are_there_and_neither_runs_as_root() -> None:
+    assert ("USER", "10001") in stage("cpu")
+    assert stage("cuda")[0] == ("FROM", "cpu AS cuda")
+    assert any(word == "HEALTHCHECK" for word, _ in stage("cpu"))
+    assert ("CMD", '["asr", "serve"]') in stage("cpu")
+
+
+def test_what_is_copied_is_let_through_and_there() -> None:
+    ignored = (DOCKERFILE.parent / "Dockerfile.dockerignore").read_text(encoding="utf-8")
+    through = {line[1:] for line in ignored.splitlines() if line.startswith("!")}
+    for word, rest in stage("build"):
+        if word == "COPY":
+            for source in rest.split()[:-1]:
+                if "[" in source:  # a pattern: its files may be absent
+                    continue
+                assert source in through and (ROOT / source).exists()
+
+
+@pytest.mark.slow
+def test_its_install_steps_make_a_service_that_answers(tmp_path: Path) -> None:
+    build, home = tmp_path / "build", tmp_path / "earshot"
+    build.mkdir()
+    places = {"/opt/earshot": str(home), "/wheels/": f"{tmp_path}/wheels/"}
+    environment = {**os.environ, "TORCH_WHEEL": "torch", "VIRTUAL_ENV": str(home)}
+    environment.pop("UV_PROJECT_ENVIRONMENT", None)
+    for word, rest in stage("build"):
+        if word == "COPY":
+            *sources, target = rest.split()
+            for source in sources:
+                for path in ROOT.glob(source):
+                    place = build / target if target.startswith(".") else tmp_path / "wheels"
+                    place.mkdir(exist_ok=True)
+                    if path.is_dir():
+                        shutil.copytree(path, build / target, dirs_exist_ok=True)
+                    else:
+                        shutil.copy(path, place)
+        elif word == "RUN" and not rest.startswith("pip install"):  # uv is here already
+            command = re.sub(r"--mount=\S+ ", "", rest)
+            for inside, outside in places.items():
+                command = command.replace(inside, outside)
+            command = command.replace("uv venv", f"uv venv --python {sys.executable}")
+            subprocess.run(command, shell=True, cwd=build, env=environment, check=True)
+    answers(home / "bin" / "asr", ROOT / "samples" / "1272-141231-0000.flac")
+
+
+def answers(asr: Path, clip: Path) -> None:
+    with subprocess.Popen(
+        [asr, "serve", "--port", "0", "--device", "cpu"], stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stderr is not None
+            ready = ""
+            deadline = time.monotonic() + 60
+            while "ready on" not in ready and time.monotonic() < deadline:
+                ready = server.stderr.readline()
+            address = re.search(r"http://\S+:\d+", ready)
+            assert address is not None
+            with clip.open("rb") as file:
+                url = f"{address[0]}/v1/audio/transcriptions"
+                answer = httpx.post(url, files={"file": file}, timeout=60)
+            assert answer.status_code == 200 and answer.json()["text"]
+        finally:
+            server.terminate()

@@ -1,0 +1,136 @@
+"""`asr evaluate` as a user meets it: what it compares, saves and refuses."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from asr.cli import app
+from asr.errors import AsrError
+from asr.evaluation import evaluate
+from asr.runtime import Recognizer
+
+ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
+ROOT = Path(__file__).parents[2]
+MANIFEST = ROOT / "samples" / "transcripts.jsonl"
+
+
+def asr(*arguments: object) -> str:
+    """What `asr evaluate` prints, run in this process; its refusals are raised."""
+    done = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def saved(
+    tmp_path_factory: pytest.TempPathFactory, shipped_bundle: Path
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A file of results, and what the terminal showed meanwhile."""
+    out = tmp_path_factory.mktemp("results") / "shipped.json"
+    command = [*ASR, "evaluate", MANIFEST, "--bundle", shipped_bundle, "--train", MANIFEST]
+    done = subprocess.run(
+        [*map(str, command), "--json", str(out)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def test_figures_come_with_intervals_breakdowns_and_recall(
+    saved: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    shown = saved[1].stdout
+    for name in ("by level", "by speaker", "by corpus", "words in training", "95 % interval"):
+        assert name in shown
+    assert saved[1].stderr == ""
+    unseen = next(line for line in shown.splitlines() if line.startswith("  unseen"))
+    assert unseen.split()[1] == "0"  # the manifest itself was given as training
+
+
+def test_results_hold_every_clip_and_add_up(
+    saved: tuple[Path, subprocess.CompletedProcess[str]], shipped_bundle: Path
+) -> None:
+    results = json.loads(saved[0].read_text("utf-8"))
+    clips = results["clips"]
+    lines = [json.loads(line) for line in MANIFEST.read_text("utf-8").splitlines()]
+    assert [clip["id"] for clip in clips] == [line["id"] for line in lines]
+    assert [clip["text"] for clip in clips] == [line["text"] for line in lines]
+    errors, words = (sum(clip[key] for clip in clips) for key in ("errors", "words"))
+    assert results["wer"] == pytest.approx(errors / words, abs=1e-6)
+    assert words == results["words"]
+    assert results["wer_interval"][0] <= results["wer"] <= results["wer_interval"][1]
+    again = evaluate(Recognizer.load(shipped_bundle, "cpu"), MANIFEST)
+    assert [clip["heard"] for clip in clips] == [clip.heard for clip in again.clips]
+    assert f"WER             {again.score.wer:.2%}" in saved[1].stdout
+
+
+def test_two_systems_are_compared_from_a_file_or_a_bundle(
+    saved: tuple[Path, subprocess.CompletedProcess[str]], shipped_bundle: Path, tiny_bundle: Path
+) -> None:
+    same = asr(MANIFEST, "--bundle", shipped_bundle, "--against", saved[0], "--worst", 0)
+    assert "difference      +0.00 points" in same and "p               1.0000" in same
+    other = asr(MANIFEST, "--bundle", tiny_bundle, "--against", shipped_bundle, "--worst", 0)
+    assert "difference      +" in other and "0 better" in other
+
+
+def test_a_manifest_without_speakers_works(tmp_path: Path, tiny_bundle: Path) -> None:
+    lines = [json.loads(line) for line in MANIFEST.read_text("utf-8").splitlines()]
+    manifest = tmp_path / "bare.jsonl"
+    bare = [{"audio": str(MANIFEST.parent / line["audio"]), "text": line["text"]} for line in lines]
+    manifest.write_text("\n".join(map(json.dumps, bare)), encoding="utf-8")
+    shown = asr(manifest, "--bundle", tiny_bundle, "--worst", 0)
+    assert "drawn over 6 clips" in shown and "by speaker" not in shown
+
+
+def test_the_english_normaliser_scores_digits_as_words(tmp_path: Path, tiny_bundle: Path) -> None:
+    manifest = tmp_path / "numbers.jsonl"
+    line = {"audio": str(MANIFEST.parent / "1272-141231-0000.flac"), "text": "It's 1,200 metres."}
+    manifest.write_text(json.dumps(line), encoding="utf-8")
+    out = tmp_path / "results.json"
+    shown = asr(manifest, "--bundle", tiny_bundle, "--normaliser", "english", "--json", out)
+    assert "normaliser      english" in shown
+    assert json.loads(out.read_text("utf-8"))["clips"][0]["reference"] == "it is 1200 meters"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--normaliser", "klingon"], "normaliser 'klingon' is not known; choose from plain"),
+        (["--normaliser", "english", "--record"], "--record takes plain figures"),
+        (["--against", "nowhere"], "no such bundle or file of results"),
+        (["--against", str(MANIFEST)], "holds no results"),
+        (["--train", "nowhere.jsonl"], "nowhere.jsonl: there is no such manifest"),
+        (["--json", str(MANIFEST.parent)], "is a folder: name a file"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_before_any_work(
+    arguments: list[str], named: str, tiny_bundle: Path
+) -> None:
+    with pytest.raises(AsrError) as refusal:
+        asr(MANIFEST, "--bundle", tiny_bundle, *arguments)
+    assert named in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_results_of_another_manifest_are_refused(tmp_path: Path, tiny_bundle: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text('{"clips": [{"id": "x", "heard": "y"}]}', encoding="utf-8")
+    with pytest.raises(AsrError, match="lacks 6 of the 6 clips"):
+        asr(MANIFEST, "--bundle", tiny_bundle, "--against", other)
+
+
+def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of docs/evaluation.md, in its order, where their output disturbs nobody."""
+    for name in ("samples", "tests/data"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines():
+        assert "WER  " in asr(*line.removeprefix("asr evaluate ").split())
+    assert (tmp_path / "first.json").is_file()

@@ -1,0 +1,158 @@
+"""Subtitles: the rules that every cue keeps, and the formats that carry them."""
+
+import json
+import re
+import shutil
+import subprocess
+from itertools import pairwise, product
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.runtime import Recognizer
+from asr.transcript import Transcript, Word, between_pauses, cues, write
+from asr.transcript.cues import (
+    LEAST_S,
+    LINE_CHARACTERS,
+    MOST_S,
+    PAUSE_S,
+    READ_PER_S,
+    _Span,
+)
+
+
+@st.composite
+def spoken(draw: st.DrawFn) -> tuple[Word, ...]:
+    """Words that follow one another in time."""
+    lengths = draw(st.lists(st.integers(1, 60), max_size=30))
+    now, words = draw(st.floats(0, 5)), []
+    for length in lengths:
+        end = now + draw(st.floats(0.04, 1.5))
+        words.append(Word("w" * length, now, end, 0.5))
+        now = end + draw(st.sampled_from([0.0, 0.04, 0.3, 0.79, 0.81, 3.0]))
+    return tuple(words)
+
+
+def said(text: str, per_word: float = 0.3, gap: float = 0.1) -> tuple[Word, ...]:
+    """The words of `text`, evenly spoken."""
+    step = per_word + gap
+    return tuple(
+        Word(word, at * step, at * step + per_word, 1.0) for at, word in enumerate(text.split())
+    )
+
+
+def transcript(words: tuple[Word, ...], more: float = 2.0) -> Transcript:
+    text = " ".join(word.text for word in words)
+    return Transcript(text, words, 1.0, (words[-1].end if words else 0.0) + more, not words)
+
+
+@given(spoken())
+def test_every_word_is_shown_once_whole_and_in_order(words: tuple[Word, ...]) -> None:
+    shown = [word for cue in cues(words, 100.0) for line in cue.lines for word in line.split()]
+    assert shown == [word.text for word in words]
+
+
+@given(spoken())
+def test_every_cue_keeps_the_rules(words: tuple[Word, ...]) -> None:
+    at = 0
+    for cue in cues(words, 100.0):
+        count = sum(len(line.split()) for line in cue.lines)
+        held, at = words[at : at + count], at + count
+        assert 1 <= len(cue.lines) <= 2
+        assert all(len(line) <= LINE_CHARACTERS or " " not in line for line in cue.lines)
+        assert cue.start == held[0].start and cue.end >= held[-1].end
+        assert count == 1 or held[-1].end - held[0].start <= MOST_S
+        assert all(after.start - word.end < PAUSE_S for word, after in pairwise(held))
+
+
+@given(spoken())
+def test_cues_never_overlap_and_stay_as_long_as_they_need_where_they_can(
+    words: tuple[Word, ...],
+) -> None:
+    found = cues(words, 100.0)
+    for cue, after in pairwise(found):
+        assert cue.end <= after.start
+        needed = max(LEAST_S, len(" ".join(cue.lines)) / READ_PER_S)
+        assert cue.end - cue.start >= min(needed, after.start - cue.start) - 1e-9
+
+
+@settings(max_examples=50)
+@given(spoken())
+def test_no_other_way_to_cut_costs_less(words: tuple[Word, ...]) -> None:
+    for part in between_pauses(words[:9]):
+        span = _Span(part, part[-1].end + 1.0)
+        n = len(part)
+        costs = []
+        for flags in product([False, True], repeat=n - 1):
+            bounds = [0, *(at + 1 for at, cut in enumerate(flags) if cut), n]
+            ways = list(pairwise(bounds))
+            if all(end - begin == 1 or span.fits(begin, end) for begin, end in ways):
+                costs.append(sum(span.cost(begin, end) for begin, end in ways))
+        assert sum(span.cost(*way) for way in span.cut()) == pytest.approx(min(costs))
+
+
+def test_a_cut_is_made_where_the_speaker_pauses() -> None:
+    first = said("we had been waiting at the station for the train", gap=0.05)
+    offset = first[-1].end + 0.6  # shorter than a pause that always cuts
+    second = [
+        Word(word.text, word.start + offset, word.end + offset, 1.0)
+        for word in said("when it came it was already full of people", gap=0.05)
+    ]
+    found = cues((*first, *second), 20.0)
+    assert found[0].lines == ("we had been waiting at", "the station for the train")
+    assert found[1].start == pytest.approx(offset)
+
+
+def test_two_lines_are_of_like_length_and_a_long_word_has_its_own() -> None:
+    (cue,) = cues(said("it is a truth universally acknowledged that a man", 0.2, 0.0), 9.0)
+    assert cue.lines == ("it is a truth universally", "acknowledged that a man")
+    long = "x" * 60
+    lines = [cue.lines for cue in cues((Word("a", 0, 1, 1.0), Word(long, 1, 2, 1.0)), 9.0)]
+    assert lines == [("a", long)]
+
+
+def test_srt_and_vtt_to_the_letter() -> None:
+    words = (Word("we<b", 0.5, 1.0, 1.0), Word("&", 3661.0, 3661.2, 1.0))
+    spoken = transcript(words, more=0.3)
+    assert write(spoken, "srt") == (
+        "1\n00:00:00,500 --> 00:00:01,500\nwe<b\n\n2\n01:01:01,000 --> 01:01:01,500\n&\n"
+    )
+    assert write(spoken, "vtt") == (
+        "WEBVTT\n\n00:00:00.500 --> 00:00:01.500\nwe&lt;b\n\n01:01:01.000 --> 01:01:01.500\n&amp;\n"
+    )
+
+
+def test_tsv_has_whispers_columns_and_ctm_those_of_sclite() -> None:
+    spoken = transcript((*said("one two"), Word("three", 3.0, 3.5, 0.25)))
+    assert write(spoken, "tsv") == "start\tend\ttext\n0\t700\tone two\n3000\t3500\tthree\n"
+    assert write(spoken, "ctm", "my talk").splitlines() == [
+        "my_talk 1 0.000 0.300 one 1.0000",
+        "my_talk 1 0.400 0.300 two 1.0000",
+        "my_talk 1 3.000 0.500 three 0.2500",
+    ]
+
+
+def test_silence_is_a_file_without_cues() -> None:
+    written = [write(transcript(()), format) for format in ("srt", "vtt", "tsv", "ctm")]
+    assert written == ["", "WEBVTT\n", "start\tend\ttext\n", ""]
+
+
+@pytest.mark.skipif(shutil.which("sctk") is None, reason="NIST's sctk is not installed")
+def test_sclite_reads_the_ctm(tmp_path: Path) -> None:
+    spoken = transcript(said("the quick brown fox"))
+    (tmp_path / "heard.ctm").write_text(write(spoken, "ctm", "talk"))
+    (tmp_path / "said.stm").write_text("talk 1 ann 0.0 9.0 the quick brown ox\n")
+    files = ["-r", "said.stm", "stm", "-h", "heard.ctm", "ctm"]
+    command = ["sctk", "sclite", *files, "-o", "sum", "stdout"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert re.search(r"Sum/Avg *\| +1 +4 +\| +75\.0 +25\.0 ", done.stdout), done.stdout
+
+
+def test_a_real_recording_in_every_format(clips: list[Path], shipped_bundle: Path) -> None:
+    spoken = Recognizer.load(shipped_bundle, "cpu").transcribe(clips[0])
+    assert spoken.words
+    assert " ".join(write(spoken, "srt").splitlines()[2:4]).split()[0] == spoken.words[0].text
+    assert len(write(spoken, "ctm").splitlines()) == len(spoken.words)
+    assert json.loads(write(spoken, "json")) == spoken.to_dict()
