@@ -30,7 +30,7 @@ PATH is this folder.
 
 {sources}
 
-Trained on {hours:g} hours of speech: {epochs} epochs, {steps} steps.
+Trained on {hours:g} hours of speech: {epochs} epochs, {steps} steps.{lm}
 
 ## Error rates
 
@@ -53,7 +53,7 @@ much worse; nobody has measured how much for each group.
 raise the errors.
 - It writes words in lower case as they are spoken: no punctuation, no digits; numbers, names \
 and terms that its data lacks are spelled by ear.
-- The confidence of a word is a guess of the model about itself, not a probability of truth.
+- The confidence of a word {confidence}.
 
 ## Not to be used for
 
@@ -77,11 +77,22 @@ def card(info: dict[str, Any]) -> str:
         precision=info["precision"],
         sources=info["sources"].strip()
         or "Not stated (`data.sources` was not set when it was trained).",
+        lm=_lm(info.get("lm")),
+        confidence="was fitted to development speech and holds for recordings like it"
+        if info.get("calibration")
+        else "is a guess of the model about itself, not a probability of truth",
         figures=_figures(info["figures"]),
         fp32_max_difference=export["fp32_max_difference"],
         int8=_int8(export.get("int8")),
         **{key: info["training"][key] for key in ("hours", "epochs", "steps")},
     )
+
+
+def _lm(lm: dict[str, Any] | None) -> str:
+    if lm is None:
+        return ""
+    texts = str(lm.get("sources", "")).strip() or "texts that are not stated"
+    return f"\n\nIts language model ({lm['bytes'] / 1e6:.1f} MB) was estimated from {texts}."
 
 
 def _figures(figures: list[dict[str, Any]]) -> str:

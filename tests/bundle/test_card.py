@@ -33,6 +33,15 @@ def test_the_card_is_rendered_from_the_info(tiny_bundle: Path) -> None:
         assert part in text
 
 
+def test_what_was_added_after_export_is_said(tiny_bundle: Path) -> None:
+    info = json.loads((tiny_bundle / "bundle.json").read_text())
+    assert "language model (" not in card(info) and "is a guess of the model" in card(info)
+    info |= {"lm": {"sources": "a book (CC0)", "bytes": 2_000_000}, "calibration": {"beam": {}}}
+    text = card(info)
+    assert "language model (2.0 MB) was estimated from a book (CC0)." in text
+    assert "was fitted to development speech" in text
+
+
 def test_unmeasured_is_said(tiny_bundle: Path) -> None:
     assert "Not yet measured." in (tiny_bundle / "README.md").read_text()
 

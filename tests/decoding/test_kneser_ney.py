@@ -164,6 +164,7 @@ def test_texts_are_read_packed_and_in_normal_form(tmp_path: Path, suffix: str) -
         ("a.txt", b"good\n\xff\xfe\n", "line 2: not UTF-8"),
         ("a.txt", b"good\n" + b"x" * 1_000_002, "line 2: too long"),
         ("a.txt", b"\n ... \n", "has no words"),
+        ("a.txt", b"one two three", "no word of .* occurs 2 times"),
         ("a.gz", b"no gzip", "cannot be read"),
         ("a.xz", b"no xz", "cannot be read"),
         ("a.gz", gzip.compress(b"good words\n" * 9)[:-9], "cannot be read"),

@@ -21,7 +21,7 @@ MAY_USE = {
     },
     "asr.training": {
         "asr.audio", "asr.bundle", "asr.corpus", "asr.decoding", "asr.model", "asr.text",
-        "jiwer", "lightning", "numpy", "rich", "torch", "torchaudio", "yaml",
+        "jiwer", "lightning", "matplotlib", "numpy", "rich", "torch", "torchaudio", "yaml",
     },
     "asr.runtime": {
         "asr.audio", "asr.bundle", "asr.decoding", "asr.text", "asr.transcript", "numpy",
@@ -32,7 +32,9 @@ MAY_USE = {
         "asr.audio", "asr.corpus", "asr.decoding", "asr.runtime", "asr.text", "jiwer",
         "matplotlib", "numpy", "torch",
     },
-    "asr.cli": {"asr", "service", "av", "matplotlib", "numpy", "rich", "soundfile", "typer"},
+    "asr.cli": {
+        "asr", "service", "av", "matplotlib", "numpy", "rich", "soundfile", "torch", "typer",
+    },
     "service": {
         "asr.audio", "asr.bundle", "asr.runtime", "asr.text", "asr.transcript", "fastapi", "numpy",
         "opentelemetry", "prometheus_client", "pydantic",
