@@ -22,12 +22,15 @@ from asr.corpus import (
     Batch,
     Buckets,
     Example,
+    Source,
     SpeechDataset,
     Survey,
     Utterance,
     collate,
     explain,
-    read_manifest,
+    locate,
+    measures_file,
+    read_utterances,
     survey,
 )
 from asr.errors import AsrError, BadData, BadOption
@@ -44,6 +47,7 @@ class Part:
 
     dataset: SpeechDataset
     lengths: npt.NDArray[np.int64]
+    pools: npt.NDArray[np.int64]
 
     @property
     def hours(self) -> float:
@@ -56,7 +60,8 @@ class SpeechData(L.LightningDataModule):
 
     Args:
         root: The corpus folder; without it, the variable EARSHOT_DATA.
-        train: Manifest to train on, relative to `root`.
+        train: Manifest to train on, relative to `root`; or shards, by their folder or by an
+            address as s3://bucket/train/{000000..000280}.
         dev: Manifest that is validated on after each epoch; never filtered, never augmented.
         old_dev: Manifest of what the model of `model.init_from` knew: read before training and
             after each epoch, so that a run says what it forgot.
@@ -116,7 +121,7 @@ class SpeechData(L.LightningDataModule):
         """The units; learnt from the training texts if they are subwords."""
         if self._tokenizer is None:
             if self.units is None:
-                raise BadOption("data.units is null and no model is there to keep them of.")
+                raise BadOption("data.units is null, and no model gives its own: set them.")
             self._tokenizer = self.units.tokenizer(self._texts())
         return self._tokenizer
 
@@ -136,7 +141,7 @@ class SpeechData(L.LightningDataModule):
         self._tokenizer = tokenizer
 
     def _texts(self) -> Iterator[str]:
-        utterances, _ = read_manifest(self._manifest("train"))
+        utterances, _ = read_utterances(self._manifest("train"))
         yield from (u.text for u in utterances if u.text and self._is_meant(u))
 
     def _is_meant(self, utterance: Utterance) -> bool:
@@ -166,17 +171,17 @@ class SpeechData(L.LightningDataModule):
             sys.exit(2)  # said once is enough
         return part or self._read(name)
 
-    def _manifest(self, name: str) -> Path:
+    def _manifest(self, name: str) -> Source:
         manifest = self.names[name]
         if manifest is None:
             raise BadData(f"data.{name} is not set: name the manifest, relative to {self.root}.")
-        return self.root / manifest
+        return locate(self.root, manifest)
 
     def _read(self, name: str) -> Part:
         path = self._manifest(name)
         training = name == "train"
         with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(f"reading {path.name}", total=None)
+            task = bar.add_task(f"reading {self.names[name]}", total=None)
             found = survey(
                 path,
                 self.tokenizer,
@@ -185,19 +190,20 @@ class SpeechData(L.LightningDataModule):
                 unheard=self._unheard() if training else None,
                 keep=self._is_meant if training else lambda _: True,
                 cache=self.cache,
+                measures=measures_file(),
             )
         self._settle(path, name, found)
         dataset = SpeechDataset(found.usable, found.samples, self.tokenizer.encode)
-        part = Part(dataset, found.lengths)
+        part = Part(dataset, found.lengths, found.pools)
         rank_zero_info(f"{path}: {len(dataset)} clips, {part.hours:.2f} hours")
         return part
 
-    def _unheard(self) -> Path | None:
+    def _unheard(self) -> Source | None:
         """The development manifest, unless it is the training manifest itself."""
         dev = self._manifest("dev")
-        return None if dev.resolve() == self._manifest("train").resolve() else dev
+        return None if Path(dev).resolve() == Path(self._manifest("train")).resolve() else dev
 
-    def _settle(self, path: Path, name: str, found: Survey) -> None:
+    def _settle(self, path: Source, name: str, found: Survey) -> None:
         """Name what is wrong; BadData where it must not be passed over."""
         lines = len({finding.line for finding in found.errors})
         if lines and (name != "train" or self.bad_lines == "refuse"):
@@ -210,7 +216,7 @@ class SpeechData(L.LightningDataModule):
         if found.findings:
             rank_zero_info(explain(path, found.findings))
         if lines:
-            rank_zero_info(f"{path}: {lines} lines left out")
+            rank_zero_info(found.table())
         if not found.usable:
             raise BadData(f"{path}: no line is left to use; check data.{name} and data.corpora.")
         longest = int(found.lengths.argmax())
@@ -229,17 +235,18 @@ class SpeechData(L.LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         part, trainer = self.parts["train"], self.trainer
-        ranks = trainer.world_size if trainer else 1
+        ranks, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
         place = Place.of_run(trainer, lambda: len(batches))
         batches = self._buckets(
             part,
             epoch=lambda: place()[0],
             start=lambda: place()[1],
             ranks=ranks,
-            rank=trainer.global_rank if trainer else 0,
+            rank=rank,
             short_first=self.short_first,
         )
-        plan = plan_of(part.lengths, self._most, self.seed, self.short_first, ranks)
+        settings = (self._most, self.seed, self.short_first, ranks, place.per_epoch())
+        plan = plan_of(part.lengths, part.pools, *settings)
         return ResumableLoader(part.dataset, batches, self.workers, place, plan)
 
     def val_dataloader(self) -> list[DataLoader[Example]]:
@@ -268,12 +275,8 @@ class SpeechData(L.LightningDataModule):
     def _still_loader(self, part: Part) -> DataLoader[Example]:
         """The same batches in the same mixed order every time."""
         trainer = self.trainer
-        batches = self._buckets(
-            part,
-            shuffle=False,
-            ranks=trainer.world_size if trainer else 1,
-            rank=trainer.global_rank if trainer else 0,
-        )
+        ranks, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        batches = self._buckets(part, shuffle=False, ranks=ranks, rank=rank)
         return DataLoader(
             part.dataset, batch_sampler=batches, collate_fn=collate, num_workers=self.workers
         )
@@ -283,7 +286,7 @@ class SpeechData(L.LightningDataModule):
         return int(self.batch_seconds * SAMPLE_RATE)
 
     def _buckets(self, part: Part, **settings: Any) -> Buckets:
-        return Buckets(part.lengths, most=self._most, seed=self.seed, **settings)
+        return Buckets(part.lengths, most=self._most, seed=self.seed, pools=part.pools, **settings)
 
     def transfer_batch_to_device(
         self,

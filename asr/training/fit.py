@@ -1,6 +1,8 @@
 """`asr fit | validate | test`: Lightning's own command line around our module and data."""
 
 import logging
+import signal
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from asr.bundle import Checkpoint
 from asr.errors import BadOption
@@ -262,6 +265,8 @@ def run(subcommand: str, arguments: Sequence[str]) -> None:
             save_config_callback=_SaveConfig if subcommand == "fit" else None,
             save_config_kwargs={"save_to_log_dir": False},
         )
+    except SIGTERMException:  # Lightning would end as if all were done
+        sys.exit(128 + signal.SIGTERM)
     except MisconfigurationException as error:
         raise BadOption(" ".join(str(error).split())) from error
     except (RuntimeError, MemoryError) as error:

@@ -1,5 +1,6 @@
 """Nothing that is not finite reaches the weights, and nothing is left out in silence."""
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch import Tensor
 from asr.corpus import Batch
 from asr.errors import AsrError
 
+# Below Lightning's, whose handler it shares: each process names utterances of its own.
+_log = logging.getLogger(f"lightning.pytorch.{__name__}")
 _NAMED = 8  # utterances in a message; a batch may hold a hundred
 
 
@@ -76,9 +79,11 @@ class Guard(Callback):
     def _name_unreachable(self, ids: Iterable[str]) -> None:
         if new := set(ids) - self.unreachable:
             self.unreachable |= new
-            rank_zero_info(
-                f"{len(self.unreachable)} utterances have more text than CTC can spell in their "
-                f"frames and are left out: {_listed(sorted(new))}"
+            _log.info(
+                "%d utterances have more text than CTC can spell in their frames and are left "
+                "out: %s",
+                len(self.unreachable),
+                _listed(sorted(new)),
             )
 
     def _skip(self, trainer: L.Trainer) -> None:

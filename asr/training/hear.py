@@ -7,7 +7,6 @@ import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import gettempdir
 
 import numpy as np
 import torch
@@ -56,10 +55,10 @@ def hear(module: CtcTraining, data: SpeechData, clips: int, seed: int) -> list[H
 
 def _clips(data: SpeechData, clips: int) -> SpeechDataset:
     source = locate(data.root, str(data.names["train"]))
-    corpus = open_corpus(source, Path(gettempdir()), None)
+    corpus = open_corpus(source, None, None)
     wanted = [u for u in corpus.utterances if data.corpora is None or u.corpus in data.corpora]
-    spread = [wanted[at] for at in np.linspace(0, len(wanted) - 1, clips).astype(int)]
-    chosen = list({utterance.line: utterance for utterance in spread if wanted}.values())
+    rows = np.linspace(0, len(wanted) - 1, min(clips, len(wanted))).astype(int)
+    chosen = [wanted[row] for row in rows]
     missing = corpus.check(chosen)
     if missing or not chosen:
         reason = missing[0].reason if missing else "no line is left; see data.corpora"

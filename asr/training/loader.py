@@ -25,7 +25,7 @@ class Place:
 
     def __init__(self, seen: Callable[[], int], per_epoch: Callable[[], int]) -> None:
         self._seen = seen
-        self._per_epoch = per_epoch
+        self.per_epoch = per_epoch
         self._origin = (0, 0, 0)
 
     @classmethod
@@ -48,7 +48,7 @@ class Place:
     def __call__(self) -> tuple[int, int]:
         """`(epoch, batch)` that comes next."""
         seen, epoch, batch = self._origin
-        epochs, rest = divmod(batch + self._seen() - seen, self._per_epoch())
+        epochs, rest = divmod(batch + self._seen() - seen, self.per_epoch())
         return epoch + epochs, rest
 
 
@@ -85,8 +85,10 @@ class ResumableLoader(DataLoader[Example]):
         self._place.begin(state_dict["epoch"], state_dict["batch"])
 
 
-def plan_of(lengths: npt.NDArray[np.int64], *settings: int) -> str:
-    """A name for the order of batches that follows from clips of these lengths and settings."""
+def plan_of(lengths: npt.NDArray[np.int64], pools: npt.NDArray[np.int64], *settings: int) -> str:
+    """A name for the order of batches that follows from clips like these and settings."""
     digest = hashlib.sha256(np.asarray(settings, np.int64).tobytes())
     digest.update(lengths.tobytes())
+    if pools.any():
+        digest.update(pools.tobytes())
     return digest.hexdigest()[:16]

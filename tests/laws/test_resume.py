@@ -14,6 +14,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from asr.errors import BadOption
 from asr.training import fit
 
 ROOT = Path(__file__).parents[2]
@@ -38,14 +39,15 @@ processes.set_forkserver_preload(["asr.training.fit"])  # Lightning is imported 
 
 
 class Kill(Callback):
-    """Kills its process without warning once a step is done, before anything is saved of it."""
+    """Kills its process once a step is done, before anything is saved of it."""
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, step: int, by: int = signal.SIGKILL) -> None:
         self.step = step
+        self.by = by
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         if trainer.global_step == self.step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.by)
 
 
 def train(arguments: list[str], resume: Path | None) -> None:
@@ -55,10 +57,13 @@ def train(arguments: list[str], resume: Path | None) -> None:
     fit.run("fit", [*before, *arguments])
 
 
-def started(run: Path, *more: str, kill_at: int = -1, resume: bool = False) -> BaseProcess:
+def started(
+    run: Path, *more: str, kill_at: int = -1, by: int = signal.SIGKILL, resume: bool = False
+) -> BaseProcess:
     arguments = [] if resume else [*LEARNING, f"--trainer.default_root_dir={run}"]
     arguments += [f"--data.root={run.parent}", *more]
     arguments += [f"--trainer.callbacks={__name__}.Kill", f"--trainer.callbacks.step={kill_at}"]
+    arguments += [f"--trainer.callbacks.by={int(by)}"]
     process = processes.Process(target=train, args=(arguments, run if resume else None))
     process.start()
     return process
@@ -165,3 +170,20 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(
     assert fit.newest(last.parent) == last.with_name("previous.ckpt")
     assert finished(run, resume=True) == 0
     assert_same_end(checkpoint(run), whole)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_asked_to_stop_saves_first(corpus: Path, whole: dict[str, Any]) -> None:
+    run, never = corpus / "asked", ["--saving.every_steps=0", "--saving.every_minutes=0"]
+    assert finished(run, *never, kill_at=7, by=signal.SIGTERM) == 128 + signal.SIGTERM
+    assert checkpoint(run)["global_step"] == 7
+    assert finished(run, resume=True) == 0
+    assert_same_end(checkpoint(run), whole)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_epoch_of_other_batches_is_not_gone_on_with(corpus: Path) -> None:
+    run = corpus / "others"
+    assert finished(run, kill_at=4) == -signal.SIGKILL
+    with pytest.raises(BadOption, match="inside epoch 0, which has other batches now"):
+        fit.run("fit", [*fit.resume_arguments(run), "--data.seed=9", "--trainer.callbacks=null"])

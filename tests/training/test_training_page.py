@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,22 +83,32 @@ def test_torchrun(checkout: Path) -> None:
     assert last(checkout / "runs" / "three")["global_step"] == 10
 
 
+def script(folder: Path, name: str, line: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    (folder / name).chmod(0o755)
+
+
 @pytest.mark.slow
 def test_slurm_starts_and_goes_on(checkout: Path, tmp_path: Path) -> None:
     """With a `srun` that starts the one task of a job with the variables that SLURM sets."""
-    srun = tmp_path / "srun"
-    srun.write_text('#!/bin/sh\nSLURM_PROCID=0 SLURM_LOCALID=0 exec "$@"\n', encoding="utf-8")
-    srun.chmod(0o755)
+    script(tmp_path / "slurm", "srun", 'SLURM_PROCID=0 SLURM_LOCALID=0 exec "$@"')
+    script(tmp_path / "echo", "asr", f'echo "$@" > {tmp_path}/said')
     job = {
         "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "asr", "SLURM_NNODES": "1", "SLURM_NTASKS": "1",
         "SLURM_NTASKS_PER_NODE": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost",
         "MASTER_ADDR": "127.0.0.1",
     }  # fmt: skip
-    path = f"PATH={tmp_path}:$PATH; configs/cluster/slurm.sbatch runs/cluster"
-    outside(f"{path} --config configs/smoke.yaml {TINY}", checkout, **job)
-    assert last(checkout / "runs" / "cluster")["epoch"] == 0
-    outside(f"{path} --config configs/smoke.yaml {TINY} --trainer.max_epochs=2", checkout, **job)
-    assert last(checkout / "runs" / "cluster")["epoch"] == 1
+    command = f"configs/cluster/slurm.sbatch runs/job --config configs/smoke.yaml {TINY}"
+    slurm = f"PATH={tmp_path / 'slurm'}:$PATH"
+    outside(f"PATH={tmp_path / 'echo'}:$PATH; {slurm} {command}", checkout, **job)
+    said = (tmp_path / "said").read_text(encoding="utf-8")
+    assert said.startswith("fit --config configs/smoke.yaml") and "--resume" not in said
+    assert "--trainer.default_root_dir runs/job" in said and "--trainer.num_nodes 1" in said
+    shutil.copytree(checkout / "runs" / "first", checkout / "runs" / "job")
+    outside(f"{slurm} {command} --trainer.max_epochs=3", checkout, **job)
+    assert last(checkout / "runs" / "job")["epoch"] == 2
+    assert last(checkout / "runs" / "first")["epoch"] == 1
 
 
 def test_fine_tuning(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
