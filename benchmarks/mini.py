@@ -23,6 +23,9 @@ from asr.training import fit
 
 CONFIG = Path(__file__).parents[1] / "configs" / "mini_librispeech.yaml"
 BUDGET = {
+    "data.train": "train.jsonl",
+    "data.corpora": "[LibriSpeech train-clean-5]",
+    "data.dev": "dev-librispeech.jsonl",
     "trainer.max_epochs": "12",
     "trainer.limit_val_batches": "0.1",
     "trainer.enable_progress_bar": "false",

@@ -1,7 +1,7 @@
 """`asr data …`: corpora to manifests, and what else is done with data before training."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,12 +39,7 @@ def librispeech(
     for name in subset or []:
         if name not in there:
             raise BadData(f"{root} has no subset {name}; it has {', '.join(there)}.")
-    _finish(
-        [
-            _written(importers.librispeech(root, name), out / f"{name}.jsonl")
-            for name in subset or there
-        ]
-    )
+    _write_each({name: importers.librispeech(root, name) for name in subset or there}, out)
 
 
 @app.command()
@@ -52,7 +47,7 @@ def commonvoice(
     root: Annotated[Path, typer.Argument(help="One language's folder, which holds train.tsv.")],
     out: _OutFolder,
     split: Annotated[
-        list[str] | None, typer.Option(help="Split to take, as train; else train, dev and test.")
+        list[str] | None, typer.Option(help="Split to take, as train; else train, dev, test.")
     ] = None,
 ) -> None:
     """Common Voice: OUT/SPLIT.jsonl for each split.
@@ -61,10 +56,12 @@ def commonvoice(
     """
     from asr.corpus import importers
 
-    splits = split or ["train", "dev", "test"]
-    _finish(
-        [_written(importers.common_voice(root, name), out / f"{name}.jsonl") for name in splits]
-    )
+    there = importers.common_voice_splits(root)
+    for name in split or []:
+        if name not in there:
+            raise BadData(f"{root} has no {name}.tsv; it has {', '.join(there)}.")
+    usual = [name for name in ("train", "dev", "test") if name in there]
+    _write_each({name: importers.common_voice(root, name) for name in split or usual}, out)
 
 
 @app.command()
@@ -191,6 +188,19 @@ def hear(
     for number, example in enumerate(examples, start=1):
         typer.echo(f"{out}/{number}-heard.wav: {example.utterance.text}")
     typer.echo(f"{out}/{PICTURE}")
+
+
+def _write_each(parts: "dict[str, Iterator[Found]]", out: Path) -> None:
+    """A manifest for each part; where none has a good line, the error of the last."""
+    whole: list[bool] = []
+    for name, found in parts.items():
+        try:
+            whole.append(_written(found, out / f"{name}.jsonl"))
+        except BadData as error:
+            if name == list(parts)[-1] and not whole:
+                raise
+            typer.echo(f"asr: {error}", err=True)
+    _finish([len(whole) == len(parts), *whole])
 
 
 def _written(found: "Iterable[Found]", out: Path) -> bool:

@@ -3,10 +3,9 @@
 import gzip
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import layouts
 import numpy as np
 import pytest
 from lhotse import CutSet
@@ -19,18 +18,12 @@ from asr.errors import BadData, BadOption
 from asr.model import ModelConfig
 from asr.text import CharacterTokenizer
 
-ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
 MANIFEST = Path(__file__).parents[1] / "data" / "train" / "manifest.jsonl"
 
 
 def read(source: Path | str, cache: Path | None) -> Survey:
     frames = ModelConfig().frames
     return survey(source, CharacterTokenizer(), lambda *_: None, frames=frames, cache=cache)
-
-
-def asr(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*ASR, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture(scope="module")
@@ -182,14 +175,14 @@ def test_the_command_names_what_it_leaves_out(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"RIFF....WAVE")
     manifest, out = tmp_path / "m.jsonl", tmp_path / "deep" / "shards"
     manifest.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    done = asr("data", "shards", manifest, out, "--size", 2, "--first", 7)
+    done = layouts.asr("data", "shards", manifest, out, "--size", 2, "--first", 7)
     assert done.returncode == 1, done.stderr
     assert f"{manifest}:2: error: " in done.stderr and f"{manifest}:3: error: " in done.stderr
     assert done.stdout == f"{out}: 3 clips in shards {{000007..000008}}\n"
-    again = asr("data", "shards", manifest, out)
+    again = layouts.asr("data", "shards", manifest, out)
     assert again.returncode == 2 and "is there already" in again.stderr
     manifest.write_text(json.dumps(lines[1]), encoding="utf-8")
-    none = asr("data", "shards", manifest, tmp_path / "none")
+    none = layouts.asr("data", "shards", manifest, tmp_path / "none")
     assert none.returncode == 2 and "no clip of" in none.stderr and "Traceback" not in none.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.wav", "deep", "m.jsonl"]
 

@@ -5,7 +5,7 @@ what cannot become a manifest line is named with its place and never dropped in 
 stay where they are; `asr check` decodes them.
 """
 
-from asr.corpus.importers.common_voice import common_voice
+from asr.corpus.importers.common_voice import common_voice, common_voice_splits
 from asr.corpus.importers.folder import folder
 from asr.corpus.importers.found import Found, Imported, write_manifest
 from asr.corpus.importers.librispeech import librispeech, librispeech_subsets
@@ -15,6 +15,7 @@ __all__ = [
     "Found",
     "Imported",
     "common_voice",
+    "common_voice_splits",
     "folder",
     "labelled",
     "librispeech",

@@ -14,11 +14,6 @@ def common_voice(root: Path, split: str) -> Iterator[Found]:
     Speakers are `client_id`; accents, ages and genders that are given are kept.
     """
     table = root / f"{split}.tsv"
-    if not table.is_file():
-        raise BadData(
-            f"there is no {table}; name the folder of one language of Common Voice, which holds "
-            "train.tsv and clips."
-        )
     for where, row in read_rows(table):
         name = row.get("path") or ""
         known = {key: row[key] for key in ("gender", "age") if row.get(key)}
@@ -32,3 +27,14 @@ def common_voice(root: Path, split: str) -> Iterator[Found]:
             problem=None if name else "it names no `path`",
             extra={"corpus": "Common Voice", **known, **({"accent": accent} if accent else {})},
         )
+
+
+def common_voice_splits(root: Path) -> list[str]:
+    """The splits that are there; BadData where there is none."""
+    there = sorted(table.stem for table in root.glob("*.tsv")) if (root / "clips").is_dir() else []
+    if not there:
+        raise BadData(
+            f"{root} holds no split of Common Voice: name the folder of one language, which holds "
+            "train.tsv and clips."
+        )
+    return there

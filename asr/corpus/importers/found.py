@@ -4,7 +4,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,8 @@ def write_manifest(found: Iterable[Found], out: Path) -> Imported:
     except OSError as error:
         raise BadOption(f"{out} cannot be written ({error.strerror}).") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it is there only where writing was cut short
+            partial.unlink()
     if not lines:
         reasons = "\n".join(problems[:20]) or "there are no recordings"
         raise BadData(f"no line of {out} would be good, so it is not written.\n{reasons}")

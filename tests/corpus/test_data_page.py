@@ -1,0 +1,112 @@
+"""The commands of docs/training.md on data, at smoke size, in the order of the page."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import layouts
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+DATA = PAGE.partition("\n## Data\n")[2].partition("\n## Learning\n")[0]
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", DATA, re.DOTALL) for line in block.splitlines()
+]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like the checkout, with corpora beside it."""
+    for name in ("configs", "models"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    layouts.librispeech(tmp_path / "corpora", "train-clean-5", layouts.CLIPS[:4])
+    layouts.librispeech(tmp_path / "corpora", "dev-clean-2", layouts.CLIPS[4:6], first=90)
+    layouts.common_voice(tmp_path / "corpora" / "en", "train", layouts.CLIPS[6:8])
+    for folder in ("mine", "unheard"):
+        (tmp_path / "corpora" / folder).mkdir()
+        audio = tmp_path / "corpora" / folder / "one.opus"
+        shutil.copy(layouts.TRAIN / layouts.CLIPS[8]["audio"], audio)
+    audio = tmp_path / "corpora" / "mine" / "one.opus"
+    audio.with_suffix(".txt").write_text(layouts.CLIPS[8]["text"], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.delenv("EARSHOT_DATA", raising=False)
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_commands_do_what_the_page_says(checkout: Path) -> None:
+    assert len(COMMANDS) == 8 and len(set(COMMANDS)) == 8
+    for command in COMMANDS:
+        program, *arguments = shlex.split(command)
+        assert program == "asr"
+        done = layouts.asr(*arguments)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    written = {path.name for path in (checkout / "manifests").iterdir()}
+    assert written == {
+        "train-clean-5.jsonl", "dev-clean-2.jsonl", "train.jsonl", "mine.jsonl", "copy.jsonl",
+        "clean.jsonl", "guessed.jsonl", "guessed.jsonl.journal", "shards",
+    }  # fmt: skip
+    assert (checkout / "heard" / "heard.png").is_file()
+    assert (checkout / "caches" / "earshot" / "sounds.sqlite").is_file()
+    again = layouts.asr("check", "manifests/shards", "--dev", "manifests/dev-clean-2.jsonl")
+    assert again.returncode == 0 and "kept                        4" in again.stdout
+
+
+def test_the_config_names_the_development_set(checkout: Path) -> None:
+    """A speaker of it in the training set is found without `--dev`."""
+    layouts.asr("data", "librispeech", "corpora", "manifests")
+    train = checkout / "manifests" / "train-clean-5.jsonl"
+    with train.open("a", encoding="utf-8") as file:
+        line = (checkout / "manifests" / "dev-clean-2.jsonl").read_text(encoding="utf-8")
+        file.write(line.splitlines()[0].replace('"90-100-0000"', '"other"') + "\n")
+    config = ("--config", "configs/mini_librispeech.yaml")
+    done = layouts.asr("check", train, *config)
+    assert done.returncode == 1
+    assert f"{train}:5: error: the speaker '90' is also in dev-clean-2.jsonl" in done.stdout
+    assert "shared speaker              1" in done.stdout
+    (checkout / "manifests" / "dev-clean-2.jsonl").unlink()
+    done = layouts.asr("check", train, *config)
+    assert done.returncode == 0 and "is not there: no speakers compared" in done.stderr
+
+
+def test_shards_have_no_clean_manifest(checkout: Path) -> None:
+    (checkout / "manifests").mkdir()
+    layouts.asr("data", "librispeech", "corpora", "manifests")
+    layouts.asr("data", "shards", "manifests/train-clean-5.jsonl", "shards")
+    done = layouts.asr("check", "shards", "--write-clean", "clean.jsonl")
+    assert done.returncode == 2 and "leave it out" in done.stderr
+    address = f"pipe:cat {checkout}/shards/{{000000..000000}}"
+    done = layouts.asr("check", address)
+    assert done.returncode == 0 and done.stdout.split()[2:5] == [
+        "kept",
+        "4",
+        done.stdout.split()[4],
+    ]
+
+
+def test_noise_is_heard_too(checkout: Path) -> None:
+    """As `model.augment` of a config may want it, from a manifest without texts."""
+    layouts.asr("data", "librispeech", "corpora", "manifests")
+    hiss = np.random.default_rng(0).standard_normal(16_000) * 0.1
+    soundfile.write(checkout / "manifests" / "hiss.wav", hiss, 16_000)
+    (checkout / "manifests" / "noise.jsonl").write_text('{"audio": "hiss.wav"}', encoding="utf-8")
+    config = checkout / "noise.yaml"
+    config.write_text(
+        "model: {augment: {noise: {share: 1.0, snr: [0.0, 0.0]}}}\n"
+        "data: {train: train-clean-5.jsonl, root: manifests}\n",
+        encoding="utf-8",
+    )
+    done = layouts.asr("data", "hear", config, "heard", "--clips", 1)
+    assert done.returncode == 0, done.stderr
+    recorded, heard = (
+        soundfile.read(checkout / "heard" / f"1-{name}.wav")[0] for name in ("recorded", "heard")
+    )
+    assert (heard**2).mean() == pytest.approx(2 * (recorded**2).mean(), rel=0.1)
+    none = layouts.asr("data", "hear", "gone.yaml", "other")
+    assert none.returncode == 2 and "no config gone.yaml" in none.stderr
+    assert not (checkout / "other").exists()
