@@ -1,9 +1,10 @@
 """How fast and how well do decoders read the same lattices?
 
-One run, side by side, one thread: greedy, our beam search without and with a language model, and,
-where they are installed (this project needs neither), flashlight-text and pyctcdecode with KenLM.
-All read the same log-probabilities with the same language model, weights and prices; each runs in
-a process of its own, so that memory is its own. Prints one table.
+One run, side by side, one thread each: greedy, our beam search without and with a language model,
+and, where they are installed (this project needs neither), flashlight-text and pyctcdecode with
+KenLM. All read the same log-probabilities with the same language model, weights and prices. Each
+runs in a process of its own, so that memory is its own; time is that of its processor, since other
+work may share the machine. Prints one table.
 
     python benchmarks/decode.py MANIFEST --lm LM [--bundle BUNDLE] [--clips 200]
 """
@@ -12,7 +13,6 @@ import argparse
 import importlib.util
 import math
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +34,8 @@ from asr.runtime.lattices import lattices
 from asr.runtime.windows import Grid
 from asr.text import BLANK, CharacterTokenizer, Tokenizer
 
-BATCH = 32
+BATCH = 128
+STATUS = Path("/proc/self/status")
 Decode = Callable[[list[Tensor]], list[str]]
 
 
@@ -172,7 +173,8 @@ def measure(decoder: Callable[[Task], Decode], task: Task, rounds: int) -> Figur
     """What a decoder gives; runs in a process of its own."""
     torch.set_num_threads(1)
     found: list[Tensor] = torch.load(task.lattices)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
+    before = memory("VmRSS")
     began = time.process_time()
     decode = decoder(task)
     load_s = time.process_time() - began
@@ -181,8 +183,13 @@ def measure(decoder: Callable[[Task], Decode], task: Task, rounds: int) -> Figur
         began = time.process_time()
         texts = decode(found)
         decode_s = min(decode_s, time.process_time() - began)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return Figures(texts, load_s, decode_s, grown / 1024)
+    return Figures(texts, load_s, decode_s, memory("VmHWM") - before)
+
+
+def memory(field: str) -> float:
+    """Megabytes of this process, as Linux counts them."""
+    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) / 1024
 
 
 PEERS = {
@@ -228,7 +235,7 @@ def main() -> None:
         path, arpa = Path(folder) / "lattices.pt", Path(folder) / "lm.arpa"
         torch.save([lattice.clone() for lattice in found], path)
         if peers:
-            write_arpa(NGram.load(arguments.lm), arpa, lambda done, total: None)
+            write_arpa(NGram.load(arguments.lm), arpa, lambda *_: None)
         base = Task(path, arguments.bundle, arguments.lm, arpa, settings)
         for name, decoder, task in tasks(base, peers):
             with spawn.Pool(1) as process:

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+# Before all other libraries: typing keeps one object for unions that are equal in any order. Where
+# another one has asked for `float | int` first, Lightning's `int | float` is that object too, and
+# `--trainer.limit_val_batches 1` is read as 1.0, which means all of them.
+import lightning  # noqa: F401
 import pytest
 import torch
 

@@ -90,6 +90,8 @@ class BeamSearch:
             )
             known = self._knowledge(len(log_probs), settings, hotwords)
             beam = Prefixes.start(len(log_probs), settings.size, known, self._device)
+            # Twins are worth their place only as further results.
+            alone = nbest == 1 and self._lm is not None
             ended: list[tuple[Tensor, Tensor]] = []  # the last utterances first
             trail: list[Selection] = []
             for rows, run in frames.runs():
@@ -98,6 +100,8 @@ class BeamSearch:
                 for frame in run:
                     beam, selection = beam.step(frame)
                     trail.append(selection)
+                    if alone:
+                        beam = beam.without_twins()
             ended.append(beam.finish())
             acoustic, language = (torch.cat(part[::-1]) for part in zip(*ended, strict=True))
             found = self._paths(acoustic + frames.offset[:, None], language, trail, nbest)

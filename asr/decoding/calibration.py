@@ -11,7 +11,7 @@ from asr.errors import BadData
 
 PAUSE_SECONDS = 1.0
 """Silence between two stretches of speech."""
-_WORD_FEATURES = _STRETCH_FEATURES = 3
+_WORD_FEATURES, _STRETCH_FEATURES = 4, 3
 _LONGEST_OFFSET = 0.5  # seconds
 _GAP_SECONDS = 0.2
 _MEETING = 0.25
@@ -59,8 +59,8 @@ class Calibration:
     """Seconds from the last frame of a word before a pause to its end."""
 
     def of_word(self, word: HeardWord) -> float:
-        """The word's confidence; without a fit, the certainty of its least certain frame."""
-        return word.certainty if self.confidence is None else self.confidence(word.features())
+        """The word's confidence; without a fit, the posterior of its least probable unit."""
+        return word.posterior if self.confidence is None else self.confidence(word.features())
 
     def spoken(self, words: Sequence[HeardWord], frame_seconds: float) -> list[HeardWord]:
         """The words of the stretches that are speech."""

@@ -52,6 +52,10 @@ class Knowledge(Protocol):
         """
         ...
 
+    def future(self) -> Tensor:
+        """`(B, K)` int64, equal where all that may follow is judged alike."""
+        ...
+
     def rows(self, rows: slice) -> Self:
         """The knowledge of some of the utterances."""
         ...
@@ -169,6 +173,9 @@ class WordKnowledge:
             self.due & ~ending,
         )
 
+    def future(self) -> Tensor:
+        return self.history * len(self.prices.ahead) + self.node
+
     def rows(self, rows: slice) -> "WordKnowledge":
         tensors = (self.node, self.history, self.after, self.end, self.due)
         return WordKnowledge(self.prices, *(tensor[rows] for tensor in tensors))
@@ -211,6 +218,9 @@ class UnitKnowledge:
         gain[:, :, BLANK] = 0.0
         after[:, :, BLANK] = self.state
         return gain, lambda selection: UnitKnowledge(self.prices, selection.of_cell(after))
+
+    def future(self) -> Tensor:
+        return self.state
 
     def rows(self, rows: slice) -> "UnitKnowledge":
         return UnitKnowledge(self.prices, self.state[rows])

@@ -65,6 +65,9 @@ class HotwordKnowledge:
         state = self.automaton.target.index_select(0, chosen.view(-1)).long()
         return HotwordKnowledge(self.automaton, state.view(chosen.shape))
 
+    def future(self) -> Tensor:
+        return self.state
+
     def rows(self, rows: slice) -> "HotwordKnowledge":
         return HotwordKnowledge(self.automaton, self.state[rows])
 

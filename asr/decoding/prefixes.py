@@ -9,7 +9,7 @@ Shapes: B batch, K beams, C columns of a frame, V units.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -95,6 +95,21 @@ class Prefixes:
             known=tuple(advance(selection) for advance in advances),
         )
         return kept, selection
+
+    def without_twins(self) -> "Prefixes":
+        """The prefixes without those that have a better twin, where the beam is full.
+
+        Twins are told apart by nothing that may follow: they end in the same unit and are in the
+        same state of all knowledge. The one that is behind stays behind.
+        """
+        future = self.last
+        for one in self.known:
+            future = future * _HASH + one.future()
+        twins = (future[:, :, None] == future[:, None, :]).tril_(-1)  # (B, K, K)
+        full = torch.maximum(self.blank, self.spoken)[:, -1:] > -math.inf
+        gone = twins.any(dim=2) & full
+        blank = self.blank.masked_fill(gone, -math.inf)
+        return replace(self, blank=blank, spoken=self.spoken.masked_fill(gone, -math.inf))
 
     def _grown(self, frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
         """Mass of all prefixes that the frame may end in, equal ones merged.

@@ -24,7 +24,7 @@ def part(lattice: Tensor, longest: int) -> list[tuple[int, int]]:
     bounds = [0]
     while frames - bounds[-1] > longest:
         first = bounds[-1] + max(1, longest // 2)
-        bounds.append(first + _pause(blank[first : bounds[-1] + longest]))
+        bounds.append(first + _pause(blank[first : bounds[-1] + longest + 1]))
     return list(zip(bounds, [*bounds[1:], frames], strict=True))
 
 

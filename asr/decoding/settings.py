@@ -27,9 +27,9 @@ class BeamSettings:
     """Factor on the language model's log-probabilities, 0 to 10."""
     word_bonus: float = 1.0
     """Added for every word; with a language model over units, for every unit."""
-    unknown_price: float = 8.0
+    unknown_price: float = 20.0
     """Taken for every word that the language model does not know, 0 to 100."""
-    hotword_boost: float = 1.5
+    hotword_boost: float = 1.0
     """Added for every letter of a hot word that is read whole, 0 to 20."""
     choices: int = 16
     """Most probable units of a frame that are tried, besides the blank."""

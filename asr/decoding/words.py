@@ -28,14 +28,19 @@ class HeardWord:
     """Of its least certain frame (see `asr.decoding.confidence`)."""
     doubt: float
     """Minus the sum over its frames of the logarithm of their certainty; 0 if all are certain."""
+    posterior: float
+    """Of its least probable unit."""
 
     def later(self, frames: int) -> "HeardWord":
         """The same word in a lattice that began so many frames earlier."""
         return replace(self, start=self.start + frames, end=self.end + frames)
 
-    def features(self) -> tuple[float, float, float]:
-        """What tells a right word from a wrong one."""
-        return logit(self.certainty), -self.doubt, math.log(len(self.text))
+    def features(self) -> tuple[float, float, float, float]:
+        """What tells a right word from a wrong one.
+
+        A certain frame may be certain of another unit than the one that a language model chose.
+        """
+        return logit(self.certainty), -self.doubt, math.log(len(self.text)), logit(self.posterior)
 
 
 def heard_words(
@@ -58,8 +63,8 @@ def heard_words(
     # Of the runs between all bounds every other one is a word.
     least = np.minimum.reduceat(np.append(certainty, 1.0), bounds.ravel())[::2].tolist()
     return [
-        HeardWord(text, start, end, certainty=least_one, doubt=doubt)
-        for (text, _, _), (start, end), least_one, doubt in zip(
+        HeardWord(text, start, end, sure, doubt, min(hypothesis.confidences[first:behind]))
+        for (text, first, behind), (start, end), sure, doubt in zip(
             spans, bounds.tolist(), least, doubts, strict=True
         )
     ]

@@ -20,9 +20,10 @@ from asr.evaluation.sureness import Sureness
 from asr.runtime import Recognizer
 
 MOST_LOST = 0.002
-"""Share of the right words of development speech that may be taken for noise."""
-_FEWEST = 50  # right and wrong words that a curve is fitted to
-_ROUNDING = 1e-6
+"""Share of the right words of development speech that may at most be taken for noise."""
+MOST_LEFT = 0.005
+"""Share of the recordings without speech that may at most keep words, where speech allows it."""
+_FEWEST = 20  # right and wrong words that a curve is fitted to
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Fitted:
 
     calibration: Calibration
     before: Sureness
-    """Of the certainty of each word's least certain frame."""
+    """Of what a bundle without a calibration says."""
     after: Sureness
     lost: float
     """Share of right words that were taken for noise."""
@@ -84,7 +85,7 @@ def _fitted(examples: Examples, decoder: str, frame_seconds: float) -> Fitted:
     words = [word for clip in held.words for word in clip]
     return Fitted(
         calibration=replace(_fit(speech, noise, frame_seconds), end_offset=examples.end_offset),
-        before=Sureness.of(np.array([word.certainty for word in words]), held.flags),
+        before=Sureness.of(np.array([Calibration().of_word(word) for word in words]), held.flags),
         after=Sureness.of(np.array([known.of_word(word) for word in words]), held.flags),
         lost=1 - sum(saved) / max(1, int(held.flags.sum())),
         silent=(_empty(held.words), _empty(kept), len(kept)),
@@ -109,7 +110,10 @@ def _fit(speech: HeardClips, noise: HeardClips, frame_seconds: float) -> Calibra
 
 
 def _speech(speech: HeardClips, noise: HeardClips, pause: float) -> Logistic | None:
-    """What tells stretches of speech from noise, at the limit of right words lost."""
+    """What tells stretches of speech from noise.
+
+    Halfway between the two limits; at that of speech where both cannot be kept.
+    """
     others = [stretch_features(run) for clip in noise.words for run in stretches(clip, pause)]
     if not others:
         return None
@@ -121,8 +125,10 @@ def _speech(speech: HeardClips, noise: HeardClips, pause: float) -> Logistic | N
             hits.append(sum(next(ordered) for _ in run))
     rows = np.array([*spoken, *others])
     curve = Logistic.fit(rows, np.arange(len(rows)) < len(spoken))
-    totals = np.array(spoken) @ np.array(curve.weights) + curve.bias
-    order = np.argsort(totals)
+    totals = rows @ np.array(curve.weights) + curve.bias
+    speaking, sounding = totals[: len(spoken)], np.sort(totals[len(spoken) :])[::-1]
+    order = np.argsort(speaking)
     gone = np.cumsum(np.array(hits)[order]) / sum(hits)
-    limit = float(totals[order][np.searchsorted(gone, MOST_LOST, side="right")])
-    return replace(curve, bias=curve.bias - limit + _ROUNDING)
+    most = float(speaking[order][np.searchsorted(gone, MOST_LOST, side="right")])
+    least = float(sounding[min(int(MOST_LEFT * len(noise.words)), len(sounding) - 1)])
+    return replace(curve, bias=curve.bias - (most + min(most, least)) / 2)

@@ -16,6 +16,7 @@ from asr.decoding import (
     Calibration,
     HeardWord,
     Hypothesis,
+    Path,
     align,
     certainty,
     greedy,
@@ -65,6 +66,7 @@ class Reader:
             if options.nbest > 1 and not one.no_speech:
                 best, *others = heard.readings
                 # What was no speech is not in the transcript, and so not in its best reading.
+                others = [other for other in others if other.text != one.text]
                 one = replace(one, alternatives=(Alternative(one.text, best.score), *others))
             found.append(one)
         return found
@@ -105,14 +107,24 @@ class Reader:
         """The chosen text of each utterance with its times, and the readings beside it."""
         if self.search is None:
             return greedy(log_probs, lengths), [()] * len(lengths)
-        paths = self.search(
-            log_probs, lengths, options.beam_settings(), options.hotwords, options.nbest
-        )
+        settings, hotwords = options.beam_settings(), options.hotwords
+        chosen = [best for best, *_ in self.search(log_probs, lengths, settings, hotwords)]
+        # Searched for by itself, since a beam that must hold many readings finds a worse best one.
+        others: list[list[Path]] = [[] for _ in chosen]
+        if options.nbest > 1:
+            others = self.search(log_probs, lengths, settings, hotwords, options.nbest)
         readings = [
-            tuple(Alternative(self.tokenizer.decode(one.units), one.score) for one in found)
-            for found in paths
+            self._readings([best, *found])[: options.nbest]
+            for best, found in zip(chosen, others, strict=True)
         ]
-        return align(log_probs, lengths, [best.units for best, *_ in paths]), readings
+        return align(log_probs, lengths, [best.units for best in chosen]), readings
+
+    def _readings(self, paths: Sequence[Path]) -> tuple[Alternative, ...]:
+        """The different texts of paths, the first path first and the others from best to worst."""
+        texts: dict[str, float] = {}
+        for path in paths:
+            texts.setdefault(self.tokenizer.decode(path.units), path.score)
+        return tuple(Alternative(text, score) for text, score in texts.items())
 
 
 def _joined(parts: Sequence[tuple[int, Heard]], nbest: int) -> Heard:

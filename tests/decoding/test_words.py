@@ -23,7 +23,8 @@ from asr.text import CharacterTokenizer, SubwordTokenizer, Tokenizer
 CHARACTERS = CharacterTokenizer()
 SUBWORDS = SubwordTokenizer.learn(["the cat sat on the mat", "a cat on a mat sat"] * 4, 14)
 FRAME_S = 0.04
-NEVER = Logistic((0.0, 0.0, 0.0), -5.0)
+EVEN = Logistic((0.0,) * 4, 0.0)
+NEVER = Logistic((0.0,) * 3, -5.0)
 LOUD = Logistic((10.0, 0.0, 0.0), -10.0)  # speech from e letters on
 
 
@@ -36,7 +37,7 @@ def spelled(text: str) -> Hypothesis:
 
 
 def word(text: str, start: int, end: int, certainty: float = 0.5) -> HeardWord:
-    return HeardWord(text, start, end, certainty, doubt=0.5)
+    return HeardWord(text, start, end, certainty, doubt=0.5, posterior=certainty)
 
 
 def test_words_have_the_frames_of_their_units() -> None:
@@ -71,9 +72,7 @@ def test_a_transcript_has_the_mean_confidence_of_its_words() -> None:
 
 
 def test_a_calibration_says_how_often_such_words_are_right() -> None:
-    found = transcript(
-        [word("a", 0, 1, 0.9)], FRAME_S, 2.0, Calibration(confidence=Logistic((0.0,) * 3, 0.0))
-    )
+    found = transcript([word("a", 0, 1, 0.9)], FRAME_S, 2.0, Calibration(confidence=EVEN))
     assert found.confidence == 0.5
 
 
@@ -125,7 +124,7 @@ def test_words_meet_in_short_gaps_and_end_later_before_pauses() -> None:
 
 
 def test_a_calibration_survives_being_stored() -> None:
-    known = Calibration(NEVER, LOUD, 0.06)
+    known = Calibration(EVEN, LOUD, 0.06)
     assert Calibration.of(known.to_dict()) == known
     assert Calibration.of({}) == Calibration()
 

@@ -211,3 +211,7 @@ def test_beam_search_is_brute_force(kind: Kind | None, hot: bool, data: st.DataO
             assert path.language == pytest.approx(case.language(path.units), abs=TOLERANCE)
         scores = [path.score for path in paths]
         assert scores == sorted(scores, reverse=True)
+    for paths, best in zip(
+        found, search(*case.lattices(), case.settings, case.hotwords), strict=True
+    ):
+        assert [path.score for path in best] == [paths[0].score]

@@ -143,3 +143,44 @@ def test_subtitles(
             f"{server}/v1/transcribe?format={format}", content=path.read_bytes(), timeout=60.0
         )
         assert native.text == said
+
+
+def test_options_mean_the_same_everywhere(
+    recordings: list[Path], shipped_bundle: Path, server: str, tmp_path: Path
+) -> None:
+    hotwords = ["Quilter", "the universe"]
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(hotwords), encoding="utf-8")
+    options: dict[str, Any] = {"decoder": "beam", "beam_size": 8, "nbest": 3, "hotword_boost": 2.0}
+    expected = [
+        one.to_dict()
+        for one in Recognizer.load(shipped_bundle).transcribe(
+            list(recordings), hotwords=hotwords, **options
+        )
+    ]
+    assert all(len(one["alternatives"]) == 3 for one in expected)
+    flags = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items()]
+    asr(
+        *("transcribe", recordings[0].parent, "--bundle", shipped_bundle, "--hotwords", names),
+        *(
+            "--format",
+            "json",
+            "--output",
+            tmp_path / "out",
+            *(word for flag in flags for word in flag),
+        ),
+    )
+    written = [
+        json.loads((tmp_path / "out" / f"{path.stem}.json").read_text()) for path in recordings
+    ]
+    assert written == expected
+    options.pop("hotword_boost")  # over HTTP it is as the bundle says
+    python = Recognizer.load(shipped_bundle).transcribe(recordings[0], hotwords=hotwords, **options)
+    answer = httpx.post(
+        f"{server}/v1/transcribe",
+        params={**options, "hotwords": ",".join(hotwords)},
+        content=recordings[0].read_bytes(),
+        timeout=60.0,
+    ).json()
+    for key in ("text", "words", "confidence", "alternatives"):
+        assert answer[key] == python.to_dict()[key], key

@@ -78,7 +78,7 @@ def frequent_words(path: Path, most: int | None, fewest: int, progress: Progress
     2002), so memory is bounded and frequent words are never lost.
 
     Raises:
-        BadData: the text has no words.
+        BadData: the text has no such words.
     """
     counts: Counter[str] = Counter()
     forgotten = 0
@@ -87,9 +87,11 @@ def frequent_words(path: Path, most: int | None, fewest: int, progress: Progress
         while len(counts) > MOST_WORDS:
             forgotten += 1
             counts = Counter({word: n for word, n in counts.items() if n > forgotten})
-    if not counts:
-        raise BadData(f"{path} has no words; give a text with a sentence a line.")
     ranked = sorted((-n, word) for word, n in counts.items() if n >= fewest)
+    if not ranked:
+        if counts:
+            raise BadData(f"no word of {path} occurs {fewest} times; choose a --vocabulary.")
+        raise BadData(f"{path} has no words; give a text with a sentence a line.")
     return [word for _, word in ranked[:most]]
 
 

@@ -1,0 +1,109 @@
+"""Forced alignment: the best path of a text, against brute force over all paths."""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby, product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import Tensor
+
+from asr.decoding import align, greedy, part
+
+LATTICES = st.tuples(st.integers(1, 6), st.integers(2, 4)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=st.floats(-8, 8, width=32))
+)
+
+
+def best_path(lattice: Tensor, units: Sequence[int]) -> tuple[float, list[tuple[int, ...]]]:
+    """The score of the best path that spells the units, and all paths that reach it."""
+    scores: dict[tuple[int, ...], float] = {}
+    frames, n_units = lattice.shape
+    for path in product(range(n_units), repeat=frames):
+        if [unit for unit, _ in groupby(path) if unit] == list(units):
+            scores[path] = sum(lattice[frame, unit].item() for frame, unit in enumerate(path))
+    best = max(scores.values(), default=-math.inf)
+    return best, [path for path, score in scores.items() if score > best - 1e-4]
+
+
+@given(LATTICES, st.data())
+def test_it_is_the_best_of_all_paths_that_spell_the_text(
+    scores: np.ndarray, data: st.DataObject
+) -> None:
+    lattice = torch.from_numpy(scores).log_softmax(dim=1)
+    frames, n_units = lattice.shape
+    units = data.draw(st.lists(st.integers(1, n_units - 1), max_size=frames))
+    best, paths = best_path(lattice, units)
+    if not paths:
+        with pytest.raises(ValueError, match="frames cannot spell"):
+            align(lattice[None], torch.tensor([frames]), [units])
+        return
+    (found,) = align(lattice[None], torch.tensor([frames]), [units])
+    assert found.units == tuple(units)
+    assert found.score == pytest.approx(best, abs=1e-3)
+    taken = [0] * frames
+    for unit, start, end in zip(found.units, found.starts, found.ends, strict=True):
+        assert taken[start:end] == [0] * (end - start)
+        taken[start:end] = [unit] * (end - start)
+    assert tuple(taken) in paths
+
+
+def test_greedy_text_is_aligned_as_greedy_read_it() -> None:
+    torch.manual_seed(3)
+    log_probs = (2 * torch.randn(4, 60, 12)).log_softmax(dim=2)
+    lengths = torch.tensor([60, 0, 31, 45])
+    heard = greedy(log_probs, lengths)
+    found = align(log_probs, lengths, [one.units for one in heard])
+    for one, other in zip(found, heard, strict=True):
+        assert (one.starts, one.ends) == (other.starts, other.ends)
+        assert one.confidences == pytest.approx(other.confidences, rel=1e-5)
+        assert one.score == pytest.approx(other.score, rel=1e-5)
+
+
+@given(st.integers(0, 20), st.integers(0, 3))
+def test_company_and_what_lies_behind_the_end_change_nothing(frames: int, others: int) -> None:
+    torch.manual_seed(frames)
+    log_probs = torch.randn(1 + others, 24, 5).log_softmax(dim=2)
+    lengths = torch.tensor([frames, *[24] * others])
+    units = [[1, 1, 2][: frames // 3], *[[3, 4, 1, 2, 2]] * others]
+    padded = log_probs.clone()
+    padded[0, frames:] = math.nan
+    (alone,) = align(log_probs[:1, :frames], lengths[:1], units[:1])
+    assert align(padded, lengths, units)[0] == alone
+
+
+def test_units_that_cannot_be_are_still_placed() -> None:
+    log_probs = torch.full((1, 4, 3), -math.inf)
+    log_probs[:, :, 0] = 0.0
+    (found,) = align(log_probs, torch.tensor([4]), [[1, 2]])
+    assert found.units == (1, 2)
+    assert 0 <= found.starts[0] < found.ends[0] <= found.starts[1] < found.ends[1] <= 4
+
+
+def test_nothing_is_aligned_to_nothing() -> None:
+    assert align(torch.zeros(0, 0, 3), torch.zeros(0, dtype=torch.int64), []) == []
+    (silent,) = align(torch.zeros(1, 0, 3), torch.tensor([0]), [[]])
+    assert (silent.units, silent.score) == ((), 0.0)
+
+
+def test_long_lattices_part_in_their_longest_pause() -> None:
+    posteriors = torch.full((100, 2), 0.1)
+    posteriors[:, 1] = 0.9
+    posteriors[30:34] = posteriors[42:50] = torch.tensor([0.9, 0.1])
+    assert part(posteriors.log(), 100) == [(0, 100)]
+    assert part(posteriors.log(), 60) == [(0, 46), (46, 100)]
+
+
+@given(st.integers(0, 80), st.integers(1, 30), st.integers(0, 9))
+def test_parts_follow_one_another_and_are_none_too_long(
+    frames: int, longest: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    parts = part(torch.randn(frames, 3, generator=generator).log_softmax(dim=1), longest)
+    assert [first for first, _ in parts] == [0, *(end for _, end in parts[:-1])]
+    assert parts[-1][1] == frames
+    assert all(0 < end - first <= longest for first, end in parts) or frames == 0
