@@ -153,7 +153,7 @@ async def measured(server: Server, options: argparse.Namespace) -> None:
     cpu = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
     cores = os.cpu_count() or 1
     share = 100 * cpu / (time.monotonic() - began) / cores
-    print(f"the load generator took {share:.0f} % of {cores} cores")
+    print(f"the load generator took {share:.1f} % of {cores} cores")
     client.close()
 
 

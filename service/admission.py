@@ -16,6 +16,8 @@ _CAUTION = 1.25  # a plan leaves so much more time than the work is thought to t
 _LONGEST_RETRY_S = 120
 _FIRST_GUESS = (0.01, 0.01)
 _RECKONED_EVERY_S = 0.5
+_BACKLOG_S = 1.0  # with less to do the machine may stand idle in between
+_SLOW_FADE = 0.99
 _FADE = 0.97  # of what was learnt, per observation: a load's character shows within some thirty
 
 
@@ -86,6 +88,29 @@ class Stages:
         return max(cost(n) / lanes for cost, lanes in self._costs.values())
 
 
+class Pace:
+    """How many times as long work takes as its stages' costs say, seen while work waits.
+
+    The stages share a machine, with each other and with strangers, which no stage sees by itself.
+    """
+
+    def __init__(self) -> None:
+        self._taken = self._worked = 1.0
+        self._before: float | None = None
+
+    @property
+    def factor(self) -> float:
+        """At most four times more or less."""
+        return min(4.0, max(0.25, self._taken / self._worked))
+
+    def done(self, work: float, now: float, more_waits: bool) -> None:
+        """So much work is done, as it was reckoned."""
+        if self._before is not None:
+            self._taken = _SLOW_FADE * self._taken + now - self._before
+            self._worked = _SLOW_FADE * self._worked + work
+        self._before = now if more_waits else None
+
+
 @dataclass(order=True)
 class Ticket:
     """A request that was let in."""
@@ -96,7 +121,9 @@ class Ticket:
     seconds: float = field(compare=False)
     """Of sound that is still to be worked on."""
     work: float = field(compare=False)
-    """Seconds of the machine's time that this takes."""
+    """Seconds of the machine's time that this takes, but for the machine's pace."""
+    whole: float = field(compare=False)
+    """Seconds of sound in all."""
 
 
 class Admission:
@@ -116,6 +143,7 @@ class Admission:
         self._most_seconds = most_seconds
         self._tickets: list[Ticket] = []  # sorted
         self._numbers = count()
+        self._pace = Pace()
         self._reckoned = -math.inf  # when all work was reckoned anew
 
     def __len__(self) -> int:
@@ -129,7 +157,7 @@ class Admission:
     @property
     def backlog_s(self) -> float:
         """Seconds that the machine needs for it."""
-        return math.fsum(ticket.work for ticket in self._tickets)
+        return self._pace.factor * math.fsum(ticket.work for ticket in self._tickets)
 
     def admit(self, seconds: float, now: float) -> Ticket:
         """Let in a request with so much sound, as far as is known; or raise Overloaded."""
@@ -145,12 +173,17 @@ class Admission:
         """Its recording has so much sound, as is known now; who is in stays in."""
         self.release(ticket)
         self.remain(ticket, seconds)
+        ticket.whole = seconds
         ticket.deadline = ticket.arrived + self._allowance_s + seconds
         insort(self._tickets, ticket)
 
     def remain(self, ticket: Ticket, seconds: float) -> None:
         """So much sound of it is still to be worked on."""
         ticket.seconds, ticket.work = seconds, self._work(seconds)
+
+    def answered(self, ticket: Ticket, now: float) -> None:
+        """All its work is done; it is still to be released."""
+        self._pace.done(self._work(ticket.whole), now, self.backlog_s > _BACKLOG_S)
 
     def release(self, ticket: Ticket) -> None:
         """It is answered, or nobody waits for it any more."""
@@ -166,12 +199,13 @@ class Admission:
             excess = waiting + seconds - self._most_seconds
             raise Overloaded("queue_full", self.backlog_s * min(1.0, excess / waiting))
         deadline = now + self._allowance_s + seconds
-        new = Ticket(deadline, next(self._numbers), now, seconds, self._work(seconds))
+        new = Ticket(deadline, next(self._numbers), now, seconds, self._work(seconds), seconds)
         place = bisect_left(self._tickets, new)
-        end = now + _CAUTION * math.fsum(ticket.work for ticket in self._tickets[:place])
+        pace = _CAUTION * self._pace.factor
+        end = now + pace * math.fsum(ticket.work for ticket in self._tickets[:place])
         late = 0.0  # of those that it would delay, itself the first
         for ticket in (new, *self._tickets[place:]):
-            end += _CAUTION * ticket.work
+            end += pace * ticket.work
             late = max(late, end - ticket.deadline)
         if late > 0:
             raise Overloaded("deadline", late)

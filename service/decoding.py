@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -114,62 +113,61 @@ class Decoders:
             TooLong: it is beyond a limit, or took too long.
         """
         for _ in range(_TRIES):
-            worker = await self._taken()
-            began = time.monotonic()
+            worker = await self._idle.get()
             # Shielded: a client that hangs up leaves the worker to end its file.
-            asked = asyncio.ensure_future(self._asked(worker, (name, apart, body)))
+            asked = asyncio.ensure_future(self._asked(worker, name, (name, apart, body)))
             asked.add_done_callback(lambda done: done.exception())
             try:
-                samples, memory = await asyncio.shield(asked)
+                return await asyncio.shield(asked)
             except WorkerDied:
-                if time.monotonic() - began >= self._timeout_s:
+                continue
+            except WorkerFailed as error:
+                log.error("a recording that no decoder should stumble over:\n%s", error)
+                break
+        raise BadAudio(f"{name} is damaged: the program that reads it stumbles; record it again")
+
+    async def _asked(self, worker: Worker, name: str, message: Any) -> tuple[list[Sound], float]:
+        loop = asyncio.get_running_loop()
+        try:
+            if not worker.alive:  # it was killed while it was idle
+                worker = await self._replaced(worker)
+            began = loop.time()
+            alarm = loop.call_later(self._timeout_s, os.kill, worker.pid, signal.SIGKILL)
+            try:
+                answer = await loop.run_in_executor(self._threads, worker.ask, 0, message)
+            except (WorkerDied, WorkerFailed):
+                alarm.cancel()  # before its id can be another's
+                late = loop.time() >= alarm.when()
+                worker = await self._replaced(worker)
+                if late:
                     raise TooLong(
                         f"{name} took more than {self._timeout_s:g} s to decode: cut it into "
                         "shorter recordings, or convert it to wav at 16 kHz"
                     ) from None
-            except WorkerFailed as error:
-                log.error("a recording that no decoder should stumble over:\n%s", error)
-                break
-            else:
-                took = time.monotonic() - began
-                return [Sound(held, samples) for held in memory], took
-        raise BadAudio(f"{name} is damaged: the program that reads it stumbles; record it again")
-
-    async def _taken(self) -> Worker:
-        """An idle worker, that is not any more."""
-        worker = await self._idle.get()
-        if worker.alive:
-            return worker
-        try:
-            return await self._replaced(worker)
-        except BaseException:
-            self._idle.put_nowait(worker)
-            raise
-
-    async def _asked(self, worker: Worker, message: Any) -> Answer:
-        loop = asyncio.get_running_loop()
-        alarm = loop.call_later(self._timeout_s, os.kill, worker.pid, signal.SIGKILL)
-        try:
-            return await loop.run_in_executor(self._threads, worker.ask, 0, message)
-        except (WorkerDied, WorkerFailed):
-            alarm.cancel()
-            worker = await self._replaced(worker)
-            raise
+                raise
+            finally:
+                alarm.cancel()
         finally:
-            alarm.cancel()
             self._idle.put_nowait(worker)
+        samples, memory = answer
+        return [Sound(held, samples) for held in memory], loop.time() - began
 
     async def _replaced(self, worker: Worker) -> Worker:
+        self._died()
         await asyncio.get_running_loop().run_in_executor(self._threads, worker.kill)
         fresh = self._started()
-        await self._awaited(fresh)
+        try:
+            await self._awaited(fresh)
+        except WorkerDied:
+            fresh.kill()
+            raise
         self._workers.remove(worker)
         self._workers.add(fresh)
-        self._died()
         return fresh
 
     def _started(self) -> Worker:
-        return Worker(TARGET, 1, self._limits)
+        # Decoders of damaged files print their thoughts, past all logging.
+        return Worker(TARGET, 1, self._limits, quiet=True)
 
     async def _awaited(self, worker: Worker) -> None:
         """Return when it is there: its start is no upload's time."""

@@ -129,7 +129,9 @@ class Transcriber:
         self._timers.add(timer)
         try:
             async with timer:
-                return await self._heard(body, name, options, channels, ticket, timer)
+                result = await self._heard(body, name, options, channels, ticket, timer)
+            self._admission.answered(ticket, time.monotonic())
+            return result
         except TimeoutError as error:
             raise (_STOPPING if self._stopping else _late(ticket)) from error
         except Broken as error:

@@ -119,6 +119,7 @@ class Worker:
         target: `module:function` that, given `arguments` in the child, returns its Handler.
         channels: how many questions it may have at a time.
         environment: variables for the child, where the parent does not set them already.
+        quiet: what its libraries print is dropped.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Worker:
         channels: int,
         arguments: Any = None,
         environment: Mapping[str, str] = MappingProxyType({}),
+        quiet: bool = False,
     ) -> None:
         pairs = [socket.socketpair() for _ in range(channels + 1)]
         fds = [theirs.fileno() for _, theirs in pairs]
@@ -136,6 +138,7 @@ class Worker:
             pass_fds=fds,
             env={**environment, **os.environ},
             stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if quiet else None,
             start_new_session=True,  # Ctrl-C is for the parent, which ends its children in order
         )
         for _, theirs in pairs:

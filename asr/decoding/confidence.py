@@ -27,7 +27,7 @@ def certainty(log_probs: Tensor) -> Tensor:
         log_probs: `(B, U, V)` natural logs.
     """
     units = log_probs.shape[-1]
-    entropy = torch.special.entr(log_probs.float().exp()).sum(dim=-1)
+    entropy: Tensor = torch.special.entr(log_probs.float().exp()).sum(dim=-1)
     return ((units * (-entropy).exp() - 1) / (units - 1)).clamp(0.0, 1.0)
 
 

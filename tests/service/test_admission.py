@@ -140,6 +140,24 @@ def test_lengths_that_are_all_the_same_teach_a_cost_in_proportion() -> None:
     assert cost(10.0) == pytest.approx(0.5, rel=0.05)
 
 
+def test_a_machine_that_is_slower_than_its_stages_say_is_planned_for() -> None:
+    """Each second of sound is reckoned at 0.1 s, and takes 0.3."""
+    room = admission(work=0.1, allowance=10.0)
+    now, waiting = 0.0, []
+    for _ in range(300):
+        while True:
+            try:
+                waiting.append(room.admit(1.0, now))
+            except Overloaded:
+                break
+        now += 0.3
+        ticket = waiting.pop(0)
+        room.answered(ticket, now)
+        room.release(ticket)
+    assert len(waiting) == pytest.approx(11 / (0.3 * CAUTION), abs=2)
+    assert now - waiting[-1].arrived < 1
+
+
 def test_the_slowest_stage_counts() -> None:
     stages = Stages({"decode": 2})
     stages.add("model", 1)

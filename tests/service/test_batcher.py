@@ -112,6 +112,19 @@ def test_a_short_clip_overtakes_a_long_recording_and_that_one_is_not_starved() -
     assert [at for at, job in enumerate(order) if job == 1] == [597, 598, 599, 600]
 
 
+@given(items(), st.floats(2.0, 300.0))
+def test_long_items_wait_for_whom_they_are_not_too_long(items: list[Item], longest: float) -> None:
+    batcher = filled(items, 60.0, 10)
+    taken: list[Item] = []
+    while (batch := batcher.next(longest)) is not None:
+        taken += batch.items
+    assert all(item.seconds <= longest for item in taken)
+    assert {item for item in items if item.seconds < longest / 1.5} <= set(taken)
+    assert sorted(taken + [item for batch in drained(batcher) for item in batch.items]) == sorted(
+        items
+    )
+
+
 def test_out_of_memory_halves_the_budget_down_to_a_floor() -> None:
     batcher = Batcher(10.0, 100)
     for _ in range(10):

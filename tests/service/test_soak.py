@@ -1,0 +1,15 @@
+"""Five hundred requests of every kind, as `benchmarks/soak.py` sends them by the ten thousand."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_request_is_answered_as_it_should_be(tiny_bundle: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "soak.py"), "--requests", "500"]
+    command += ["--seed", "7", "--bundle", str(tiny_bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "growth after the first tenth" in done.stdout
