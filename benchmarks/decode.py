@@ -27,7 +27,15 @@ from torch.nn.utils.rnn import pad_sequence
 from asr.audio import load
 from asr.bundle import Bundle, default_bundle
 from asr.corpus import read_manifest
-from asr.decoding import BeamSearch, BeamSettings, NGram, greedy
+from asr.decoding import (
+    BeamSearch,
+    BeamSettings,
+    NGram,
+    certainty,
+    greedy,
+    heard_words,
+    transcript,
+)
 from asr.decoding.arpa import write_arpa
 from asr.runtime import Recognizer
 from asr.runtime.lattices import lattices
@@ -35,6 +43,8 @@ from asr.runtime.windows import Grid
 from asr.text import BLANK, CharacterTokenizer, Tokenizer
 
 BATCH = 128
+EVEN, EVEN_S = 32, 10
+"""How many utterances, of how many seconds, for the second table."""
 STATUS = Path("/proc/self/status")
 Decode = Callable[[list[Tensor]], list[str]]
 
@@ -80,8 +90,18 @@ def batched(decode: Callable[[Tensor, Tensor], list[str]]) -> Decode:
 
 
 def by_greedy(task: Task) -> Decode:
-    tokenizer = Bundle.open(task.bundle).tokenizer
-    return batched(lambda *lattice: [tokenizer.decode(one.units) for one in greedy(*lattice)])
+    bundle = Bundle.open(task.bundle)
+    frame_s = bundle.model.frame_seconds
+    known = Recognizer.load(task.bundle, "cpu").calibration("greedy")
+
+    def decode(log_probs: Tensor, lengths: Tensor) -> list[str]:
+        """Whole transcripts: words with their times and confidence."""
+        sure = certainty(log_probs).numpy()
+        rows = zip(greedy(log_probs, lengths), sure, (lengths * frame_s).tolist(), strict=True)
+        heard = ((heard_words(one, bundle.tokenizer, row), s) for one, row, s in rows)
+        return [transcript(words, frame_s, s, known).text for words, s in heard]
+
+    return batched(decode)
 
 
 def by_beam(task: Task) -> Decode:
@@ -209,6 +229,41 @@ def tasks(base: Task, peers: list[str]) -> Iterator[tuple[str, Callable[[Task], 
             yield f"{peer} {size}", PEERS[peer][1], sized
 
 
+def table(base: Task, references: list[str], seconds: float, peers: list[str], rounds: int) -> None:
+    """Prints how fast and how well every decoder reads, and what it holds in memory."""
+    print(f"{'decoder':22} {'s of audio per s':>17} {'WER':>8} {'MB':>6} {'loaded in s':>12}")
+    for name, decoder, task in tasks(base, peers):
+        figures = apart(decoder, task, rounds)
+        print(
+            f"{name:22} {seconds / figures.decode_s:17.0f} "
+            f"{jiwer.wer(references, figures.texts):8.2%} "
+            f"{figures.megabytes:6.0f} {figures.load_s:12.2f}",
+            flush=True,
+        )
+
+
+def even_table(base: Task, found: list[Tensor], frame_s: float, rounds: int) -> None:
+    """Prints how fast 32 utterances of ten seconds are read, of speech and of flat noise."""
+    frames = round(EVEN_S / frame_s)
+    speech = list(torch.cat(found)[: EVEN * frames].split(frames))
+    generator = torch.Generator().manual_seed(0)
+    flat = 0.1 * torch.randn(len(speech), frames, speech[0].shape[1], generator=generator)
+    seconds = frame_s * sum(map(len, speech))
+    print(f"\n{len(speech)} of {EVEN_S} s".ljust(23), f"{'speech':>17} {'flat noise':>17}")
+    for name, decoder, task in tasks(base, []):
+        speeds = []
+        for cut in (speech, flat.log_softmax(dim=2)):
+            torch.save([lattice.clone() for lattice in cut], base.lattices)
+            speeds.append(seconds / apart(decoder, task, rounds).decode_s)
+        print(f"{name:22} {speeds[0]:17.0f} {speeds[1]:17.0f}", flush=True)
+
+
+def apart(decoder: Callable[[Task], Decode], task: Task, rounds: int) -> Figures:
+    """What a decoder gives in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as process:
+        return process.apply(measure, (decoder, task, rounds))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("manifest", type=Path)
@@ -228,24 +283,16 @@ def main() -> None:
     waves = [audio.samples for audio in audios]
     found = lattices(recognizer.engine, waves, Grid.of(recognizer.bundle))
     print(f"{len(found)} clips, {seconds / 60:.1f} minutes of audio; {settings}")
-    print(f"{'decoder':22} {'s of audio per s':>17} {'WER':>8} {'MB':>6} {'loaded in s':>12}")
     peers = [name for name, (module, _) in PEERS.items() if importlib.util.find_spec(module)]
-    spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         path, arpa = Path(folder) / "lattices.pt", Path(folder) / "lm.arpa"
         torch.save([lattice.clone() for lattice in found], path)
         if peers:
             write_arpa(NGram.load(arguments.lm), arpa, lambda *_: None)
         base = Task(path, arguments.bundle, arguments.lm, arpa, settings)
-        for name, decoder, task in tasks(base, peers):
-            with spawn.Pool(1) as process:
-                figures = process.apply(measure, (decoder, task, arguments.rounds))
-            wer = jiwer.wer([utterance.text for utterance in chosen], figures.texts)
-            print(
-                f"{name:22} {seconds / figures.decode_s:17.0f} {wer:8.2%} "
-                f"{figures.megabytes:6.0f} {figures.load_s:12.2f}",
-                flush=True,
-            )
+        references = [utterance.text for utterance in chosen]
+        table(base, references, seconds, peers, arguments.rounds)
+        even_table(base, found, recognizer.bundle.model.frame_seconds, arguments.rounds)
 
 
 if __name__ == "__main__":

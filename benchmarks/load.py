@@ -90,6 +90,8 @@ class Answer:
     """From when it was due to the last byte of its answer: waiting for the client counts."""
     answered_s: float
     """From the last byte of its body to the last of its answer."""
+    text: bytes = b""
+    """The answer's body, where its length was told."""
 
 
 class Client:
@@ -109,15 +111,16 @@ class Client:
             sent = time.monotonic()
             answer = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = re.search(rb"content-length: (\d+)", answer)
+            text = b""
             if length:
-                await reader.readexactly(int(length[1]))
+                text = await reader.readexactly(int(length[1]))
             else:
                 await _chunks(reader)
         except (OSError, EOFError, asyncio.IncompleteReadError):
             return Answer(kind, 0, time.monotonic() - due, 0.0)
         self._idle.append((reader, writer))
         now = time.monotonic()
-        return Answer(kind, int(answer[9:12]), now - due, now - sent)
+        return Answer(kind, int(answer[9:12]), now - due, now - sent, text)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._idle:

@@ -1,10 +1,11 @@
 """How fast does training go, and what does it wait for?
 
-    python benchmarks/train.py [--root FOLDER] [--steps 40] [--precision bf16-mixed]
+    EARSHOT_DATA=FOLDER python benchmarks/train.py [--steps 16] [--cache runs/cache]
 
-Whole steps with augmentation, on the device at hand, for models of several sizes: seconds of
-recorded speech per second, the share of the time spent waiting for data, and the same with one
-bucket, which is random batches. Then the host's memory after each of three short epochs.
+Whole steps of configs/default_en.yaml, augmentation, noise and second loss in it, on the device at
+hand: seconds of recorded speech per second and the share of them spent waiting for data, for models
+and batches of several sizes, in buckets and with batches drawn at random. Then the memory of the
+process, without pages of mapped files, after each of three short epochs.
 """
 
 import argparse
@@ -16,73 +17,87 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 
-import asr.corpus.buckets
 from asr.audio import SAMPLE_RATE
-from asr.corpus import Batch
-from asr.model import ModelConfig
-from asr.training.augment import Augment, Gain, Reverb, SpecAugment, Speed
+from asr.corpus import Batch, Buckets
+from asr.training import fit
 from asr.training.data import SpeechData
-from asr.training.module import CtcTraining
+from asr.training.parts import Part
 
-SIZES = {"3 layers of 128": (3, 128), "4 layers of 256": (4, 256), "5 layers of 384": (5, 384)}
-WARM = 5  # steps before the clock starts
+CONFIG = Path(__file__).parents[1] / "configs" / "default_en.yaml"
+RUNS = (  # layers, units a direction, padded seconds of a batch, buckets
+    (3, 128, 100, 40),
+    (4, 256, 50, 40),
+    (4, 256, 100, 40),
+    (4, 256, 100, 1),
+    (4, 256, 200, 40),
+    (5, 384, 100, 40),
+)
+WARM = 3  # steps before the clock starts
+
+
+class BucketedData(SpeechData):
+    """The data of a run with as many buckets as it is told to; one makes random batches."""
+
+    def __init__(self, buckets: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.buckets = buckets
+
+    def _buckets(self, part: Part, **settings: Any) -> Buckets:
+        return super()._buckets(part, count=self.buckets, **settings)
 
 
 class Clock(Callback):
-    """Adds up what steps take, and what lies between them."""
+    """Times the steps behind the first few, and what lies between them."""
 
     def __init__(self) -> None:
-        self.seconds = self.waiting = self.speech = 0.0
         self.steps = 0
-        self._ended: float | None = None
-        self._began = 0.0
+        self.began = self.ended = self.speech = self.waited = 0.0
         self.memory: list[float] = []
-
-    def on_train_batch_start(self, trainer: Any, module: Any, batch: Batch, index: int) -> None:
-        self._began = time.perf_counter()
-        if self._ended is not None and self.steps > WARM:
-            self.waiting += self._began - self._ended
-            self.seconds += self._began - self._ended
 
     def on_train_batch_end(
         self, trainer: Any, module: Any, out: Any, batch: Batch, index: int
     ) -> None:
-        self._ended = time.perf_counter()
         self.steps += 1
-        if self.steps > WARM:
-            self.seconds += self._ended - self._began
+        self.ended, self.waited = time.perf_counter(), trainer.train_dataloader.waited
+        if self.steps <= WARM:
+            self.began, trainer.train_dataloader.waited = self.ended, 0.0
+        else:
             self.speech += float(batch.wave_lengths.sum()) / SAMPLE_RATE
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        self.memory.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
-        self._ended = None
+        if (status := Path("/proc/self/status")).exists():
+            line = next(row for row in status.read_text().splitlines() if "RssAnon" in row)
+            self.memory.append(int(line.split()[1]) / 1024)
 
 
-def fit(
-    arguments: argparse.Namespace, layers: int, hidden: int, epochs: int = 1
+def train(
+    arguments: argparse.Namespace, layers: int, hidden: int, seconds: int, buckets: int, epochs: int
 ) -> tuple[Clock, int]:
+    """The clock of a run, and its model's parameters."""
     L.seed_everything(1, verbose=False)
+    given = {"data.root": arguments.root, "model.network.layers": layers}
+    given |= {"model.network.hidden": hidden}
+    module, _ = fit.built(["--config", str(CONFIG), *(f"--{key}={given[key]}" for key in given)])
     clock = Clock()
-    module = CtcTraining(
-        network=ModelConfig(layers=layers, hidden=hidden),
-        augment=Augment(speed=Speed(), reverb=Reverb(), gain=Gain(), masks=SpecAugment()),
-    )
-    data = SpeechData(
+    data = BucketedData(
+        buckets,
         root=arguments.root,
         train=arguments.train,
         dev=arguments.train,
         bad_lines="drop",
-        batch_seconds=arguments.batch_seconds,
+        batch_seconds=seconds,
         short_first=0,
         cache=arguments.cache,
         workers=arguments.workers,
     )
+    steps = arguments.steps + (WARM if epochs == 1 else 0)
     trainer = L.Trainer(
-        max_epochs=epochs,
-        limit_train_batches=arguments.steps + WARM,
+        max_epochs=-1,
+        max_steps=steps * epochs,  # a corpus of fewer batches is gone through again
+        limit_train_batches=steps if epochs > 1 else None,
         limit_val_batches=0,
         precision=arguments.precision,
         gradient_clip_val=1.0,
@@ -99,31 +114,34 @@ def fit(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--root", default=os.environ.get("EARSHOT_DATA"))
     parser.add_argument("--train", default="train.jsonl")
     parser.add_argument("--cache", default="runs/cache")
-    parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--batch-seconds", type=float, default=100.0)
+    parser.add_argument("--steps", type=int, default=16, help="timed of each run; at least 1")
     parser.add_argument("--precision", default="bf16-mixed")
     parser.add_argument("--workers", type=int, default=0)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    print(f"{'model':18} {'parameters':>10} {'batches':>10} {'speech s/s':>10} {'waiting':>8}")
-    finest = asr.corpus.buckets._BUCKETS
-    for name, (layers, hidden) in SIZES.items():
-        for batches, count in (("buckets", finest), ("random", 1)):
-            asr.corpus.buckets._BUCKETS = count
-            clock, parameters = fit(arguments, layers, hidden)
-            print(
-                f"{name:18} {parameters / 1e6:9.1f}M {batches:>10} "
-                f"{clock.speech / clock.seconds:10.0f} {clock.waiting / clock.seconds:8.1%}",
-                flush=True,
-            )
-    asr.corpus.buckets._BUCKETS = finest
-    clock, _ = fit(arguments, *SIZES["4 layers of 256"], epochs=3)
-    print("host memory after each epoch:", ", ".join(f"{size:.0f} MiB" for size in clock.memory))
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    print(f"{device}, {torch.get_num_threads()} threads, {arguments.precision}")
+    print(f"{'model':18} {'parameters':>10} {'batch':>6} {'drawn':>8} {'speed':>7} {'waiting':>8}")
+    for layers, hidden, seconds, buckets in RUNS:
+        clock, parameters = train(arguments, layers, hidden, seconds, buckets, epochs=1)
+        taken = clock.ended - clock.began
+        print(
+            f"{f'{layers} layers of {hidden}':18} {parameters / 1e6:9.1f}M {seconds:4} s "
+            f"{'random' if buckets == 1 else 'buckets':>8} {clock.speech / taken:7.0f} "
+            f"{clock.waited / taken:8.1%}",
+            flush=True,
+        )
+    arguments.steps = max(1, arguments.steps // 2)
+    clock, _ = train(arguments, 3, 128, 100, 40, epochs=3)
+    print("memory after each epoch:", ", ".join(f"{size:.0f} MiB" for size in clock.memory))
 
 
 if __name__ == "__main__":

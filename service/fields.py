@@ -90,7 +90,6 @@ class Reading(BaseModel):
         options = {name: value for name, value in given.items() if value is not None}
         if phrases := self.phrases():
             options["hotwords"] = tuple(dict.fromkeys(phrases))
-            options.setdefault("decoder", "beam")  # the one that hears them
         try:
             recognizer.options(**options)
         except BadOption as error:  # whose sentence begins with the option's name

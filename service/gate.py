@@ -8,7 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.errors import ApiError
 from service.middleware import refuse_unread
 
-_UPLOADS = ("/v1/audio/transcriptions", "/v1/transcribe")
+UPLOADS = ("/v1/audio/transcriptions", "/v1/transcribe")
+"""Where recordings are sent to."""
 
 
 class Gate:
@@ -30,7 +31,7 @@ class Gate:
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in _UPLOADS:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in UPLOADS:
             return await self.app(scope, receive, send)
         told = Headers(scope=scope).get("content-length", "")
         size = int(told) if told.isdecimal() else None

@@ -117,11 +117,11 @@ class Keys:
             return await self.app(scope, receive, send)
         try:
             name = holder(self._digests, Headers(scope=scope).get("authorization", ""))
+            scope["state"]["key"] = name  # the log names whose requests are refused, too
             use = self._taken(name)
         except ApiError as error:
             response = await answer(Request(scope), error)
             return await response(scope, receive, send)
-        scope["state"]["key"] = name
         use.under_way += 1
         try:
             await self.app(scope, receive, send)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.batcher import Batch
+from service.gate import UPLOADS
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -37,6 +38,7 @@ class Metrics:
         self.refusals = self._counter("refusals", "Answers that are errors, by code.", "reason")
         self.hangups = self._counter("hangups", "Requests whose client went before the answer.")
         self.restarts = self._counter("worker_restarts", "Processes that died.", "kind")
+        self.restarts.labels("device")  # alerts see a rise only from a zero that was there
         self.audio = self._counter("audio_seconds", "Sound that was transcribed.")
         self.device = self._counter("device_seconds", "Time that the device worked on batches.")
         self.answers = self._histogram(
@@ -110,8 +112,10 @@ class Measured:
         try:
             await self.app(scope, receive, send_noted)
         finally:
-            # The pattern that matched, never the path: what clients make up would fill memory.
-            route = getattr(scope.get("route"), "path", "other")
+            # The pattern that matched, never the path: what clients make up would fill memory. An
+            # upload that was refused unread matched none yet.
+            unmatched = scope["path"] if scope["path"] in UPLOADS else "other"
+            route = getattr(scope.get("route"), "path", unmatched)
             if status:
                 self._metrics.requests.labels(route, str(status)).inc()
                 self._metrics.answers.labels(route).observe(time.monotonic() - began)

@@ -1,5 +1,7 @@
 """What tests of several rooms share: real clips, and bundles to read them with."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before all other libraries: typing keeps one object for unions that are equal in any order. Where
@@ -14,6 +16,17 @@ from asr.model import AcousticModel, ModelConfig
 from asr.text import CharacterTokenizer
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Caches of the tests' own, in their processes too: the user's are left alone."""
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    with pytest.MonkeyPatch.context() as patch:
+        if "UV_CACHE_DIR" not in os.environ:  # what uv has fetched is not fetched again
+            patch.setenv("UV_CACHE_DIR", str(users / "uv"))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -120,8 +120,11 @@ def pseudo_label(
     known = {os.path.abspath(clip.audio): clip for clip in clips}
     inputs = list_inputs([source] if source.is_dir() else list(known))
     recognizer = Recognizer.load(bundle, device)
+    journal = out.with_name(f"{out.name}.journal")
     with bar("hearing") as progress:
-        labels = label_files(recognizer, inputs, out.with_name(f"{out.name}.journal"), progress)
+        labels = label_files(recognizer, inputs, journal, progress)
+    if all(label.error for label in labels):
+        journal.unlink(missing_ok=True)
     whole = _written(importers.labelled(labels, threshold, known), out)
     _finish([whole or not any(label.error for label in labels)])
 

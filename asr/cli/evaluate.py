@@ -17,6 +17,8 @@ from asr.cli.options import (
     HotwordsOption,
     LmOption,
     LmWeightOption,
+    PriorWeightOption,
+    UnknownPriceOption,
     WordBonusOption,
     reading,
 )
@@ -38,6 +40,8 @@ def evaluate(
     beam_size: BeamSizeOption = None,
     lm_weight: LmWeightOption = None,
     word_bonus: WordBonusOption = None,
+    unknown_price: UnknownPriceOption = None,
+    prior_weight: PriorWeightOption = None,
     hotword_boost: HotwordBoostOption = None,
     normaliser: Annotated[
         str,
@@ -76,6 +80,8 @@ def evaluate(
         beam_size=beam_size,
         lm_weight=lm_weight,
         word_bonus=word_bonus,
+        unknown_price=unknown_price,
+        prior_weight=prior_weight,
         hotword_boost=hotword_boost,
     )
     if record and (lm is not None or options.keys() - {"decoder"}):

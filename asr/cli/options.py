@@ -30,6 +30,14 @@ LmWeightOption = Annotated[
 WordBonusOption = Annotated[
     float | None, typer.Option("--word-bonus", help="What the beam search adds for every word.")
 ]
+UnknownPriceOption = Annotated[
+    float | None,
+    typer.Option("--unknown-price", help="What a word costs that the language model lacks."),
+]
+PriorWeightOption = Annotated[
+    float | None,
+    typer.Option("--prior-weight", help="How much of the units' own commonness is taken out."),
+]
 HotwordsOption = Annotated[
     Path | None,
     typer.Option("--hotwords", help="File of words or phrases to favour, a line each."),

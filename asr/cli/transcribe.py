@@ -17,6 +17,8 @@ from asr.cli.options import (
     LmOption,
     LmWeightOption,
     NbestOption,
+    PriorWeightOption,
+    UnknownPriceOption,
     WordBonusOption,
     reading,
 )
@@ -39,6 +41,8 @@ def transcribe(
     beam_size: BeamSizeOption = None,
     lm_weight: LmWeightOption = None,
     word_bonus: WordBonusOption = None,
+    unknown_price: UnknownPriceOption = None,
+    prior_weight: PriorWeightOption = None,
     hotword_boost: HotwordBoostOption = None,
 ) -> None:
     """Write down what is said in recordings.
@@ -64,6 +68,8 @@ def transcribe(
         beam_size=beam_size,
         lm_weight=lm_weight,
         word_bonus=word_bonus,
+        unknown_price=unknown_price,
+        prior_weight=prior_weight,
         hotword_boost=hotword_boost,
     )
     if nbest is not None and nbest > 1 and ending != ".json":

@@ -18,13 +18,6 @@ from torch.utils.data import Sampler
 
 from asr.errors import BadOption
 
-_BUCKETS = 40  # finer buckets pad less, coarser ones mix more; at 40 padding costs about 2 %
-
-
-def _parted(order: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """Clips in order of their lengths, in parts of like length."""
-    return [part for part in np.array_split(order, _BUCKETS) if len(part)]
-
 
 class Buckets(Sampler[list[int]]):
     """Yields batches of indices; a pure function of `(lengths, seed, epoch, ranks, rank)`.
@@ -42,6 +35,8 @@ class Buckets(Sampler[list[int]]):
         pools: of each clip; clips of a pool make batches with one another, and one pool follows
             the other, so that what lies far apart need not be read at once. All are one if left
             out. An epoch of `short_first` goes from short to long within each pool.
+        count: buckets in a pool, at most half as many as it makes batches. Finer ones pad less,
+            coarser ones mix more: at 40 padding costs about 2 %; with one, batches are random.
     """
 
     def __init__(
@@ -56,6 +51,7 @@ class Buckets(Sampler[list[int]]):
         rank: int = 0,
         start: Callable[[], int] = lambda: 0,
         pools: npt.NDArray[np.int64] | None = None,
+        count: int = 40,
     ) -> None:
         self._lengths = np.asarray(lengths, np.int64)
         if len(self._lengths) and (longest := int(self._lengths.max())) > most:
@@ -73,7 +69,7 @@ class Buckets(Sampler[list[int]]):
         self._start = start
         order = np.argsort(self._lengths, kind="stable")
         pools = np.zeros_like(order) if pools is None else pools[order]
-        self._pools = [_parted(order[pools == pool]) for pool in np.unique(pools)]
+        self._pools = [self._parted(order[pools == pool], count) for pool in np.unique(pools)]
 
     def __len__(self) -> int:
         buckets = chain.from_iterable(self._pools)
@@ -112,6 +108,11 @@ class Buckets(Sampler[list[int]]):
                 batches = [batches[at] for at in random.permutation(len(batches))]
             plan += batches
         return plan
+
+    def _parted(self, order: npt.NDArray[np.int64], count: int) -> list[npt.NDArray[np.int64]]:
+        """Clips in order of their lengths, in parts of like length."""
+        batches = int(self._lengths[order].sum()) // self._most
+        return np.array_split(order, max(1, min(count, batches // 2)))
 
     def _size(self, bucket: npt.NDArray[np.int64]) -> int:
         longest = max(1, int(self._lengths[bucket[-1]]))

@@ -51,6 +51,14 @@ class Survey:
         """The findings that keep a line from being trained on."""
         return [finding for finding in self.findings if finding.is_error]
 
+    @property
+    def dropped(self) -> float:
+        """The share of lines that errors keep out, or of hours where it is greater."""
+        lines, kept = {finding.line for finding in self.errors}, len(self.usable)
+        lost = sum(self.hours.get(line, 0.0) for line in lines)
+        hours = lost + sum(self.hours[utterance.line] for utterance in self.usable)
+        return max(len(lines) / max(1, len(lines) + kept), lost / hours if hours else 0.0)
+
     def table(self) -> str:
         """Lines and hours kept, and those left out by the kind of their first error."""
         kept = sum(self.hours[utterance.line] for utterance in self.usable)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from asr.decoding.commonness import log_shares
 from asr.decoding.frames import Frames
 from asr.decoding.fusion import Knowledge, Selection, UnitPrices, WordPrices
 from asr.decoding.hotwords import automaton
@@ -33,7 +34,8 @@ class Path:
     score: float
     """`acoustic + language`: what paths are ranked by."""
     acoustic: float
-    """Log-probability of all CTC paths in the beam that spell the units."""
+    """Log-probability of all CTC paths in the beam that spell the units, less how common these
+    are as far as `prior_weight` says."""
     language: float
     """Weighted language model, word bonuses, prices and boosts."""
 
@@ -58,8 +60,10 @@ class BeamSearch:
         self._lm = lm.to(self._device) if lm is not None else None
         self._parts = torch.from_numpy(Boundaries.of(tokenizer).parts).to(self._device)
         self._lexicon: Lexicon | None = None
+        self._common = torch.zeros(tokenizer.n_units, device=self._device)
         if lm is not None:
             lm.check(tokenizer)
+            self._common = log_shares(tokenizer, lm).to(self._device)
         if lm is not None and lm.kind == "words":
             special = (0, lm.bos, lm.eos)
             words = ["" if id in special else word for id, word in enumerate(lm.vocabulary)]
@@ -85,9 +89,8 @@ class BeamSearch:
             BadOption: hot words that the tokenizer cannot spell.
         """
         with torch.inference_mode():
-            frames = Frames.of(
-                log_probs.to(self._device), lengths.to(self._device), self._parts, settings
-            )
+            scores = log_probs.to(self._device) - settings.prior_weight * self._common
+            frames = Frames.of(scores, lengths.to(self._device), self._parts, settings)
             known = self._knowledge(len(log_probs), settings, hotwords)
             beam = Prefixes.start(len(log_probs), settings.size, known, self._device)
             # Twins are worth their place only as further results.

@@ -71,7 +71,7 @@ class Lexicon:
             unigram: `(W,)` natural logs, for the look-ahead.
         """
         boundaries = Boundaries.of(tokenizer)
-        parents, unit, word = grow(*_spell(tokenizer, words, boundaries.parts), tokenizer.n_units)
+        parents, unit, word = grow(*spell(tokenizer, words, boundaries.parts), tokenizer.n_units)
         parent = np.concatenate(parents)
         best = _look_ahead(parents, word, unigram)
         silent = (parent == ROOT) & (boundaries.letters[unit] == 0)
@@ -127,7 +127,7 @@ class Lexicon:
         return found
 
 
-def _spell(
+def spell(
     tokenizer: Tokenizer, words: Sequence[str], parts: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
     """Ids of the words that can be spelled, and for each place in a word the units there.

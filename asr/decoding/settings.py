@@ -9,6 +9,7 @@ _LIMITS = {
     "lm_weight": (0.0, 10.0),
     "word_bonus": (-20.0, 20.0),
     "unknown_price": (0.0, 100.0),
+    "prior_weight": (0.0, 2.0),
     "hotword_boost": (0.0, 20.0),
     "choices": (1, 65_536),
     "reach": (1.0, 10_000.0),
@@ -29,6 +30,9 @@ class BeamSettings:
     """Added for every word; with a language model over units, for every unit."""
     unknown_price: float = 20.0
     """Taken for every word that the language model does not know, 0 to 100."""
+    prior_weight: float = 0.0
+    """How much of each unit's own commonness is taken out of its log-probabilities, 0 to 2; by the
+    language model, so without effect where there is none."""
     hotword_boost: float = 1.0
     """Added for every letter of a hot word that is read whole, 0 to 20."""
     choices: int = 16

@@ -28,12 +28,18 @@ Curve = list[tuple[int, float]]
 _CURVES: tuple[tuple[str, Mapping[str, str]], ...] = (
     (
         "Loss (nats a unit)",
-        {"train/loss": "training", "train/middle_loss": "middle layer", "val/loss": "development"},
+        {
+            "train/loss": "training",
+            "train/middle_loss": "middle layer",
+            "val/loss": "development",
+            "old/loss": "old development",
+        },
     ),
-    ("Error rate", {"val/wer": "words", "val/cer": "characters"}),
+    ("Error rate", {"val/wer": "words", "val/cer": "characters", "old/wer": "words, old set"}),
     ("Share of blank frames", {"val/blank": "development"}),
     ("Learning rate", {"train/learning_rate": "rate"}),
     ("Norm of the gradient", {"train/gradient_norm": "before clipping"}),
+    ("Share of time waiting for data", {"train/waiting": "training"}),
 )
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;
@@ -112,6 +118,7 @@ def _summary(sessions: Sequence[dict[str, Any]], curves: Mapping[str, Curve]) ->
     rows = {
         "Status": last["status"],
         "Best word error rate": f"{best[1]:.2%} at step {best[0]}" if best else "not measured",
+        **_forgotten(curves),
         "Steps": last["step"],
         "Parameters": f"{last['parameters']:,}",
         "Time": f"{sum(entry['seconds'] for entry in sessions) / 3600:.2f} h in "
@@ -131,6 +138,14 @@ def _summary(sessions: Sequence[dict[str, Any]], curves: Mapping[str, Curve]) ->
     }
     cells = (f"<tr><th>{_text(key)}<td>{_text(value)}" for key, value in rows.items())
     return f"<table>{''.join(cells)}</table>"
+
+
+def _forgotten(curves: Mapping[str, Curve]) -> dict[str, str]:
+    """What fine-tuning has lost, where an old development set was watched."""
+    if not (lost := curves.get("old/forgotten")) or not (wer := curves.get("old/wer")):
+        return {}
+    after = wer[-1][1]
+    return {"Old development set": f"WER {after - lost[-1][1]:.2%} before, {after:.2%} now"}
 
 
 def _plot(title: str, names: Mapping[str, str], curves: Mapping[str, Curve]) -> str:

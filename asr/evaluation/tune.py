@@ -13,9 +13,19 @@ from asr.evaluation.score import score
 from asr.runtime import Options, Recognizer
 from asr.text import normalise
 
-STEPS: Mapping[str, float] = {"lm_weight": 0.2, "word_bonus": 0.5, "unknown_price": 2.0}
+STEPS: Mapping[str, float] = {
+    "prior_weight": 0.2,
+    "lm_weight": 0.2,
+    "word_bonus": 0.5,
+    "unknown_price": 4.0,
+}
 """What is tuned, and how far the first steps go."""
-_LIMITS = {"lm_weight": (0.0, 10.0), "word_bonus": (-20.0, 20.0), "unknown_price": (0.0, 100.0)}
+_LIMITS = {
+    "prior_weight": (0.0, 2.0),
+    "lm_weight": (0.0, 10.0),
+    "word_bonus": (-20.0, 20.0),
+    "unknown_price": (0.0, 100.0),
+}
 _FINENESS = (1.0, 0.5, 0.25)
 MOST_TRIALS = 60
 

@@ -27,6 +27,8 @@ class Options:
     """Added for every word, -20 to 20."""
     unknown_price: float = _DEFAULT.unknown_price
     """Taken for every word that the language model does not know, 0 to 100."""
+    prior_weight: float = _DEFAULT.prior_weight
+    """How much of each unit's own commonness is taken out of its log-probabilities, 0 to 2."""
     hotwords: tuple[str, ...] = ()
     """Words or phrases that become likelier, in any writing."""
     hotword_boost: float = _DEFAULT.hotword_boost
@@ -89,5 +91,6 @@ class Options:
             lm_weight=self.lm_weight,
             word_bonus=self.word_bonus,
             unknown_price=self.unknown_price,
+            prior_weight=self.prior_weight,
             hotword_boost=self.hotword_boost,
         )

@@ -118,17 +118,18 @@ class Recognizer:
     def options(self, **values: Any) -> Options:
         """How a call with these values is answered: what they leave out is as the bundle says.
 
-        The decoder is `beam` where there is a language model, else `greedy`, unless told.
+        The decoder is `beam` where there is a language model or hot words are given, else as the
+        bundle says, unless told.
 
         Raises:
             BadOption: an option is unknown, has a value that cannot be, or would have no effect.
         """
         stored = dict(self.bundle.info["decoding"])
-        if self.lm is not None:
+        if self.lm is not None or values.get("hotwords"):
             stored["decoder"] = "beam"
         chosen = Options.of(stored).given(values)
         if self.lm is None:
-            for name in ("lm_weight", "word_bonus", "unknown_price"):
+            for name in ("lm_weight", "word_bonus", "unknown_price", "prior_weight"):
                 if values.get(name):
                     raise BadOption(
                         f"{name} has no effect, as this bundle has no language model; give one "

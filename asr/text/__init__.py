@@ -1,6 +1,6 @@
 """Text: one normal form, and the units it is spelled in."""
 
-from asr.text.normalise import normalise
+from asr.text.normalise import is_read_aloud, normalise
 from asr.text.tokenizers import (
     BLANK,
     CharacterTokenizer,
@@ -16,6 +16,7 @@ __all__ = [
     "SubwordTokenizer",
     "Tokenizer",
     "Units",
+    "is_read_aloud",
     "normalise",
     "tokenizer_from_state",
 ]

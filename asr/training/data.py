@@ -2,14 +2,12 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import lightning as L
-import numpy as np
-import numpy.typing as npt
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
@@ -24,10 +22,8 @@ from asr.corpus import (
     Example,
     Source,
     SpeechDataset,
-    Survey,
     Utterance,
     collate,
-    explain,
     locate,
     measures_file,
     read_utterances,
@@ -39,20 +35,7 @@ from asr.text import Tokenizer, Units
 from asr.training.effects import lengths_at
 from asr.training.folder import corpus_folder
 from asr.training.loader import Place, ResumableLoader, plan_of
-
-
-@dataclass(frozen=True)
-class Part:
-    """One manifest, ready to be read: a dataset and the samples of each of its clips."""
-
-    dataset: SpeechDataset
-    lengths: npt.NDArray[np.int64]
-    pools: npt.NDArray[np.int64]
-
-    @property
-    def hours(self) -> float:
-        """Hours of audio."""
-        return float(self.lengths.sum()) / SAMPLE_RATE / 3600
+from asr.training.parts import Part, settle
 
 
 class SpeechData(L.LightningDataModule):
@@ -70,6 +53,8 @@ class SpeechData(L.LightningDataModule):
         units: The units that the model spells in; null keeps those of `model.init_from`.
         bad_lines: Whether a training line that cannot be used stops the run (refuse) or is named
             and left out (drop).
+        most_dropped: Share of the training lines, or of their hours, that may be left out before
+            that stops the run too.
         batch_seconds: Padded seconds of audio in a batch: its size times its longest clip.
         short_first: Epochs at the start that go from short clips to long ones.
         cache: Folder for decoded audio (115 MB an hour); without it each epoch decodes its clips.
@@ -88,6 +73,7 @@ class SpeechData(L.LightningDataModule):
         corpora: list[str] | None = None,
         units: Units | None = Units(),
         bad_lines: Literal["refuse", "drop"] = "refuse",
+        most_dropped: float = 0.1,
         batch_seconds: float = 200.0,
         short_first: int = 1,
         cache: str | None = None,
@@ -101,12 +87,15 @@ class SpeechData(L.LightningDataModule):
                 f"data cannot have batch_seconds {batch_seconds}, short_first {short_first} and "
                 f"workers {workers}: give more than 0 seconds, and the others not below 0."
             )
+        if not 0 <= most_dropped <= 1:
+            raise BadOption(f"data.most_dropped {most_dropped} is no share: give one from 0 to 1.")
         self.root = corpus_folder(root)
         self.old_dev = old_dev
         self.names = {"train": train, "dev": dev, "old": old_dev, "test": test}
         self.corpora = corpora
         self.units = units
         self.bad_lines = bad_lines
+        self.most_dropped = most_dropped
         self.batch_seconds = batch_seconds
         self.short_first = short_first
         self.cache = None if cache is None else Path(cache)
@@ -192,7 +181,9 @@ class SpeechData(L.LightningDataModule):
                 cache=self.cache,
                 measures=measures_file(),
             )
-        self._settle(path, name, found)
+        may_drop = training and self.bad_lines == "drop"
+        most_dropped = self.most_dropped if may_drop else None
+        settle(found, path, name, most_dropped, self.batch_seconds)
         dataset = SpeechDataset(found.usable, found.samples, self.tokenizer.encode)
         part = Part(dataset, found.lengths, found.pools)
         rank_zero_info(f"{path}: {len(dataset)} clips, {part.hours:.2f} hours")
@@ -202,30 +193,6 @@ class SpeechData(L.LightningDataModule):
         """The development manifest, unless it is the training manifest itself."""
         dev = self._manifest("dev")
         return None if Path(dev).resolve() == Path(self._manifest("train")).resolve() else dev
-
-    def _settle(self, path: Source, name: str, found: Survey) -> None:
-        """Name what is wrong; BadData where it must not be passed over."""
-        lines = len({finding.line for finding in found.errors})
-        if lines and (name != "train" or self.bad_lines == "refuse"):
-            raise BadData(
-                f"{path} has {lines} lines that cannot be used; mend them"
-                + (", or set data.bad_lines to drop." if name == "train" else ".")
-                + "\n"
-                + explain(path, found.errors, most=20)
-            )
-        if found.findings:
-            rank_zero_info(explain(path, found.findings))
-        if lines:
-            rank_zero_info(found.table())
-        if not found.usable:
-            raise BadData(f"{path}: no line is left to use; check data.{name} and data.corpora.")
-        longest = int(found.lengths.argmax())
-        seconds = float(found.lengths[longest]) / SAMPLE_RATE
-        if seconds > self.batch_seconds:
-            raise BadOption(
-                f"{path}:{found.usable[longest].line}: its {seconds:.1f} s are more than a whole "
-                f"batch; raise data.batch_seconds, which is {self.batch_seconds:g}."
-            )
 
     @property
     def _network(self) -> AcousticModel:

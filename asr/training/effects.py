@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchaudio.functional import fftconvolve, mask_along_axis_iid, resample
 
 from asr.audio import SAMPLE_RATE
@@ -93,7 +94,9 @@ class Reverb:
             return wave
         dry = wave[chosen]
         response = self._responses(len(chosen)).to(wave.device)  # (chosen, R)
-        wet = fftconvolve(dry, response)[:, : dry.shape[1]]
+        samples = dry.shape[1] + response.shape[1] - 1
+        padded = F.pad(dry, (0, -samples % 4096))  # other lengths take up to ten times as long
+        wet = fftconvolve(padded, response)[:, : dry.shape[1]]
         kept = power(dry, lengths[chosen]) / power(wet, lengths[chosen]).clamp_min(QUIET)
         wet = mask_padding(wet * kept.sqrt()[:, None], lengths[chosen])
         return wave.index_copy(0, chosen, wet)

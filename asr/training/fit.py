@@ -235,7 +235,11 @@ def resume_arguments(run: Path) -> list[str]:
 
 def _hush() -> None:
     """Keep from users what Lightning says about itself."""
-    for message in ("LightningCLI's args parameter", ".*isinstance.treespec, LeafSpec"):
+    for message in (
+        "LightningCLI's args parameter",
+        ".*isinstance.treespec, LeafSpec",
+        "Precision .* is not supported by the model summary",
+    ):
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
         lambda record: "Tip:" not in record.getMessage()

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from asr.decoding import greedy
 from asr.training.data import SpeechData
 from asr.training.start import Start
-from asr.training.validation import Heard, Tally
+from asr.training.validation import Heard, Tally, written
 
 
 class Forgetting(Callback):
@@ -37,7 +37,7 @@ class Forgetting(Callback):
                 batch = batch.to(pl_module.device)
                 found = greedy(*model(batch.wave, batch.wave_lengths))
                 for utterance, hypothesis in zip(batch.utterances, found, strict=True):
-                    tally.heard.append(Heard(utterance, start.tokenizer.decode(hypothesis.units)))
+                    tally.heard.append(Heard(utterance, written(hypothesis, start.tokenizer)))
         self._before = tally.gathered().wer
         rank_zero_info(f"old development set: WER {self._before:.2%} before training")
 

@@ -1,7 +1,8 @@
 """The training batches of one process, and the place in them that checkpoints keep."""
 
 import hashlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lightning as L
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DataLoader
 
-from asr.corpus import Buckets, Example, SpeechDataset, collate
+from asr.corpus import Batch, Buckets, Example, SpeechDataset, collate
 from asr.errors import BadOption
 
 
@@ -65,6 +66,19 @@ class ResumableLoader(DataLoader[Example]):
         super().__init__(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers)
         self._place = place
         self._plan = plan
+        self.waited = 0.0
+        """Seconds that training has waited for its batches."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        batches = super().__iter__()
+        while True:
+            began = time.perf_counter()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            self.waited += time.perf_counter() - began
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
         epoch, batch = self._place()

@@ -35,6 +35,7 @@ from asr.training.objective import (
     reachable_ctc,
 )
 from asr.training.optimizer import OptimizerConfig
+from asr.training.pace import Pace
 from asr.training.rehearsal import rehearse
 from asr.training.start import Freeze, Start, measure_features
 from asr.training.validation import Tally
@@ -96,7 +97,7 @@ class CtcTraining(L.LightningModule):
         """What each development set has shown in the last validation: `val`, `old`, `test`."""
 
     def configure_callbacks(self) -> Sequence[Callback]:
-        callbacks: list[Callback] = [Guard(self.patience)]
+        callbacks: list[Callback] = [Guard(self.patience), Pace()]
         if self.average:
             callbacks.append(AveragedWeights(self.average))
         if self.init_from is not None and self.data.old_dev is not None:
@@ -151,9 +152,9 @@ class CtcTraining(L.LightningModule):
         rate = self.optimizer.rate(self.trainer.global_step, steps)
         momentum = self.optimizer.momentum(self.trainer.global_step, steps)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
-            group["weight_decay"] = self.optimizer.weight_decay
+            group.update(lr=rate, weight_decay=self.optimizer.weight_decay)
             group["betas"] = (momentum, group["betas"][1])
+            group["fused"] = self.device.type == "cpu"  # three times as fast there
         self.log("train/learning_rate", rate, batch_size=1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002
@@ -205,8 +206,7 @@ class CtcTraining(L.LightningModule):
             weight = self.consistency.weight_at(self.trainer.global_step)
             total = total + weight * parts["disagreement"]
         for name, part in parts.items() if log else ():
-            bar = name == "loss"
-            self.log(f"train/{name}", part, prog_bar=bar, batch_size=1, sync_dist=True)
+            self.log(f"train/{name}", part, prog_bar=name == "loss", batch_size=1, sync_dist=True)
         return total
 
     def _loss_of(self, batch: Batch) -> Tensor:

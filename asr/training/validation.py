@@ -8,12 +8,17 @@ import torch
 from torch import Tensor
 
 from asr.corpus import Batch, Utterance
-from asr.decoding import greedy
+from asr.decoding import Hypothesis, greedy
 from asr.model.lengths import valid_frames
-from asr.text import BLANK, Tokenizer
+from asr.text import BLANK, Tokenizer, normalise
 from asr.training.objective import reachable_ctc
 
 _TITLES = {"val": "development set", "old": "old development set", "test": "test set"}
+
+
+def written(hypothesis: Hypothesis, tokenizer: Tokenizer) -> str:
+    """The text of a hypothesis in normal form, as `asr evaluate` scores it."""
+    return normalise(tokenizer.decode(hypothesis.units))
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Tally:
         rows = zip(*(column.tolist() for column in columns), strict=True)
         hypotheses = greedy(log_probs, lengths)
         for utterance, hypothesis, row in zip(batch.utterances, hypotheses, rows, strict=True):
-            self.heard.append(Heard(utterance, tokenizer.decode(hypothesis.units), *row))
+            self.heard.append(Heard(utterance, written(hypothesis, tokenizer), *row))
 
     def gathered(self) -> "Tally":
         """The whole set, the same in every process and in the order of the manifest."""

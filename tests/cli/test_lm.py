@@ -93,7 +93,7 @@ def test_a_bundle_gets_a_language_model_and_its_weights(
     assert opened.info["lm"]["sources"] == "a text of cats"
     assert "lm_weight" in asr("lm", "tune", manifest, "--bundle", bundle, "--clips", 1)[0]
     tuned = Bundle.open(bundle).info["decoding"]
-    assert tuned.keys() == {"lm_weight", "word_bonus", "unknown_price"}
+    assert tuned.keys() == {"prior_weight", "lm_weight", "word_bonus", "unknown_price"}
     asr("lm", "build", text, units, "--units", "characters")
     foreign = tmp_path / "other.npz"
     asr("lm", "build", text, foreign, "--units", bundle)

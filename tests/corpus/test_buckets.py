@@ -48,6 +48,13 @@ def test_an_unshuffled_order_is_mixed_so_that_its_head_is_a_fair_sample() -> Non
     assert min(head) < 150 and max(head) > 250
 
 
+def test_few_clips_still_fill_their_batches() -> None:
+    """Forty buckets of a clip or two each would make batches of as many, whatever `most` says."""
+    lengths = [20 + index % 10 for index in range(60)]  # six to eight in a batch of 200
+    assert len(Buckets(lengths, 200)) <= 12
+    assert len(Buckets(lengths, 10_000)) == 1
+
+
 def test_a_clip_longer_than_a_batch_is_refused() -> None:
     with pytest.raises(BadOption, match="batch_seconds"):
         Buckets([10, 2000], most=1000)

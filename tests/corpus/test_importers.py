@@ -180,7 +180,20 @@ def test_where_no_line_is_good_nothing_is_written(tmp_path: Path) -> None:
     assert "no folder" in refused(layouts.asr("data", "folder", tmp_path / "absent", out), out)
     refused(layouts.asr("data", "librispeech", empty, out), out)
     (tmp_path / "bad.jsonl").write_text('{"audio": 3}\nnonsense\n', encoding="utf-8")
-    assert "bad.jsonl:2" in refused(layouts.asr("data", "jsonl", tmp_path / "bad.jsonl", out), out)
+    bad = tmp_path / "bad.jsonl"
+    assert "bad.jsonl:2" in refused(layouts.asr("data", "jsonl", bad, out), out)
+    assert "no clip" in refused(layouts.asr("data", "shards", bad, out), out)
+    voices = layouts.common_voice(tmp_path / "en", "train", [])
+    (voices / "train.tsv").write_text("path\tsentence\ngone.mp3\thi\n", encoding="utf-8")
+    assert "train.tsv:2" in refused(layouts.asr("data", "commonvoice", voices, out), out)
+
+
+def test_where_nothing_is_heard_nothing_is_written(tmp_path: Path, tiny_bundle: Path) -> None:
+    out = tmp_path / "heard" / "out.jsonl"
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    command = ("data", "pseudo-label", tmp_path, out, "--bundle", tiny_bundle, "--device", "cpu")
+    assert "broken.wav" in refused(layouts.asr(*command), out)
+    assert not list(out.parent.iterdir())
 
 
 def test_pseudo_labels_go_on_where_they_stopped(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -41,6 +41,7 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         {"audio": "gone.wav", "text": "fine"},
         {"audio": "x.wav", "text": "fine", "duration": "long"},
         {"audio": "x.wav", "text": "said twice"},
+        {"audio": "x.wav", "text": "50% rock & roll", "id": "9"},
     )
     utterances, findings = read_manifest(path)
     findings += [*check_lines(utterances), *check_files(utterances)]
@@ -56,6 +57,7 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         9: "no file",
         10: "`duration` 'long'",
         11: "the id 'x.wav' is that of line 1",
+        12: "cannot spell '%', '&', '0', '5'",
     }
     assert len(lines) == len(expected)
     for line, (number, reason) in zip(lines, expected.items(), strict=True):

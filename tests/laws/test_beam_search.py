@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from asr.decoding import BeamSearch, BeamSettings, NGram, Path
+from asr.decoding.commonness import log_shares
 from asr.decoding.ngram import NO_KEY, Kind
 from asr.text import CharacterTokenizer, SubwordTokenizer, Tokenizer
 
@@ -167,6 +168,7 @@ def cases(draw: st.DrawFn, kind: Kind | None, hot: bool) -> Case:
             lm_weight=draw(st.sampled_from([0.0, 0.5, 1.0, 2.0])),
             word_bonus=draw(st.sampled_from([-1.0, 0.0, 1.5])),
             unknown_price=draw(st.sampled_from([0.0, 1.0, 6.0])),
+            prior_weight=draw(st.sampled_from([0.0, 0.5])),
             hotword_boost=draw(st.sampled_from([0.0, 0.5, 2.0])),
         ),
         model=model,
@@ -176,10 +178,14 @@ def cases(draw: st.DrawFn, kind: Kind | None, hot: bool) -> Case:
 
 def brute_force(case: Case, frames: list[list[float]]) -> dict[str, Path]:
     """The best row of units of every text that any path spells."""
+    common = [0.0] * case.tokenizer.n_units
+    if case.model is not None:
+        common = log_shares(case.tokenizer, case.model.ngram).tolist()
+    own = [case.settings.prior_weight * share for share in common]
     masses: dict[tuple[int, ...], list[float]] = {}
     for path in product(range(case.tokenizer.n_units), repeat=len(frames)):
         units = tuple(unit for unit, _ in groupby(path) if unit)
-        score = sum(scores[unit] for scores, unit in zip(frames, path, strict=True))
+        score = sum(scores[unit] - own[unit] for scores, unit in zip(frames, path, strict=True))
         masses.setdefault(units, []).append(score)
     best: dict[str, Path] = {}
     for units, scores in masses.items():

@@ -130,6 +130,10 @@ def test_options_that_change_nothing_are_welcome(plain: Recognizer) -> None:
     assert plain.options(hotwords=[], nbest=1) == Options()
 
 
+def test_hot_words_choose_the_decoder_that_hears_them(plain: Recognizer) -> None:
+    assert plain.options(hotwords=["nyx"]).decoder == "beam"
+
+
 def test_beam_words_have_times_in_order(shipped: Recognizer, clips: list[Path]) -> None:
     for found in shipped.transcribe(clips, decoder="beam"):
         assert found.text == " ".join(word.text for word in found.words)

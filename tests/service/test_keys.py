@@ -1,6 +1,7 @@
 """Who may ask, and how much at a time; what other origins may; what is logged and traced."""
 
 import json
+import logging.config
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import openai
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pydantic import SecretStr
-from serving import assert_shape, served, wait_until_ready
+from serving import assert_shape, metric, served, wait_until_ready
 
 from asr.errors import BadOption
 from service.app import create_app
@@ -80,8 +81,12 @@ def test_a_key_has_its_rate_and_others_have_theirs(
 
 
 def test_a_key_has_only_so_much_under_way(
-    keys: dict[str, tuple[str, str]], settings: Settings, clip: Path
+    keys: dict[str, tuple[str, str]],
+    settings: Settings,
+    clip: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, "service")
     limits = {"api_keys": SecretStr(keys["ann"][1]), "key_requests_at_once": 1}
     settings = settings.model_copy(update=limits)
     with served(create_app(settings)) as address:
@@ -110,6 +115,10 @@ def test_a_key_has_only_so_much_under_way(
             slow.set()
             assert under_way.result() < 500
         assert ask(address, keys["ann"][0], clip).status_code == 200
+        with httpx.Client(base_url=address) as http:
+            assert metric(http, "earshot_requests_total", route=PATH, status="429") >= 1
+    fields = [getattr(record, "fields", {}) for record in caplog.records]
+    assert {one["key"] for one in fields if one.get("status") == 429} == {"ann"}
 
 
 def test_tokens_come_back_with_time_and_never_beyond_the_rate() -> None:
@@ -174,8 +183,6 @@ def test_listed_origins_may_call_and_no_other(guarded: str) -> None:
 def test_a_request_is_one_line_of_json_without_its_words(
     settings: Settings, clip: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import logging.config
-
     from service.logs import configuration
 
     logging.config.dictConfig(configuration("json"))

@@ -9,7 +9,8 @@ def test_case_punctuation_and_quotes_are_levelled() -> None:
 
 
 def test_what_is_read_aloud_is_not_dropped_in_silence() -> None:
-    assert normalise("50 % of £3") == "50 of £3"
+    assert normalise("50 % of £3") == "50 % of £3"
+    assert normalise("Rock & Roll, #1 @home") == "rock & roll #1 @home"
     assert normalise("Ünïcode naïve") == "ünïcode naïve"
 
 

@@ -25,7 +25,7 @@ TINY = ModelConfig(layers=2, hidden=8, channels=2, dropout=0.0)
 SMALL = [
     "--model.network.layers=2", "--model.network.hidden=8", "--model.network.channels=2",
     "--model.network.dropout=0", "--data.train=manifest.jsonl", "--data.dev=manifest.jsonl",
-    "--data.batch_seconds=10", "--trainer.accelerator=cpu", "--trainer.num_sanity_val_steps=0",
+    "--data.batch_seconds=4", "--trainer.accelerator=cpu", "--trainer.num_sanity_val_steps=0",
     "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false",
 ]  # fmt: skip
 
@@ -55,7 +55,7 @@ def fitted(
 
 
 def small_data(**options: Any) -> SpeechData:
-    given = {"train": "manifest.jsonl", "dev": "manifest.jsonl", "batch_seconds": 10, **options}
+    given = {"train": "manifest.jsonl", "dev": "manifest.jsonl", "batch_seconds": 4, **options}
     return SpeechData(root=str(TRAIN), **given)
 
 

@@ -78,7 +78,7 @@ def test_a_run_says_what_it_was_and_makes_a_page(smoke: Path, tmp_path: Path) ->
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     for title in ("Loss", "Error rate", "blank", "Learning rate", "gradient", "train: 10 clips"):
         assert title in page
-    assert page.count("<svg") == 7 and page.count("data:audio/wav;base64,") == 3
+    assert page.count("<svg") == 8 and page.count("data:audio/wav;base64,") == 3
     for outside in re.findall(r"(?:src|href)=\"([^\"]*)", page):
         assert outside.startswith(("data:", "#"))
 
@@ -194,6 +194,11 @@ def test_bad_lines_are_named_before_training_starts(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "m.jsonl:11: error: unreachable" in done.stderr
     assert "m.jsonl: 10 clips" in done.stderr
+    assert re.search(r"epoch 0: \d+ seconds of speech per second, [\d.]+% .* waiting", done.stderr)
+    few = ("--data.bad_lines", "drop", "--data.most_dropped", 0.05)
+    done = asr(*arguments, *few, "--trainer.default_root_dir", tmp_path / "other")
+    assert done.returncode == 2 and not (tmp_path / "other" / "checkpoints").exists()
+    assert "of it would be left out" in done.stderr
 
 
 def test_corpora_chooses_lines_of_the_manifest(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asr.corpus import Utterance
+from asr.corpus import Batch, Utterance
 from asr.corpus import frames_needed as frames_of_one
+from asr.text import CharacterTokenizer
 from asr.training.objective import (
     Consistency,
     ctc,
@@ -123,6 +124,20 @@ def test_consistency_gains_weight_with_the_steps() -> None:
     settings = Consistency(weight=0.2, warmup_steps=100)
     assert [settings.weight_at(step) for step in (0, 50, 100, 900)] == [0.0, 0.1, 0.2, 0.2]
     assert Consistency(weight=0.2, warmup_steps=0).weight_at(1) == 0.2
+
+
+def test_what_is_heard_is_scored_as_evaluation_does() -> None:
+    tally, tokenizer = Tally(), CharacterTokenizer()
+    units, unit_lengths = padded([tokenizer.encode("its cold")])
+    spelled = tokenizer.encode("it's' cold")
+    scores = torch.full((1, len(spelled), tokenizer.n_units), -9.0)
+    scores[0, range(len(spelled)), spelled] = 0.0
+    batch = Batch(
+        torch.zeros(1, 9), torch.tensor([9]), units, unit_lengths,
+        (Utterance("1", Path("x.wav"), "it's cold", 1),),
+    )  # fmt: skip
+    tally.add(scores.log_softmax(-1), torch.tensor([len(spelled)]), batch, tokenizer)
+    assert tally.hypotheses == ["it's cold"] and tally.wer == 0.0
 
 
 def test_a_set_is_stated_per_token_or_per_utterance_and_names_what_is_out_of_reach() -> None:

@@ -58,7 +58,7 @@ def outside(command: str, checkout: Path, **environment: str) -> None:
 
 
 def test_every_command_is_run_by_one_of_these() -> None:
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
 
 
 def test_a_run_is_started_and_resumed(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +68,8 @@ def test_a_run_is_started_and_resumed(checkout: Path, monkeypatch: pytest.Monkey
     ):
         app(shlex.split(f"{command} {more}")[1:], standalone_mode=False)
         assert last(checkout / "runs" / "first")["epoch"] == number
+    app(shlex.split(COMMANDS[5])[1:], standalone_mode=False)
+    assert (checkout / "runs" / "first" / "report.html").is_file()
 
 
 @pytest.mark.slow

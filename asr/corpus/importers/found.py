@@ -2,7 +2,6 @@
 
 import json
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import BadData, BadOption
-from asr.text import normalise
+from asr.text import is_read_aloud, normalise
 
 
 @dataclass(frozen=True)
@@ -93,11 +92,3 @@ def _line(item: Found, folder: Path) -> str:
     }
     given = {key: value for key, value in values.items() if value is not None}
     return json.dumps(given, ensure_ascii=False) + "\n"
-
-
-def is_read_aloud(char: str) -> bool:
-    """Whether a character stands for words that only a reader can tell, as digits, £ and & do."""
-    if char in "%&@#":
-        return True
-    category = unicodedata.category(char)
-    return category[0] == "N" or category in ("Sc", "Sm")

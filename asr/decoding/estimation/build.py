@@ -48,15 +48,9 @@ def from_text(
         BadData: the text cannot be read, or is empty.
         BadOption: the options cannot be.
     """
-    if not 1 <= order <= MOST_ORDER:
-        raise BadOption(f"order {order} is out of range; choose 1 to {MOST_ORDER}.")
-    limits = [*cutoffs, *[cutoffs[-1] if cutoffs else 0] * order][:order]
-    if any(limit < 0 for limit in limits) or limits != sorted(limits):
-        raise BadOption(
-            f"cut-offs {limits} must not be negative nor fall with the length; correct them."
-        )
-    with tempfile.TemporaryDirectory(prefix="asr-lm-") as folder:
-        spool = Spool(Path(folder))
+    limits = _limits(order, cutoffs)
+    spool = Spool(Path(tempfile.gettempdir()))
+    try:
         if tokenizer is None:
             with stage("words") as progress:
                 fewest = 2 if words is None else 1
@@ -71,6 +65,23 @@ def from_text(
         with stage("estimating"):
             kind: Kind = "words" if tokenizer is None else "units"
             return estimate(kind, vocabulary, levels, limits, spool)
+    except OSError as error:
+        raise BadOption(
+            f"counts cannot be kept in {tempfile.gettempdir()} ({error.strerror}); name a folder "
+            "with more room in TMPDIR."
+        ) from error
+
+
+def _limits(order: int, cutoffs: Sequence[int]) -> list[int]:
+    """A cut-off for each length."""
+    if not 1 <= order <= MOST_ORDER:
+        raise BadOption(f"order {order} is out of range; choose 1 to {MOST_ORDER}.")
+    limits = [*cutoffs, *[cutoffs[-1] if cutoffs else 0] * order][:order]
+    if any(limit < 0 for limit in limits) or limits != sorted(limits):
+        raise BadOption(
+            f"cut-offs {limits} must not be negative nor fall with the length; correct them."
+        )
+    return limits
 
 
 def fitted(found: Estimate, most_bytes: int, stage: Stage) -> NGram:
