@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.cli.options import BundleOption, DeviceOption
+from asr.cli.options import BeamSizeOption, BundleOption, DeviceOption
 from asr.cli.progress import bar
 from asr.errors import BadOption
 
@@ -155,20 +155,24 @@ def tune(
     clips: Annotated[
         int, typer.Option(help="At most so many, at even distances in the manifest.", min=1)
     ] = 500,
+    beam_size: BeamSizeOption = None,
 ) -> None:
     """Find the weights of a bundle's language model on a development set; write them into it.
 
-    Take recordings that neither training nor the final evaluation knows.
+    Take recordings that neither training nor the final evaluation knows. --beam-size is written
+    into it, too: wider beams want other weights.
     """
     from asr.bundle import put_decoding
     from asr.evaluation import tune as search
     from asr.runtime import Recognizer
 
     recognizer = Recognizer.load(bundle, device)
+    chosen = {} if beam_size is None else {"beam_size": beam_size}
     with bar("tuning") as progress:
-        found = search(recognizer, manifest, progress, clips)
-    put_decoding(recognizer.bundle.path, found.best.values)
-    names = "".join(f"{name:16}{value:g}\n" for name, value in found.best.values.items())
+        found = search(recognizer, manifest, progress, clips, **chosen)
+    written = {**chosen, **found.best.values}
+    put_decoding(recognizer.bundle.path, written)
+    names = "".join(f"{name:16}{value:g}\n" for name, value in written.items())
     typer.echo(
         f"clips           {found.clips}\n"
         f"trials          {found.trials}\n"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -53,6 +54,7 @@ def tune(
     manifest: Path,
     progress: Callable[[int, int], None],
     most_clips: int,
+    **values: Any,
 ) -> Tuning:
     """The weights with the fewest word errors in the beam search.
 
@@ -61,10 +63,11 @@ def tune(
 
     Args:
         most_clips: taken at even distances where the manifest has more.
+        values: of `asr.runtime.Options`, to search with; what they leave out is as the bundle says.
         progress: told of clips that are read, then of trials.
 
     Raises:
-        BadOption: the recogniser has no language model.
+        BadOption: the recogniser has no language model, or a value cannot be.
         BadData, BadAudio: a line or recording cannot be used.
     """
     if recognizer.lm is None:
@@ -72,7 +75,8 @@ def tune(
             f"bundle {recognizer.bundle.path} has no language model to tune; add one with "
             "`asr lm add`."
         )
-    trials = _Trials(recognizer, _sample(manifest, most_clips), progress)
+    options = recognizer.options(decoder="beam", **values)
+    trials = _Trials(recognizer, options, _sample(manifest, most_clips), progress)
     start = {name: getattr(trials.options, name) for name in STEPS}
     before = best = trials.of(start)
     for fineness in _FINENESS:
@@ -118,10 +122,11 @@ class _Trials:
     def __init__(
         self,
         recognizer: Recognizer,
+        options: Options,
         utterances: Sequence[Utterance],
         progress: Callable[[int, int], None],
     ) -> None:
-        self.options: Options = recognizer.options(decoder="beam")
+        self.options = options
         self.references = [normalise(utterance.text) for utterance in utterances]
         self.known: dict[tuple[float, ...], Trial] = {}
         self._recognizer, self._progress = recognizer, progress
