@@ -27,13 +27,8 @@ from asr.training.data import SpeechData
 from asr.training.effects import SpecAugment
 from asr.training.forgetting import Forgetting
 from asr.training.guard import Guard
-from asr.training.objective import (
-    Consistency,
-    Losses,
-    disagreement,
-    frames_needed,
-    reachable_ctc,
-)
+from asr.training.memory import GivesBack
+from asr.training.objective import Consistency, Losses, disagreement, frames_needed, reachable_ctc
 from asr.training.optimizer import OptimizerConfig
 from asr.training.pace import Pace
 from asr.training.rehearsal import rehearse
@@ -97,7 +92,7 @@ class CtcTraining(L.LightningModule):
         """What each development set has shown in the last validation: `val`, `old`, `test`."""
 
     def configure_callbacks(self) -> Sequence[Callback]:
-        callbacks: list[Callback] = [Guard(self.patience), Pace()]
+        callbacks: list[Callback] = [Guard(self.patience), Pace(), GivesBack()]
         if self.average:
             callbacks.append(AveragedWeights(self.average))
         if self.init_from is not None and self.data.old_dev is not None:
