@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -113,6 +114,18 @@ class RunRecord(Callback):
             reason = " ".join(str(exception).split())[:500]
             self._session["status"] = "stopped" if stopped else f"failed: {reason}"
             self._write(trainer)
+        elif trainer.is_global_zero and not (self._folder / self._config).exists():
+            self._leave_nothing(trainer)
+
+    def _leave_nothing(self, trainer: L.Trainer) -> None:
+        """Take away what loggers have opened for a run that never began."""
+        for logger in trainer.loggers:
+            logger.finalize("failed")
+        for events in self._folder.glob(f"events.out.tfevents.*.{os.getpid()}.*"):
+            events.unlink()
+        for folder in (*self._folder.glob("csv/version_*"), self._folder / "csv", self._folder):
+            with suppress(OSError):  # it is not there, or holds something
+                folder.rmdir()
 
     def _read_config(self) -> Any:
         path = self._folder / self._config
