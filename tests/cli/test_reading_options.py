@@ -44,7 +44,7 @@ def test_hot_words_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_several_readings_are_listed_in_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--decoder", "beam", "--beam-size", 4, "--nbest", 2, "--format", "json")
+    options = ("--decoder", "beam", "--beam-size", 16, "--nbest", 2, "--format", "json")
     code, out, _ = asr(monkeypatch, capsys, "transcribe", CLIP, *options)
     found = json.loads(out)
     assert code == 0

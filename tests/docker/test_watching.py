@@ -133,7 +133,7 @@ def test_refusals_count_as_the_queries_take_them() -> None:
     assert client.post("/v1/transcribe", content=b"RIFF").status_code == 503
     text = app.state.metrics.text().decode()
     assert 'earshot_requests_total{route="/health/ready",status="503"} 1.0' in text
-    assert 'earshot_requests_total{route="other",status="503"} 1.0' in text
+    assert 'earshot_requests_total{route="/v1/transcribe",status="503"} 1.0' in text
     assert 'earshot_refusals_total{reason="not_ready"} 1.0' in text  # the check is no refusal
     assert "earshot_batch_limit_seconds 0.0" in text
 
