@@ -36,8 +36,8 @@ BUDGET = {
     "model.augment": "null",  # eight epochs of a small model do not overfit
 }
 QUICK = {"trainer.max_epochs": "2", "trainer.limit_train_batches": "3"}
-BAND = (0.0, 1.0)
-"""Word error rates on dev-clean that a run may end with."""
+BAND = (0.825, 0.865)
+"""Word error rates on dev-clean that a run may end with: 84.5 % was seen, two points either way."""
 
 
 def every(manifest: Path, step: int, out: Path) -> Path:
