@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-_EVERY = 50  # steps; a trim takes some hundredths of a second
+_EVERY = 50  # steps
 
 
 class GivesBack(Callback):
