@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from asr.model import through_time
 from asr.model.lengths import flip_by_length, mask_padding
 
 Cell: TypeAlias = Literal["lstm", "gru", "rnn"]
@@ -45,10 +46,18 @@ class BidirectionalLayer(nn.Module):
                 _open_forget_gate(direction)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        ahead, _ = self.ahead(x)
-        back, _ = self.back(flip_by_length(x, lengths))
+        ahead = _read(self.ahead, x)
+        back = _read(self.back, flip_by_length(x, lengths))
         both = torch.cat([ahead, flip_by_length(back, lengths)], dim=-1)  # (B, T, 2 H)
         return mask_padding(both, lengths)
+
+
+def _read(direction: nn.RNNBase, x: Tensor) -> Tensor:
+    """`(B, T, D)` -> `(B, T, H)`."""
+    if isinstance(direction, nn.LSTM) and through_time.pays(x):
+        return through_time.lstm(direction, x)
+    out: Tensor = direction(x)[0]
+    return out
 
 
 def _open_forget_gate(lstm: nn.RNNBase) -> None:

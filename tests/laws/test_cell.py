@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from asr.model import through_time
 from asr.model.recurrent import BidirectionalLayer, Cell
 
 Vector = NDArray[np.float64]
@@ -74,3 +75,68 @@ def test_a_fresh_lstm_starts_with_its_forget_gate_open() -> None:
     layer = BidirectionalLayer(width=5, hidden=4, cell="lstm")
     forget = layer.ahead.bias_ih_l0[4:8] + layer.ahead.bias_hh_l0[4:8]
     assert forget.tolist() == [1.0] * 4
+
+
+def gradients(
+    out: torch.Tensor, x: torch.Tensor, module: torch.nn.LSTM, d_out: torch.Tensor
+) -> list[torch.Tensor]:
+    return list(torch.autograd.grad(out, [x, *module.parameters()], d_out.to(out.dtype)))
+
+
+@given(
+    batch=st.integers(1, 4),
+    steps=st.integers(1, 9),
+    width=st.integers(1, 6),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=50, deadline=None)
+def test_our_way_back_through_time_is_that_of_autograd(
+    batch: int, steps: int, width: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    module = torch.nn.LSTM(width, 4, batch_first=True).double()
+    x = torch.randn(batch, steps, width, dtype=torch.float64, requires_grad=True)
+    ours, theirs = through_time.lstm(module, x), module(x)[0]
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)
+    d_out = torch.randn_like(theirs)
+    kept = d_out.clone()
+    mine_all = gradients(ours, x, module, d_out)
+    assert torch.equal(d_out, kept)  # the caller's, not ours to add up in
+    for mine, other in zip(mine_all, gradients(theirs, x, module, d_out), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
+
+
+def test_our_way_back_in_bfloat16_is_no_further_from_the_truth_than_the_library() -> None:
+    torch.manual_seed(3)
+    module = torch.nn.LSTM(32, 64, batch_first=True)
+    x = torch.randn(3, 200, 32, requires_grad=True)
+    d_out = torch.randn(3, 200, 64)
+    truth = gradients(module(x)[0], x, module, d_out)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours, theirs = through_time.lstm(module, x), module(x)[0]
+    assert ours.dtype == torch.bfloat16
+    by_us, by_them = (gradients(out, x, module, d_out) for out in (ours, theirs))
+    for mine, other, right in zip(by_us, by_them, truth, strict=True):
+        assert mine.dtype == right.dtype
+        assert (mine - right).norm() <= 1.2 * (other - right).norm() + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("precision", "batch", "ours"),
+    [(torch.bfloat16, 2, True), (torch.bfloat16, 40, False), (None, 2, False)],
+)
+def test_training_goes_our_way_back_where_that_is_faster(
+    precision: torch.dtype | None, batch: int, ours: bool
+) -> None:
+    layer = BidirectionalLayer(width=5, hidden=4, cell="lstm")
+    x, lengths = torch.randn(batch, 6, 5), torch.full((batch,), 6)
+    with torch.autocast("cpu", precision, enabled=precision is not None):
+        out = layer(x, lengths)
+    names, waiting = set(), [out.grad_fn]
+    while waiting:
+        if (node := waiting.pop()) is not None:
+            names.add(node.name())
+            waiting += [after for after, _ in node.next_functions]
+    assert ("_ThroughTimeBackward" in names) == ours
+    with torch.no_grad():
+        assert layer(x, lengths).grad_fn is None
