@@ -8,7 +8,7 @@ from asr.decoding.greedy import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.ngram import NGram
 from asr.decoding.segments import part
-from asr.decoding.settings import BeamSettings
+from asr.decoding.settings import LIMITS, BeamSettings
 from asr.decoding.transcripts import transcript
 from asr.decoding.words import HeardWord, heard_words, stretch_features, stretches
 
@@ -17,6 +17,7 @@ DECODERS = ("greedy", "beam")
 
 __all__ = [
     "DECODERS",
+    "LIMITS",
     "PAUSE_SECONDS",
     "BeamSearch",
     "BeamSettings",

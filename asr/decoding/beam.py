@@ -65,9 +65,8 @@ class BeamSearch:
             lm.check(tokenizer)
             self._common = log_shares(tokenizer, lm).to(self._device)
         if lm is not None and lm.kind == "words":
-            special = (0, lm.bos, lm.eos)
-            words = ["" if id in special else word for id, word in enumerate(lm.vocabulary)]
-            self._lexicon = Lexicon.build(tokenizer, words, lm.unigram.cpu().numpy())
+            scores = lm.unigram.cpu().numpy()
+            self._lexicon = Lexicon.build(tokenizer, lm.spellable, scores)
 
     def __call__(
         self,

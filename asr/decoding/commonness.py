@@ -34,9 +34,7 @@ def log_shares(tokenizer: Tokenizer, model: NGram) -> Tensor:
 def _of_words(tokenizer: Tokenizer, model: NGram) -> NDArray[np.float64]:
     """Of the words' spellings, each as probable as the word is without context."""
     boundaries = Boundaries.of(tokenizer)
-    special = (0, model.bos, model.eos)
-    words = ["" if id in special else word for id, word in enumerate(model.vocabulary)]
-    ids, spellings = spell(tokenizer, words, boundaries.parts)
+    ids, spellings = spell(tokenizer, model.spellable, boundaries.parts)
     weights = model.unigram.cpu().double().exp().numpy()[ids]
     shares = np.zeros(tokenizer.n_units)
     for units in spellings:

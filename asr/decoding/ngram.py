@@ -102,6 +102,12 @@ class NGram:
         return len(self.vocabulary) - 1
 
     @property
+    def spellable(self) -> list[str]:
+        """The item of each id as text has it; empty for the three signs, which text never has."""
+        signs = (0, self.bos, self.eos)
+        return ["" if id in signs else item for id, item in enumerate(self.vocabulary)]
+
+    @property
     def start(self) -> int:
         """State at the start of a sentence."""
         return self.bos + 1 if bool(self.leads[self.bos]) else 0

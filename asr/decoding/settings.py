@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 from asr.errors import BadOption
 
-_LIMITS = {
+LIMITS = {
     "size": (1, 2_048),
     "lm_weight": (0.0, 10.0),
     "word_bonus": (-20.0, 20.0),
@@ -15,6 +15,7 @@ _LIMITS = {
     "reach": (1.0, 10_000.0),
     "blank_skip": (0.5, 1.0),
 }
+"""What each setting may be, from and to."""
 _WHOLE = ("size", "choices")
 
 
@@ -45,7 +46,7 @@ class BeamSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            low, high = _LIMITS[field.name]
+            low, high = LIMITS[field.name]
             numbers, kind = (int, "a whole number") if field.name in _WHOLE else (float, "a number")
             if isinstance(value, bool) or not isinstance(value, numbers | int):
                 raise BadOption(f"{field.name} {value!r} is not {kind}; correct it.")

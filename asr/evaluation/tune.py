@@ -9,6 +9,7 @@ from torch import Tensor
 
 from asr.audio import load
 from asr.corpus import Utterance, check_lines, explain, read_manifest
+from asr.decoding import LIMITS
 from asr.errors import BadData, BadOption
 from asr.evaluation.score import score
 from asr.runtime import Options, Recognizer
@@ -21,12 +22,6 @@ STEPS: Mapping[str, float] = {
     "unknown_price": 4.0,
 }
 """What is tuned, and how far the first steps go."""
-_LIMITS = {
-    "prior_weight": (0.0, 2.0),
-    "lm_weight": (0.0, 10.0),
-    "word_bonus": (-20.0, 20.0),
-    "unknown_price": (0.0, 100.0),
-}
 _FINENESS = (1.0, 0.5, 0.25)
 MOST_TRIALS = 60
 
@@ -95,7 +90,7 @@ def _along(trials: "_Trials", best: Trial, name: str, step: float) -> Trial:
     found = best
     for signed in (step, -step):
         while True:
-            low, high = _LIMITS[name]
+            low, high = LIMITS[name]
             value = round(min(max(found.values[name] + signed, low), high), 4)
             trial = trials.of({**found.values, name: value})
             if trial.wer >= found.wer:
