@@ -90,12 +90,13 @@ class _ThroughTime(torch.autograd.Function):
         d_c = torch.zeros(batch, hidden, dtype=high)
         wide = d_c.unsqueeze(1)
         given = (d_h, to_c, to_o, to_ifg, d_gates[:, :, :3], d_gates[:, :, 3])
-        after = (*flat[1:].unbind(), None), (*f[1:].unbind(), None)  # the last step has none
-        rows = zip(*(tensor.unbind() for tensor in given), *after, strict=True)
-        for dh, dh_to_c, dh_to_o, dc_to_ifg, d_ifg, d_o, d_next, f_next in reversed(list(rows)):
-            if d_next is not None and f_next is not None:
-                dh.addmm_(d_next, back)
-                d_c.mul_(f_next)
+        after = (*zip(flat[1:].unbind(), f[1:].unbind(), strict=True), None)  # the last has none
+        rows = zip(*(tensor.unbind() for tensor in given), after, strict=True)
+        for dh, dh_to_c, dh_to_o, dc_to_ifg, d_ifg, d_o, later in reversed(list(rows)):
+            if later is not None:
+                d_later, f_later = later
+                dh.addmm_(d_later, back)
+                d_c.mul_(f_later)
             d_c.addcmul_(dh, dh_to_c)
             torch.mul(wide, dc_to_ifg, out=d_ifg)
             torch.mul(dh, dh_to_o, out=d_o)
