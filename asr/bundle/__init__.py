@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from asr.bundle.bundle import FORMAT_VERSION, Bundle, Precision, default_bundle, shipped
 from asr.bundle.card import record_figure
 from asr.bundle.change import put_calibration, put_decoding, put_lm
-from asr.bundle.checkpoint import Checkpoint, describe
+from asr.bundle.checkpoint import Checkpoint, describe, trained_before
 from asr.bundle.export import export
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "put_lm",
     "record_figure",
     "shipped",
+    "trained_before",
 ]
 
 

@@ -30,7 +30,7 @@ PATH is this folder.
 
 {sources}
 
-Trained on {hours:g} hours of speech: {epochs} epochs, {steps} steps.{lm}
+{training}{lm}
 
 ## Error rates
 
@@ -84,8 +84,16 @@ def card(info: dict[str, Any]) -> str:
         figures=_figures(info["figures"]),
         fp32_max_difference=export["fp32_max_difference"],
         int8=_int8(export.get("int8")),
-        **{key: info["training"][key] for key in ("hours", "epochs", "steps")},
+        training=_training(info["training"]),
     )
+
+
+def _training(training: dict[str, Any]) -> str:
+    length = "{hours:g} hours of speech: {epochs} epochs, {steps} steps."
+    said = [f"Trained on {length.format_map(training)}"]
+    while training := training.get("before") or {}:
+        said.append(f"Before that, the weights on {length.format_map(training)}")
+    return " ".join(said)
 
 
 def _lm(lm: dict[str, Any] | None) -> str:

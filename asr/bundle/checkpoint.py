@@ -29,7 +29,8 @@ class Checkpoint:
     sources: str
     """The data and its licences, in words."""
     training: dict[str, Any]
-    """`epochs`, `steps` and `hours` of speech."""
+    """`epochs`, `steps` and `hours` of speech; `before`: the same of the weights that training
+    started from, or None where it started anew."""
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
@@ -50,7 +51,9 @@ class Checkpoint:
                 if name.startswith(_PREFIX)
             }
             model.load_state_dict(weights)
-            training = {key: about["training"][key] for key in ("epochs", "steps", "hours")}
+            training = dict(about["training"])
+            if missing := {"epochs", "steps", "hours"} - training.keys():
+                raise KeyError(*sorted(missing))
             return cls(model.eval(), tokenizer, str(about["sources"]), training)
         except BadBundle:
             raise
@@ -77,6 +80,12 @@ def describe(
         "sources": sources,
         "training": training,
     }
+
+
+def trained_before(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """The training of the weights that the run of a checkpoint started from, as it was told."""
+    before: dict[str, Any] | None = checkpoint[_KEY]["training"].get("before")
+    return before
 
 
 def _load(path: Path) -> Any:

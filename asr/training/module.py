@@ -10,12 +10,11 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
-from asr.bundle import describe
+from asr.bundle import describe, trained_before
 from asr.corpus import Batch, Utterance
 from asr.errors import BadOption
 from asr.model import AcousticModel, ModelConfig
@@ -88,11 +87,12 @@ class CtcTraining(L.LightningModule):
         self._held = [] if freeze is None else list(freeze.held(self.network))
         self._held_epochs = 0 if freeze is None else freeze.epochs
         self._noise: NoiseBank | None = None
+        self._before: dict[str, Any] | None = None  # the training of the weights it started from
         self.tallies: dict[str, Tally] = {}
         """What each development set has shown in the last validation: `val`, `old`, `test`."""
 
-    def configure_callbacks(self) -> Sequence[Callback]:
-        callbacks: list[Callback] = [Guard(self.patience), Pace(), GivesBack()]
+    def configure_callbacks(self) -> Sequence[L.Callback]:
+        callbacks: list[L.Callback] = [Guard(self.patience), Pace(), GivesBack()]
         if self.average:
             callbacks.append(AveragedWeights(self.average))
         if self.init_from is not None and self.data.old_dev is not None:
@@ -121,7 +121,9 @@ class CtcTraining(L.LightningModule):
         if self.trainer.ckpt_path is not None:
             return
         if self.init_from is not None:
-            Start.read(self.init_from).load_into(self.network, self.tokenizer)
+            start = Start.read(self.init_from)
+            start.load_into(self.network, self.tokenizer)
+            self._before = start.training
         elif self.network.config.features.normalize == "corpus":
             measure_features(self.network, self.data.parts["train"].dataset, self.device)
 
@@ -206,8 +208,7 @@ class CtcTraining(L.LightningModule):
 
     def _loss_of(self, batch: Batch) -> Tensor:
         masks = None if self.augment is None else self.augment.masks
-        losses = self.losses(batch.wave, batch.wave_lengths, batch, masks)
-        return self._total(losses, batch, log=False)
+        return self._total(self.losses(batch.wave, batch.wave_lengths, batch, masks), batch, False)
 
     def _fits(self, batch: Batch) -> Callable[[Tensor], bool]:
         needed = frames_needed(batch.units, batch.unit_lengths)
@@ -262,12 +263,16 @@ class CtcTraining(L.LightningModule):
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_text(f"{stage}/example", said, self.global_step)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._before = trained_before(checkpoint)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `asr export` needs, so that a checkpoint stands without its run."""
         training = {
             "epochs": self.current_epoch + 1,
             "steps": self.global_step,
             "hours": round(self.data.parts["train"].hours, 2),
+            "before": self._before,
         }
         describe(checkpoint, self.network.config, self.tokenizer, self.data.sources, training)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -52,15 +53,17 @@ class Start:
     path: Path
     model: AcousticModel
     tokenizer: Tokenizer
+    training: dict[str, Any]
+    """How long it was trained, as its checkpoint or its bundle says."""
 
     @classmethod
     def read(cls, path: Path) -> "Start":
         """The model in `path`; BadBundle where it is missing, damaged or foreign."""
         if path.is_dir():
             bundle = Bundle.open(path)
-            return cls(path, bundle.acoustic_model(), bundle.tokenizer)
+            return cls(path, bundle.acoustic_model(), bundle.tokenizer, bundle.info["training"])
         checkpoint = Checkpoint.read(path)
-        return cls(path, checkpoint.model, checkpoint.tokenizer)
+        return cls(path, checkpoint.model, checkpoint.tokenizer, checkpoint.training)
 
     def load_into(self, network: AcousticModel, tokenizer: Tokenizer) -> None:
         """Give `network`, which spells with `tokenizer`, these weights.

@@ -42,6 +42,18 @@ def test_what_was_added_after_export_is_said(tiny_bundle: Path) -> None:
     assert "was fitted to development speech" in text
 
 
+def test_each_training_behind_the_weights_is_said(tiny_bundle: Path) -> None:
+    info = json.loads((tiny_bundle / "bundle.json").read_text())
+    first = {"epochs": 12, "steps": 700, "hours": 15.89}  # told before trainings were chained
+    second = {"epochs": 3, "steps": 90, "hours": 2.0, "before": first}
+    info["training"] = {"epochs": 1, "steps": 9, "hours": 0.5, "before": second}
+    assert (
+        "Trained on 0.5 hours of speech: 1 epochs, 9 steps. Before that, the weights on 2 hours "
+        "of speech: 3 epochs, 90 steps. Before that, the weights on 15.89 hours of speech: "
+        "12 epochs, 700 steps." in card(info)
+    )
+
+
 def test_unmeasured_is_said(tiny_bundle: Path) -> None:
     assert "Not yet measured." in (tiny_bundle / "README.md").read_text()
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from runs import SMALL, corpus
 
+from asr.bundle import Bundle
 from asr.errors import BadBundle, BadOption
 from asr.model import AcousticModel, ModelConfig
 from asr.text import CharacterTokenizer, SubwordTokenizer
@@ -140,13 +141,20 @@ def test_a_run_says_what_it_forgot(finetuned: Path) -> None:
     assert round(last["callbacks"]["Forgetting"]["before"], 6) in before
 
 
-def test_it_is_resumed_without_its_bundle(finetuned: Path) -> None:
+def test_it_is_resumed_without_its_bundle(finetuned: Path, tiny_bundle: Path) -> None:
+    before = Bundle.open(tiny_bundle).info["training"]
     config = finetuned / "config.yaml"
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace("init_from: ", "init_from: /moved"), encoding="utf-8")
     fit.run("fit", [*fit.resume_arguments(finetuned), "--trainer.max_epochs=3"])
     last = torch.load(finetuned / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["epoch"] == 2
+    assert last["earshot"]["training"] | {"hours": 0} == {
+        "epochs": 3,
+        "steps": last["global_step"],
+        "hours": 0,
+        "before": before,
+    }
 
 
 def test_held_weights_stand_still(tiny_bundle: Path, tmp_path: Path) -> None:
