@@ -17,6 +17,8 @@ SAMPLE_RATE = 16_000
 FLOOR = 1e-6
 """Added to mel energies before the logarithm: about the energy of 16-bit rounding noise."""
 
+_CACHED = 128  # frames at a time
+
 
 @dataclass(frozen=True)
 class FeatureConfig:
@@ -108,11 +110,17 @@ class LogMel(nn.Module):
             shortage = max(0, config.window - wave.shape[1])
             wave = nn.functional.pad(wave.float(), (0, shortage))
             frames = wave.unfold(1, config.window, config.hop)  # (B, T, window)
-            # In float64: in float32 the rounding of loud bands drowns quiet ones, and torch and
-            # ONNX would round differently.
-            spectrum = torch.fft.rfft(frames.double() * self.window.double(), n=config.points)
-            power = spectrum.real.square() + spectrum.imag.square()  # (B, T, N // 2 + 1)
-            return torch.log(power.float() @ self.filters + FLOOR)
+            # Piece by piece on a CPU, so that what lies between stays in its cache.
+            piece = _CACHED if wave.device.type == "cpu" else frames.shape[1]
+            return torch.cat([self._log_mel(part) for part in frames.split(piece, dim=1)], dim=1)
+
+    def _log_mel(self, frames: Tensor) -> Tensor:
+        """`(B, T, window)` -> `(B, T, F)`."""
+        # In float64: in float32 the rounding of loud bands drowns quiet ones, and torch and ONNX
+        # would round differently.
+        spectrum = torch.fft.rfft(frames.double() * self.window.double(), n=self.config.points)
+        power = spectrum.real.square() + spectrum.imag.square()  # (B, T, N // 2 + 1)
+        return torch.log(power.float() @ self.filters + FLOOR)
 
     def forward(self, wave: Tensor, wave_lengths: Tensor) -> tuple[Tensor, Tensor]:
         lengths = self.config.frames(wave_lengths)

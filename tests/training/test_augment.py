@@ -170,6 +170,18 @@ EVERYTHING = Augment(
 )
 
 
+def test_samples_keep_their_precision_where_training_has_half(
+    speech: tuple[Tensor, Tensor],
+) -> None:
+    augment = Augment(EVERYTHING.speed, EVERYTHING.reverb, None, EVERYTHING.gain)
+    heard = []
+    for half in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            heard.append(augment.waves(*speech, None, lambda _: True)[0])
+    assert heard[1].dtype == torch.float32 and torch.equal(*heard)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_development_audio_is_never_augmented(tmp_path: Path) -> None:
     heard = []
