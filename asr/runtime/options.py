@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from asr.decoding import DECODERS, BeamSettings
+from asr.decoding import DECODERS, LIMITS, BeamSettings
 from asr.errors import BadOption
 
 _DEFAULT = BeamSettings()
-MAX_BEAM = 2_048
 _NEUTRAL: Mapping[str, Any] = {"hotwords": (), "nbest": 1}
 """What options of the beam search may be where there is none."""
 
@@ -41,7 +40,7 @@ class Options:
             raise BadOption(
                 f"decoder {self.decoder!r} is not known; choose from {', '.join(DECODERS)}."
             )
-        for name, most in (("beam_size", MAX_BEAM), ("nbest", self.beam_size)):
+        for name, most in (("beam_size", LIMITS["size"][1]), ("nbest", self.beam_size)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise BadOption(f"{name} {value!r} is not a whole number; correct it.")
