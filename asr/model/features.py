@@ -112,7 +112,8 @@ class LogMel(nn.Module):
             frames = wave.unfold(1, config.window, config.hop)  # (B, T, window)
             # Piece by piece on a CPU, so that what lies between stays in its cache.
             piece = _CACHED if wave.device.type == "cpu" else frames.shape[1]
-            return torch.cat([self._log_mel(part) for part in frames.split(piece, dim=1)], dim=1)
+            pieces = torch.split(frames, piece, dim=1)
+            return torch.cat([self._log_mel(part) for part in pieces], dim=1)
 
     def _log_mel(self, frames: Tensor) -> Tensor:
         """`(B, T, window)` -> `(B, T, F)`."""
