@@ -141,7 +141,12 @@ def verbose(
 ) -> VerboseTranscription:
     """Text with segments, and words if asked for; `encode` spells text in the model's units."""
     words = [
-        TimedWord(word=word.text, start=word.start, end=word.end, probability=word.confidence)
+        TimedWord(
+            word=word.text,
+            start=round(word.start, 3),
+            end=round(word.end, 3),
+            probability=word.confidence,
+        )
         for word in transcript.words
     ]
     return VerboseTranscription(
@@ -189,8 +194,8 @@ def _segment(number: int, words: Sequence[Word], encode: Callable[[str], list[in
     return Segment(
         id=number,
         seek=round(words[0].start * 100),
-        start=words[0].start,
-        end=words[-1].end,
+        start=round(words[0].start, 3),
+        end=round(words[-1].end, 3),
         text=text,
         tokens=encode(text),
         temperature=0.0,

@@ -73,11 +73,19 @@ app.add_typer(lm.app, name="lm")
 
 
 def main() -> None:
-    """Run the command line; an `AsrError` becomes one sentence and exit code 2."""
+    """Run the command line; an `AsrError` becomes one sentence and exit code 2.
+
+    So does a file that cannot be opened.
+    """
     try:
         app()
     except AsrError as error:
         if _debug:
             raise
         sys.stderr.write(f"asr: {error}\n")
+        sys.exit(2)
+    except OSError as error:
+        if _debug or error.filename is None:
+            raise
+        sys.stderr.write(f"asr: {error.filename}: {error.strerror}; check the path.\n")
         sys.exit(2)

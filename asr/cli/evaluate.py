@@ -76,6 +76,7 @@ def evaluate(
         raise BadOption("--record takes plain figures: leave out --normaliser.")
     options = reading(
         hotwords,
+        lm,
         decoder=decoder,
         beam_size=beam_size,
         lm_weight=lm_weight,

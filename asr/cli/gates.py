@@ -7,9 +7,12 @@ import typer
 
 from asr.cli.extras import needs
 from asr.cli.options import BundleOption
+from asr.errors import BadOption
 
 if TYPE_CHECKING:
     from asr.model.gates import Gates
+
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 def gates(
@@ -24,6 +27,8 @@ def gates(
     from asr.bundle import Bundle, default_bundle
     from asr.model.gates import gates as listen
 
+    if picture is not None and picture.suffix.lower() not in _PICTURES:
+        raise BadOption(f"{picture} cannot be drawn: name a {', '.join(_PICTURES)} file.")
     opened = Bundle.open(bundle or default_bundle())
     audio = load(clip)
     seconds = opened.model.frame_seconds

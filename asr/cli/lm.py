@@ -7,7 +7,7 @@ import typer
 
 from asr.cli.options import BeamSizeOption, BundleOption, DeviceOption
 from asr.cli.progress import bar
-from asr.errors import BadOption
+from asr.errors import BadData, BadOption
 
 if TYPE_CHECKING:
     from asr.decoding import NGram
@@ -99,6 +99,8 @@ def perplexity(file: FileArgument, text: TextArgument, units: UnitsOption = None
     model = NGram.load(file)
     with bar("reading") as progress:
         found = fit(model, known_sentences(text, model, _tokenizer(units), progress))
+    if not found.tokens:
+        raise BadData(f"{text} has no words; give a text with a sentence a line.")
     typer.echo(
         f"perplexity      {found.perplexity:.2f}\n"
         f"of known {model.kind:6} {found.perplexity_of_known:.2f}\n"

@@ -51,12 +51,15 @@ NbestOption = Annotated[
 ]
 
 
-def reading(hotwords: Path | None = None, **values: Any) -> dict[str, Any]:
+def reading(hotwords: Path | None = None, lm: Path | None = None, **values: Any) -> dict[str, Any]:
     """The options of `Recognizer.transcribe` that were given on a command line.
 
     Raises:
-        BadOption: the file of hot words cannot be read.
+        BadOption: the file of hot words cannot be read, or names none; or the language
+            model would have no effect.
     """
+    if lm is not None and values["decoder"] == "greedy":
+        raise BadOption("--lm has no effect with the decoder greedy; choose the decoder beam.")
     given = {name: value for name, value in values.items() if value is not None}
     if hotwords is not None:
         try:
@@ -68,4 +71,6 @@ def reading(hotwords: Path | None = None, **values: Any) -> dict[str, Any]:
                 "word or phrase on each line."
             ) from error
         given["hotwords"] = tuple(line.strip() for line in lines if line.strip())
+        if not given["hotwords"]:
+            raise BadOption(f"{hotwords} names no hot words; write one on each line.")
     return given

@@ -63,6 +63,7 @@ def transcribe(
         raise BadOption(f"{format} is a file for each recording: name a folder with --output.")
     options = reading(
         hotwords,
+        lm,
         decoder=decoder,
         nbest=nbest,
         beam_size=beam_size,

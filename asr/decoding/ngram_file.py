@@ -74,11 +74,11 @@ def read(path: Path) -> NGram:
         BadData: it is missing, damaged, or something else.
     """
     try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise _damaged(path, "it is no .npz file")
         with np.load(path, allow_pickle=False) as file:
             return _model(file)
     except OSError as error:
-        if error.strerror is None:  # numpy knows no such format
-            raise _damaged(path, "it is no .npz file") from error
         raise BadData(f"language model {path} cannot be read ({error.strerror}).") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError) as error:
         raise _damaged(path, str(error)) from error

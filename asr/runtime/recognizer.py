@@ -135,6 +135,8 @@ class Recognizer:
                         f"{name} has no effect, as this bundle has no language model; give one "
                         "with lm."
                     )
+        if values.get("hotword_boost") is not None and not chosen.hotwords:
+            raise BadOption("hotword_boost has no effect without hot words; give hotwords too.")
         if chosen.hotwords:  # those that cannot be spelled are named before any work
             automaton(chosen.hotwords, self.bundle.tokenizer, None, chosen.beam_settings())
         return chosen

@@ -100,6 +100,9 @@ class TrainingCLI(LightningCLI):
         refuse_half_on_cpu(trainer, config.precision)
         return trainer
 
+    def _parse_ckpt_path(self) -> None:
+        """Not what Lightning does: read a whole checkpoint for settings of which ours has none."""
+
     def _refuse_another_run(self, run: Path) -> None:
         exists = any((run / CHECKPOINTS / name).exists() for name in (LAST, PREVIOUS))
         given = self._get(self.config, "ckpt_path")
@@ -120,6 +123,11 @@ class TrainingCLI(LightningCLI):
             self.datamodule.adopt(checkpoint.tokenizer, Path(path))
         elif self.subcommand in ("validate", "test"):
             raise BadOption(f"asr {self.subcommand} needs a checkpoint: give --ckpt_path FILE.")
+        elif self.model.init_from is None and self.datamodule.old_dev is not None:
+            raise BadOption(
+                "data.old_dev is there to see what a trained model forgets: give model.init_from "
+                "too, or leave it out."
+            )
         elif self.model.init_from is not None:
             start = Start.read(self.model.init_from)
             same_layers(start.path, start.model.config, layers)

@@ -42,9 +42,10 @@ class Forgetting(Callback):
         rank_zero_info(f"old development set: WER {self._before:.2%} before training")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._before is None or trainer.sanity_checking:
+        tally = cast(Any, pl_module).tallies.get("old")  # `asr validate` reads no old set
+        if self._before is None or tally is None or trainer.sanity_checking:
             return
-        after = cast(Any, pl_module).tallies["old"].wer
+        after = tally.wer
         rank_zero_info(
             f"forgotten of the old development set: WER {self._before:.2%} -> {after:.2%}"
         )

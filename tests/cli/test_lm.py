@@ -53,6 +53,12 @@ def test_build_info_perplexity_and_arpa(asr: Asr, tmp_path: Path, text: Path) ->
     assert asr("lm", "build", arpa, again)[0] == built
     assert asr("lm", "perplexity", again, text)[0] == measured
     assert "leave them out" in asr("lm", "build", arpa, again, "--order", 2, code=2)[1]
+    text.write_text("\n")
+    assert "has no words" in asr("lm", "perplexity", lm, text, code=2)[1]
+    nowhere = tmp_path / "no" / "lm.arpa"
+    assert asr("lm", "arpa", lm, nowhere, code=2)[1] == (
+        f"asr: {nowhere}: No such file or directory; check the path.\n"
+    )
 
 
 def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, text: Path) -> None:
@@ -63,7 +69,7 @@ def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, text: Path) ->
         (("build", text, out, "--prune", "x"), "no row of numbers"),
         (("build", text, out, "--max-size", "0.0001"), "the words alone take"),
         (("build", text, out, "--units", tmp_path), "not a bundle"),
-        (("info", text), "is no language model"),
+        (("info", text), "is no language model of this earshot (it is no .npz file)"),
         (("add", text), "is no language model"),
     ):
         _, err = asr("lm", *arguments, code=2)

@@ -1,6 +1,7 @@
 """Options of `asr transcribe` and `asr evaluate` that say how to read."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -59,7 +60,10 @@ def test_several_readings_are_listed_in_json(
         (("--decoder", "greedy", "--beam-size", 4), "beam_size has no effect with the decoder"),
         (("--decoder", "psychic"), "decoder 'psychic' is not known; choose from greedy, beam."),
         (("--lm", "none.npz"), "none.npz"),
+        (("--lm", "none.npz", "--decoder", "greedy"), "--lm has no effect with the decoder greedy"),
         (("--hotwords", "none.txt"), "the hot words in none.txt cannot be read"),
+        (("--hotwords", os.devnull), "names no hot words"),
+        (("--hotword-boost", 2), "hotword_boost has no effect without hot words"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

@@ -120,7 +120,7 @@ WEIGHTS: dict[str, tuple[str, dict[str, str]]] = {
 REFUSED: dict[str, tuple[str, str]] = {
     "data.batch_seconds": ("2", "more than a whole batch"),
     "data.dev": ("gone.jsonl", "there is no such manifest"),
-    "data.old_dev": ("gone.jsonl", "there is no such manifest"),
+    "data.old_dev": ("gone.jsonl", "give model.init_from too"),
     "data.most_dropped": ("1.5", "no share"),
     "data.root": ("/nowhere", "there is no corpus folder"),
     "data.train": ("gone.jsonl", "there is no such manifest"),

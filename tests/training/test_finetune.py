@@ -157,6 +157,22 @@ def test_it_is_resumed_without_its_bundle(finetuned: Path, tiny_bundle: Path) ->
     }
 
 
+def test_it_is_validated_without_the_old_set(
+    finetuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--config", str(finetuned / "config.yaml"), "--ckpt_path"]
+    fit.run("validate", [*arguments, str(finetuned / "checkpoints" / "best.ckpt")])
+    assert "val/wer" in capsys.readouterr().out
+    with pytest.raises(BadBundle, match=r"config\.yaml is damaged"):
+        fit.run("validate", [*arguments, str(finetuned / "config.yaml")])
+
+
+def test_an_old_set_needs_a_model_that_knew_it(tmp_path: Path) -> None:
+    folder = corpus(tmp_path, train=slice(0, 2), dev=slice(4, 6), old=slice(6, 9))
+    with pytest.raises(BadOption, match=r"data.old_dev is there to .* give model.init_from too"):
+        fit.run("fit", [*SMALL, f"--data.root={folder}", "--data.old_dev=old.jsonl"])
+
+
 def test_held_weights_stand_still(tiny_bundle: Path, tmp_path: Path) -> None:
     folder = corpus(tmp_path, train=slice(0, 2), dev=slice(4, 6))
     fit.run(
