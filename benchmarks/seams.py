@@ -23,7 +23,7 @@ from asr.runtime.lattices import lattices
 from asr.runtime.torch_engine import TorchEngine
 from asr.runtime.windows import Grid
 
-SETTINGS = ((15, 2), (30, 4), (30, 8), (60, 8), (60, 15), (120, 30))
+SETTINGS = ((30, 4), (60, 8), (60, 15), (120, 30), (240, 30), (240, 60), (360, 60))
 
 
 def words(lattice: Tensor, bundle: Bundle) -> str:

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from asr.bundle import Bundle
 from asr.runtime.engine import Wave, pad
+from asr.runtime.windows import WINDOW_SECONDS
 
 _BATCH = {"int8": 1, "fp32": 8}
 """Utterances run together. Dynamic quantisation takes one scale for a whole batch, so int8 must
@@ -49,7 +50,7 @@ class OnnxEngine:
 
     @property
     def batch_seconds(self) -> float:
-        return 240.0 * self._threads  # a whole window for each thread
+        return WINDOW_SECONDS * self._threads  # a whole window for each thread
 
     def __call__(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
         size = max(1, min(self._batch, -(-len(waves) // self._threads)))
