@@ -89,11 +89,15 @@ def card(info: dict[str, Any]) -> str:
 
 
 def _training(training: dict[str, Any]) -> str:
-    length = "{hours:g} hours of speech: {epochs} epochs, {steps} steps."
-    said = [f"Trained on {length.format_map(training)}"]
+    said = [f"Trained on {_length(training)}"]
     while training := training.get("before") or {}:
-        said.append(f"Before that, the weights on {length.format_map(training)}")
+        said.append(f"Before that, the weights on {_length(training)}")
     return " ".join(said)
+
+
+def _length(training: dict[str, Any]) -> str:
+    epochs = "1 epoch" if training["epochs"] == 1 else f"{training['epochs']} epochs"
+    return f"{training['hours']:g} hours of speech: {epochs}, {training['steps']} steps."
 
 
 def _lm(lm: dict[str, Any] | None) -> str:

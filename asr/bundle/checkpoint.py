@@ -92,8 +92,10 @@ def _load(path: Path) -> Any:
     try:
         file = path.open("rb")
     except OSError as error:
+        best = path / "checkpoints" / "best.ckpt"
+        advice = f"name {best}" if best.is_file() else "check the path"
         raise BadBundle(
-            f"checkpoint {path} cannot be read ({error.strerror}); check the path."
+            f"checkpoint {path} cannot be read ({error.strerror}); {advice}."
         ) from error
     with file:
         try:

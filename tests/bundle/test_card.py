@@ -48,7 +48,7 @@ def test_each_training_behind_the_weights_is_said(tiny_bundle: Path) -> None:
     second = {"epochs": 3, "steps": 90, "hours": 2.0, "before": first}
     info["training"] = {"epochs": 1, "steps": 9, "hours": 0.5, "before": second}
     assert (
-        "Trained on 0.5 hours of speech: 1 epochs, 9 steps. Before that, the weights on 2 hours "
+        "Trained on 0.5 hours of speech: 1 epoch, 9 steps. Before that, the weights on 2 hours "
         "of speech: 3 epochs, 90 steps. Before that, the weights on 15.89 hours of speech: "
         "12 epochs, 700 steps." in card(info)
     )

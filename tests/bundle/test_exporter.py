@@ -213,6 +213,14 @@ def test_a_missing_checkpoint(tmp_path: Path) -> None:
         export(tmp_path / "none.ckpt", tmp_path / "out")
 
 
+def test_of_a_run_its_best_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "best.ckpt").write_bytes(b"")
+
+    with pytest.raises(BadBundle, match=r"; name .*run/checkpoints/best\.ckpt"):
+        export(tmp_path / "run", tmp_path / "out")
+
+
 def test_what_is_no_bundle_is_not_overwritten(tiny_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
 

@@ -89,8 +89,10 @@ def test_a_folder_with_texts_beside_its_recordings(tmp_path: Path, suffix: str) 
         beside = (tmp_path / clip["audio"]).with_suffix(suffix)
         beside.write_text(f"{text.title()}.\n", encoding="utf-8")
     shutil.copy(layouts.TRAIN / layouts.CLIPS[4]["audio"], tmp_path / "alone.opus")
+    (tmp_path / f"stray{suffix}").write_text("nobody says it", encoding="utf-8")
     done = layouts.asr("data", "folder", tmp_path, tmp_path / "out.jsonl")
     assert done.returncode == 1 and "alone.opus: it has no text beside it" in done.stderr
+    assert f"stray{suffix}: it has no recording beside it" in done.stderr
     assert sorted(line["text"] for line in rows(tmp_path / "out.jsonl")) == sorted(TEXTS[:3])
 
 
@@ -123,6 +125,8 @@ def test_a_manifest_is_copied_by_corpus(tmp_path: Path) -> None:
     lines = rows(tmp_path / "part.jsonl")
     assert lines and {line["corpus"] for line in lines} == {wanted}
     assert lines[0]["duration"] == layouts.CLIPS[0]["duration"]
+    none = layouts.asr("data", "jsonl", source, tmp_path / "no.jsonl", "--corpus", "nope")
+    assert "has no line of the corpus nope: choose from" in refused(none, tmp_path / "no.jsonl")
 
 
 @pytest.mark.parametrize("sign", ["7", "½", "£", "€", "%", "&", "@", "#", "="])

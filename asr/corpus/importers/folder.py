@@ -1,6 +1,6 @@
 """Folders of recordings with their texts."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from asr.audio import EXTENSIONS
@@ -20,12 +20,16 @@ def folder(root: Path) -> Iterator[Found]:
     called `path` and `text` or one of their other usual names; further columns `id` and `speaker`
     are kept. With tables there, only they are read.
     """
-    tables = sorted(path for path in root.rglob("*") if path.suffix.lower() in _TABLES)
-    if tables:
+    if tables := _ending(root, _TABLES):
         for table in tables:
             yield from _table(table)
         return
-    for audio in sorted(path for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS):
+    recordings = _ending(root, EXTENSIONS)
+    names = {path.with_suffix("") for path in recordings}
+    for text_file in _ending(root, _TEXTS):
+        if text_file.with_suffix("") not in names:
+            yield Found(str(text_file), text_file, problem="it has no recording beside it")
+    for audio in recordings:
         texts = [audio.with_suffix(suffix) for suffix in _TEXTS]
         beside = next((path for path in texts if path.is_file()), None)
         if beside is None:
@@ -33,6 +37,10 @@ def folder(root: Path) -> Iterator[Found]:
         else:
             text = " ".join(read_lines(beside))
             yield Found(str(audio), audio, text, id=str(audio.relative_to(root).with_suffix("")))
+
+
+def _ending(root: Path, suffixes: Collection[str]) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.suffix.lower() in suffixes)
 
 
 def _table(table: Path) -> Iterator[Found]:

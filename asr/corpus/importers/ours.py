@@ -7,21 +7,34 @@ from typing import Protocol
 from asr.corpus.findings import Finding
 from asr.corpus.importers.found import Found
 from asr.corpus.manifest import Utterance, read_line, read_lines
+from asr.errors import BadData
 
 
 def manifest(path: Path, corpora: Iterable[str] = ()) -> Iterator[Found]:
-    """The lines of one of our own manifests, of all corpora or only of those named."""
+    """The lines of one of our own manifests, of all corpora or only of those named.
+
+    Raises:
+        BadData: the manifest cannot be read, or has no line of a corpus that is named.
+    """
     wanted = set(corpora)
+    there: set[str] = set()
     for number, line in read_lines(path):
         where = f"{path}:{number}"
         found, values = read_line(line, number, path.parent)
         if isinstance(found, Finding):
             yield Found(where, path, problem=found.reason)
-        elif not wanted or found.corpus in wanted:
+            continue
+        there.add(found.corpus or "")
+        if not wanted or found.corpus in wanted:
             others = {"id", "audio", "text", "speaker"}
             extra = {key: value for key, value in values.items() if key not in others}
             text = str(values["text"])
             yield Found(where, found.audio, text, values.get("id"), found.speaker, extra=extra)
+    if there and (missing := wanted - there):
+        raise BadData(
+            f"{path} has no line of the corpus {', '.join(sorted(missing))}: choose from "
+            f"{', '.join(sorted(there - {''})) or 'none, for no line names its corpus'}."
+        )
 
 
 class Heard(Protocol):
