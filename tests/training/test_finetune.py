@@ -8,7 +8,7 @@ import torch
 from runs import SMALL, corpus
 
 from asr.bundle import Bundle
-from asr.errors import BadBundle, BadOption
+from asr.errors import BadBundle, BadData, BadOption
 from asr.model import AcousticModel, ModelConfig
 from asr.text import CharacterTokenizer, SubwordTokenizer
 from asr.training import fit
@@ -171,6 +171,16 @@ def test_an_old_set_needs_a_model_that_knew_it(tmp_path: Path) -> None:
     folder = corpus(tmp_path, train=slice(0, 2), dev=slice(4, 6), old=slice(6, 9))
     with pytest.raises(BadOption, match=r"data.old_dev is there to .* give model.init_from too"):
         fit.run("fit", [*SMALL, f"--data.root={folder}", "--data.old_dev=old.jsonl"])
+
+
+def test_an_old_set_that_is_not_there_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
+    folder = corpus(tmp_path, train=slice(0, 2), dev=slice(4, 6))
+    paths = [f"--data.root={folder}", "--data.train=train.jsonl", "--data.dev=dev.jsonl"]
+    start = [f"--model.init_from={tiny_bundle}", "--data.old_dev=gone.jsonl"]
+    run = folder / "run"
+    with pytest.raises(BadData, match=r"gone\.jsonl: there is no such manifest"):
+        fit.run("fit", [*SMALL, *LAYERS, *paths, *start, f"--trainer.default_root_dir={run}"])
+    assert not (run / "checkpoints").exists()
 
 
 def test_held_weights_stand_still(tiny_bundle: Path, tmp_path: Path) -> None:
