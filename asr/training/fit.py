@@ -117,6 +117,9 @@ class TrainingCLI(LightningCLI):
         """Take the units of the checkpoint, or of what training starts from; both must fit."""
         path = self._get(self.config, "ckpt_path")
         layers = self.model.network.config
+        augment = self.model.augment if self.subcommand == "fit" else None
+        if augment is not None and augment.noise is not None:
+            augment.noise.found(self.datamodule.root)  # before hours of data are looked through
         if path is not None:
             checkpoint = Checkpoint.read(Path(path))
             same_layers(Path(path), checkpoint.model.config, layers)

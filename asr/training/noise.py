@@ -34,6 +34,16 @@ class Noise:
         check_share("noise.share", self.share)
         check_range("noise.snr", self.snr)
 
+    def found(self, root: Path) -> Path:
+        """The manifest below the corpus folder `root`; BadData where it is not there."""
+        path = root / self.manifest
+        if not path.is_file():
+            raise BadData(
+                f"{path}: there is no manifest of noise; write one JSON line per clip "
+                '({"audio": "noise.wav"}), or set model.augment.noise to null.'
+            )
+        return path
+
 
 class NoiseBank:
     """The noise clips of a manifest, decoded and held in memory (230 MB an hour).
@@ -43,7 +53,7 @@ class NoiseBank:
     """
 
     def __init__(self, settings: Noise, root: Path) -> None:
-        path = root / settings.manifest
+        path = settings.found(root)
         utterances = read_recordings(path)
         if settings.without:
             utterances = [u for u in utterances if not u.id.endswith(settings.without)]

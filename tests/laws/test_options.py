@@ -126,7 +126,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "data.train": ("gone.jsonl", "there is no such manifest"),
     "data.units": ("null", "model.init_from"),
     "data.workers": ("-1", "workers -1"),
-    "model.augment.noise.manifest": ("gone.jsonl", "there is no such manifest"),
+    "model.augment.noise.manifest": ("gone.jsonl", "there is no manifest of noise"),
     "model.n_units": ("5", "data.units"),
     "model.patience": ("-1", "patience -1"),
     "saving.every_minutes": ("-1", "-1.0 minutes"),
