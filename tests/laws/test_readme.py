@@ -142,6 +142,21 @@ def test_a_model_is_trained_exported_and_used(checkout: Path, environment: dict[
     assert "by speaker" in run(measured, checkout, environment)
 
 
+def test_recordings_of_your_own_are_trained_on(
+    checkout: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (command,) = blocks("bash")  # of which FOLDER is the reader's
+    shutil.copytree(ROOT / "tests" / "data" / "train", tmp_path / "mine")
+    lines = (tmp_path / "mine" / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    for name, part in (("train", lines[:7]), ("dev", lines[7:])):  # of other speakers
+        text = "\n".join(part)
+        (tmp_path / "mine" / f"{name}.jsonl").write_text(f"{text}\n", encoding="utf-8")
+    given = command.strip().replace("FOLDER", str(tmp_path / "mine"))
+    of_the_test = f"--trainer.max_epochs 1 --trainer.default_root_dir {tmp_path / 'run'}"
+    run(f"{given} {of_the_test}", checkout, environment)
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
+
+
 def test_every_command_of_the_page_is_run_by_one_of_these() -> None:
     run_here = (
         "asr demo",
