@@ -7,7 +7,7 @@ import typer
 
 from asr.cli.options import BeamSizeOption, BundleOption, DeviceOption
 from asr.cli.progress import bar
-from asr.errors import BadData, BadOption
+from asr.errors import BadOption
 
 if TYPE_CHECKING:
     from asr.decoding import NGram
@@ -94,13 +94,13 @@ def perplexity(file: FileArgument, text: TextArgument, units: UnitsOption = None
     """
     from asr.decoding import NGram
     from asr.decoding.estimation.perplexity import fit
-    from asr.decoding.estimation.texts import known_sentences
+    from asr.decoding.estimation.texts import known_sentences, no_words
 
     model = NGram.load(file)
     with bar("reading") as progress:
         found = fit(model, known_sentences(text, model, _tokenizer(units), progress))
     if not found.tokens:
-        raise BadData(f"{text} has no words; give a text with a sentence a line.")
+        raise no_words(text)
     typer.echo(
         f"perplexity      {found.perplexity:.2f}\n"
         f"of known {model.kind:6} {found.perplexity_of_known:.2f}\n"

@@ -1,6 +1,6 @@
 """Folders of recordings with their texts."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from asr.audio import EXTENSIONS
@@ -20,13 +20,14 @@ def folder(root: Path) -> Iterator[Found]:
     called `path` and `text` or one of their other usual names; further columns `id` and `speaker`
     are kept. With tables there, only they are read.
     """
-    if tables := _ending(root, _TABLES):
+    files = sorted(root.rglob("*"))
+    if tables := _ending(files, _TABLES):
         for table in tables:
             yield from _table(table)
         return
-    recordings = _ending(root, EXTENSIONS)
+    recordings = _ending(files, EXTENSIONS)
     names = {path.with_suffix("") for path in recordings}
-    for text_file in _ending(root, _TEXTS):
+    for text_file in _ending(files, _TEXTS):
         if text_file.with_suffix("") not in names:
             yield Found(str(text_file), text_file, problem="it has no recording beside it")
     for audio in recordings:
@@ -39,8 +40,8 @@ def folder(root: Path) -> Iterator[Found]:
             yield Found(str(audio), audio, text, id=str(audio.relative_to(root).with_suffix("")))
 
 
-def _ending(root: Path, suffixes: Collection[str]) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if path.suffix.lower() in suffixes)
+def _ending(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
+    return [path for path in files if path.suffix.lower() in suffixes]
 
 
 def _table(table: Path) -> Iterator[Found]:

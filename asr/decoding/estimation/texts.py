@@ -91,8 +91,13 @@ def frequent_words(path: Path, most: int | None, fewest: int, progress: Progress
     if not ranked:
         if counts:
             raise BadData(f"no word of {path} occurs {fewest} times; choose a --vocabulary.")
-        raise BadData(f"{path} has no words; give a text with a sentence a line.")
+        raise no_words(path)
     return [word for _, word in ranked[:most]]
+
+
+def no_words(path: Path) -> BadData:
+    """The error of a text in which nothing is to be counted."""
+    return BadData(f"{path} has no words; give a text with a sentence a line.")
 
 
 def word_tokens(
