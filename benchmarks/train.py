@@ -2,10 +2,10 @@
 
     EARSHOT_DATA=FOLDER python benchmarks/train.py [--steps 16] [--cache runs/cache]
 
-Whole steps of configs/default_en.yaml, augmentation, two views and second loss in it, on the device at
-hand: seconds of recorded speech per second and the share of them spent waiting for data, for models
-and batches of several sizes, in buckets and with batches drawn at random. Then the memory of the
-process, without pages of mapped files, after each of three short epochs.
+Whole steps of configs/default_en.yaml, augmentation, two views and second loss in it, on the device
+at hand: seconds of recorded speech per second and the share of them spent waiting for data, for
+models and batches of several sizes, in buckets and with batches drawn at random. Then the memory of
+the process, without pages of mapped files, after each of three short epochs.
 """
 
 import argparse
