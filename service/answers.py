@@ -5,14 +5,15 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from asr.transcript import Transcript, Word, between_pauses
 
 _LEAST = 1e-9  # confidence 0 has no logarithm
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0)]
+# As exact as the files that `asr transcribe --format json` writes.
+Share = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda share: round(share, 4))]
+Seconds = Annotated[float, Field(ge=0), AfterValidator(lambda seconds: round(seconds, 3))]
 
 
 class Answer(BaseModel):
@@ -141,12 +142,7 @@ def verbose(
 ) -> VerboseTranscription:
     """Text with segments, and words if asked for; `encode` spells text in the model's units."""
     words = [
-        TimedWord(
-            word=word.text,
-            start=round(word.start, 3),
-            end=round(word.end, 3),
-            probability=word.confidence,
-        )
+        TimedWord(word=word.text, start=word.start, end=word.end, probability=word.confidence)
         for word in transcript.words
     ]
     return VerboseTranscription(
@@ -194,8 +190,8 @@ def _segment(number: int, words: Sequence[Word], encode: Callable[[str], list[in
     return Segment(
         id=number,
         seek=round(words[0].start * 100),
-        start=round(words[0].start, 3),
-        end=round(words[-1].end, 3),
+        start=words[0].start,
+        end=words[-1].end,
         text=text,
         tokens=encode(text),
         temperature=0.0,

@@ -42,6 +42,7 @@ def gates(
             f"{(lives > 1).float().mean():8.1%}"
         )
     if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
         with needs("train"):
             _draw(found, seconds, picture)
         typer.echo(str(picture), err=True)

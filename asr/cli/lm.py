@@ -57,8 +57,7 @@ def build(
     from asr.decoding.estimation.kneser_ney import Estimate
     from asr.decoding.estimation.pruning import chained
 
-    if not out.absolute().parent.is_dir():
-        raise BadOption(f"{out} cannot be written: its folder is not there; make it.")
+    out.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(units)
     if ".arpa" in source.suffixes:
         if order != 3 or prune != "0" or vocabulary is not None:

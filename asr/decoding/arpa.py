@@ -254,6 +254,7 @@ def write_arpa(model: NGram, path: Path, progress: Progress) -> None:
     """Writes the model as an ARPA file, its spellings as they are."""
     spelled = np.array(model.vocabulary, dtype=object)
     done = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write("\\data\\\n")
         file.writelines(f"ngram {n}={size}\n" for n, size in enumerate(model.sizes, start=1))

@@ -80,6 +80,7 @@ def write_report(run: Path, out: Path, worst: int = 12) -> None:
         '<meta name="viewport" content="width=device-width">'
         f"<title>{title}</title><style>{_STYLE}</style>{''.join(parts)}</html>\n"
     )
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8")
 
 

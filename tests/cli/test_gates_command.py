@@ -12,7 +12,8 @@ CLIP = Path(__file__).parents[2] / "samples" / "1272-141231-0000.flac"
 
 @pytest.mark.filterwarnings("ignore")  # of matplotlib
 @pytest.mark.parametrize(
-    ("name", "reason"), [("gates.xyz", "name a .png, .svg, .pdf file"), ("no/gates.svg", "No such")]
+    ("name", "reason"),
+    [("gates.xyz", "name a .png, .svg, .pdf file"), ("file/gates.svg", "File exists")],
 )
 def test_a_picture_that_cannot_be_written_is_named(
     monkeypatch: pytest.MonkeyPatch,
@@ -22,6 +23,7 @@ def test_a_picture_that_cannot_be_written_is_named(
     name: str,
     reason: str,
 ) -> None:
+    (tmp_path / "file").touch()
     picture = tmp_path / name
     arguments = ["gates", str(CLIP), "--bundle", str(tiny_bundle), "--picture", str(picture)]
     monkeypatch.setattr(sys, "argv", ["asr", *arguments])
@@ -29,4 +31,4 @@ def test_a_picture_that_cannot_be_written_is_named(
         main()
     err = capsys.readouterr().err
     assert stopped.value.code == 2
-    assert str(picture) in err and reason in err and err.count("\n") == 1
+    assert str(tmp_path) in err and reason in err and err.count("\n") == 1

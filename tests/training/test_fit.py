@@ -73,9 +73,9 @@ def test_a_run_says_what_it_was_and_makes_a_page(smoke: Path, tmp_path: Path) ->
     assert sum(session["data"]["train"]["lengths"]["counts"]) == 10
     assert session["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert session["peak_memory_bytes"]["host"] > 1e8
-    done = asr("report", smoke, "--out", tmp_path / "page.html", "--worst", 3)
+    done = asr("report", smoke, "--out", tmp_path / "pages" / "run.html", "--worst", 3)
     assert done.returncode == 0, done.stderr
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = (tmp_path / "pages" / "run.html").read_text(encoding="utf-8")
     for title in ("Loss", "Error rate", "blank", "Learning rate", "gradient", "train: 10 clips"):
         assert title in page
     assert page.count("<svg") == 8 and page.count("data:audio/wav;base64,") == 3
