@@ -8,7 +8,8 @@ from typing import Any
 from asr.bundle.bundle import CARD, INFO, Bundle
 from asr.errors import BadOption
 
-_FIGURE_KEYS = ("manifest", "decoder", "precision", "clips", "words", "wer", "cer", "command")
+_COLUMNS = ("manifest", "decoder", "precision", "clips", "words", "wer", "cer", "speed", "command")
+_FIGURE_KEYS = {*_COLUMNS, "device"}
 _TEMPLATE = """\
 # {name}
 
@@ -37,7 +38,8 @@ PATH is this folder.
 {figures}
 
 WER and CER: substitutions, deletions and insertions over the words or characters of the \
-reference. They hold for recordings like those of the manifest; expect more errors elsewhere.
+reference. They hold for recordings like those of the manifest; expect more errors elsewhere. \
+Speed: seconds of sound per second, files read and decoded, beside whatever else the machine did.
 
 ## Export
 
@@ -111,16 +113,17 @@ def _figures(figures: list[dict[str, Any]]) -> str:
     if not figures:
         return "Not yet measured."
     lines = [
-        "| manifest | decoder | precision | clips | words | WER | CER | command |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| manifest | decoder | precision | clips | words | WER | CER | speed | command |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for figure in figures:
         shown = figure | {
             "wer": f"{100 * figure['wer']:.1f} %",
             "cer": f"{100 * figure['cer']:.1f} %",
+            "speed": f"{figure['speed']:.0f}, {figure['device']}" if "speed" in figure else "",
             "command": f"`{figure['command']}`",
         }
-        cells = (str(shown[key]).replace("|", "\\|") for key in _FIGURE_KEYS)
+        cells = (str(shown[key]).replace("|", "\\|") for key in _COLUMNS)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -140,16 +143,16 @@ def record_figure(path: Path, figure: dict[str, Any]) -> None:
     """Adds a measured figure to the bundle and its card.
 
     It has the keys manifest, decoder, precision, clips, words, wer, cer (both rates as shares,
-    0.25 for 25 %) and command, and replaces an older one of the same manifest, decoder and
-    precision.
+    0.25 for 25 %), speed (seconds of sound per second), device (on which) and command, and
+    replaces an older one of the same manifest, decoder and precision.
 
     Raises:
         BadBundle: `path` is no sound bundle.
         BadOption: the figure lacks a key or has one too many.
     """
-    if wrong := set(_FIGURE_KEYS) ^ figure.keys():
+    if wrong := _FIGURE_KEYS ^ figure.keys():
         raise BadOption(
-            f"a figure has the keys {', '.join(_FIGURE_KEYS)} and no others; "
+            f"a figure has the keys {', '.join(sorted(_FIGURE_KEYS))} and no others; "
             f"correct {', '.join(sorted(wrong))}."
         )
     bundle = Bundle.open(path)

@@ -148,10 +148,23 @@ def _record(
             "words": score.words,
             "wer": round(score.wer, 4),
             "cer": round(score.cer, 4),
+            "speed": round(found.realtime_factor, 1),
+            "device": _device(recognizer.device),
             "command": _command(manifest, decoder),
         },
     )
     typer.echo(f"recorded in {bundle.path}", err=True)
+
+
+def _device(name: str) -> str:
+    """What ran the model, in words."""
+    if name == "cuda":
+        from torch.cuda import get_device_name
+
+        return get_device_name()
+    from asr.runtime.onnx_engine import usable_cores
+
+    return f"CPU of {usable_cores()} cores"
 
 
 def _command(manifest: Path, decoder: str | None) -> str:

@@ -20,6 +20,8 @@ def figure(**changes: Any) -> dict[str, Any]:
         "words": 40,
         "wer": 0.613,
         "cer": 0.25,
+        "speed": 201.4,
+        "device": "CPU of 2 cores",
         "command": "asr evaluate dev-librispeech.jsonl",
     } | changes
 
@@ -64,7 +66,7 @@ def test_a_figure_is_recorded(bundle_copy: Path) -> None:
     text = (bundle_copy / "README.md").read_text()
     assert (
         "| dev-librispeech.jsonl | greedy | int8 | 2 | 40 | 61.3 % | 25.0 % | "
-        "`asr evaluate dev-librispeech.jsonl` |" in text
+        "201, CPU of 2 cores | `asr evaluate dev-librispeech.jsonl` |" in text
     )
     assert "Not yet measured" not in text
     assert Bundle.open(bundle_copy).info["figures"] == [figure()]
@@ -91,13 +93,19 @@ def test_a_bar_in_a_command_does_not_break_the_table(bundle_copy: Path) -> None:
     assert "`asr evaluate dev \\| tail`" in (bundle_copy / "README.md").read_text()
 
 
-@pytest.mark.parametrize("change", [{"speed": 3}, {}])
+def test_a_figure_from_before_speeds_were_recorded_is_shown_without(tiny_bundle: Path) -> None:
+    info = json.loads((tiny_bundle / "bundle.json").read_text())
+    old = {key: value for key, value in figure().items() if key not in ("speed", "device")}
+    assert "| 25.0 % |  | `asr evaluate" in card(info | {"figures": [old]})
+
+
+@pytest.mark.parametrize("change", [{"loss": 3}, {}])
 def test_a_figure_of_other_keys_is_refused(bundle_copy: Path, change: dict[str, Any]) -> None:
     wrong = figure() | change
     if not change:
         del wrong["wer"]
 
-    with pytest.raises(BadOption, match="speed" if change else "correct wer"):
+    with pytest.raises(BadOption, match="loss" if change else "correct wer"):
         record_figure(bundle_copy, wrong)
 
     assert Bundle.open(bundle_copy).info["figures"] == []

@@ -242,6 +242,8 @@ def test_a_bundle_is_replaced_and_its_figures_with_it(
         "words": 2,
         "wer": 0.5,
         "cer": 0.25,
+        "speed": 201.4,
+        "device": "CPU of 2 cores",
         "command": "asr evaluate dev",
     }
     record_figure(bundle_copy, figure)
