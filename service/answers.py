@@ -14,6 +14,7 @@ _LEAST = 1e-9  # confidence 0 has no logarithm
 # As exact as the files that `asr transcribe --format json` writes.
 Share = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda share: round(share, 4))]
 Seconds = Annotated[float, Field(ge=0), AfterValidator(lambda seconds: round(seconds, 3))]
+Elapsed = Annotated[float, Field(ge=0)]
 
 
 class Answer(BaseModel):
@@ -93,15 +94,15 @@ class Segment(Answer):
 class Timings(Answer):
     """Where the request's time went, in seconds; the header `Server-Timing` has milliseconds."""
 
-    decode: Seconds | None = None
+    decode: Elapsed | None = None
     """Reading the file."""
-    queue: Seconds | None = None
+    queue: Elapsed | None = None
     """Waiting for the model."""
-    features: Seconds | None = None
+    features: Elapsed | None = None
     """Making the model's input, where that is not part of `model`."""
-    model: Seconds | None = None
+    model: Elapsed | None = None
     """Running the model."""
-    text: Seconds | None = None
+    text: Elapsed | None = None
     """Finding the words."""
 
 

@@ -24,7 +24,7 @@ def test_json_has_the_words_that_python_gives(
     assert answer.text == expected.text
     assert answer.usage is not None and answer.usage.type == "duration"
     assert answer.usage.seconds == expected.duration
-    assert answer.model_extra == {"confidence": expected.confidence}
+    assert answer.model_extra == {"confidence": round(expected.confidence, 4)}
 
 
 def test_text_is_plain_text(client: Client, clip: Path, recognizer: Recognizer) -> None:
