@@ -1,38 +1,64 @@
 """earshot: a bidirectional-LSTM CTC speech recogniser to train, ship and run.
 
-    from asr import Recognizer
+    import asr
 
-    recognizer = Recognizer.load()  # the bundle that ships; or Recognizer.load("my_bundle")
+    recognizer = asr.load()  # the bundle that ships; or asr.load("my_bundle")
     transcript = recognizer.transcribe("talk.flac")
     print(transcript.text)
     for word in transcript.words:
         print(word.start, word.end, word.text, word.confidence)
+    transcript.save("talk.srt")
 
-A recogniser may be used from several threads at once; options travel with each call.
+A recogniser may be used from several threads at once; options travel with each call. What a caller
+can mend is raised as an `AsrError`.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asr.errors import AsrError
+    from asr.errors import AsrError, BadAudio, BadBundle, BadData, BadOption, TooLong
+    from asr.options import Options
     from asr.runtime import Recognizer
-    from asr.transcript import Transcript, Word
+    from asr.transcript import Alternative, Transcript, Word
 
-__all__ = ["AsrError", "Recognizer", "Transcript", "Word"]
+    __version__: str
+    load = Recognizer.load
+
+__all__ = [
+    "Alternative",
+    "AsrError",
+    "BadAudio",
+    "BadBundle",
+    "BadData",
+    "BadOption",
+    "Options",
+    "Recognizer",
+    "TooLong",
+    "Transcript",
+    "Word",
+    "__version__",
+    "load",
+]
+_HOMES = {
+    "asr.errors": ("AsrError", "BadAudio", "BadBundle", "BadData", "BadOption", "TooLong"),
+    "asr.options": ("Options",),
+    "asr.runtime": ("Recognizer",),
+    "asr.transcript": ("Alternative", "Transcript", "Word"),
+}
 
 
 def __getattr__(name: str) -> Any:
     # Looked up on first use: torch takes seconds to import, and `asr --help` does without.
-    if name == "Recognizer":
-        from asr.runtime import Recognizer
-
-        return Recognizer
-    if name in ("Transcript", "Word"):
-        from asr import transcript
-
-        return getattr(transcript, name)
-    if name == "AsrError":
-        from asr.errors import AsrError
-
-        return AsrError
+    if name == "__version__":
+        return import_module("importlib.metadata").version("earshot")
+    if name == "load":
+        return __getattr__("Recognizer").load
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""How long does the way back through an LSTM take, by the library and by `asr.model.through_time`?
+"""How long does the backward pass of an LSTM take in torch and in `asr.training.lstm_gradient`?
 
     python benchmarks/backward.py [--threads 1] [--precision bf16] [--rounds 6]
 
@@ -14,7 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from asr.model import ModelConfig, through_time
+from asr.model import ModelConfig
+from asr.training import lstm_gradient
 
 SECONDS = (2, 7, 16, 25)  # of a clip
 TOTAL = 50  # of a batch
@@ -44,7 +45,7 @@ def main() -> None:
     module = nn.LSTM(WIDTH, HIDDEN, batch_first=True)
     runs: tuple[Callable[[nn.LSTM, Tensor], Tensor], ...] = (
         lambda module, x: module(x)[0],
-        through_time.lstm,
+        lstm_gradient.lstm,
     )
     print(f"{arguments.precision}, threads: {arguments.threads}; milliseconds")
     print(f"{'clips':>9} {'ahead':>7} {'back, library':>14} {'back, ours':>11} {'ratio':>6}")

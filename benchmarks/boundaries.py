@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from asr.audio import SAMPLE_RATE, load
 from asr.corpus import Utterance, read_manifest
 from asr.decoding import align, times
-from asr.evaluation import speech_bounds
+from asr.fitting import speech_bounds
 from asr.runtime import Recognizer
 from asr.runtime.engine import Wave
 
@@ -134,7 +133,7 @@ def errors(recognizer: Recognizer, timed: Timed) -> NDArray[np.float64]:
     rows = recognizer.run([timed.wave[window.start : window.stop] for window in windows])
     lattice = recognizer.join(windows, rows)
     units = tokenizer.encode(" ".join(timed.words))
-    (hypothesis,) = align(lattice[None], torch.tensor([len(lattice)]), [units])
+    (hypothesis,) = align(lattice[None], np.array([len(lattice)]), [units])
     spans = [(first, end) for _, first, end in tokenizer.word_spans(hypothesis.units)]
     runs = [(hypothesis.starts[first], hypothesis.ends[end - 1]) for first, end in spans]
     duration = len(timed.wave) / SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""Does the audio door hold? Mutated files by the hundred thousand, against a live server.
+"""Does the service hold? Mutated files and texts by the hundred thousand, against a live server.
 
     OMP_NUM_THREADS=1 python benchmarks/fuzz.py --files 100000
 
@@ -8,6 +8,10 @@ so that every file can be made again. A file may be read (200), or refused by it
 its content (415): any other answer, none within a minute, or a server that is not ready at the end
 is a fault, and the run ends with 1. Decoders that a file kills are counted: the server replaces
 them. Prints resident memory over time, and the slowest files.
+
+Every other file comes in a form, with texts that are long and made of what is slow to read, among
+them bytes that are no text; such a form may be refused by its fields too (400, 404, 422). All the
+while another client asks for `/health/live`, where five seconds without an answer are a fault.
 """
 
 import argparse
@@ -25,13 +29,36 @@ from pathlib import Path
 import av
 import numpy as np
 import soundfile
-from load import Answer, Client, Server, clip, serving
+from load import PATH, Answer, Client, Server, clip, serving
 
 from asr.audio import SAMPLE_RATE, load
+from service.api.fields import SPEAKERS, WITHOUT_EFFECT, TranscriptionForm
 
 AT_ONCE = 8
 HANG_S = 60.0
+LIVE_S = 5.0
 ALLOWED = {200, 413, 415}
+ALLOWED_FORMS = ALLOWED | {400, 404, 422}
+FORM = "/v1/audio/transcriptions"
+FIELDS = ("prompt", "prompt", "hotwords", "keywords[]", *TranscriptionForm.model_fields)
+FIELDS += (*WITHOUT_EFFECT, *SPEAKERS)
+VALUES = ("", "1", "en", "beam", "greedy", "true", "json", "text", "srt", "vtt", "verbose_json")
+PATTERNS = (".", "!?", "Ab ", "\"'I'", "[[a", "A,", "9", "-", "en-", "\u0345", "\u0334", "a\u0301")
+PATTERNS += (
+    " ",
+    "\r\n",
+    "\r\n--",
+    "--fuzz",
+    "\0",
+    "\x1b[2J",
+    "\u2028",
+    "ﬃ",
+    "界",
+    "%",
+    "=&;",
+    "\ud800",
+)
+LONGEST_TEXT = 130_000
 WRITTEN = (  # by libsndfile
     ("WAV", "PCM_16"),
     ("WAV", "FLOAT"),
@@ -189,6 +216,34 @@ def mutated(number: int, seed: int, files: list[bytes]) -> bytes:
     return bytes(resealed(body) if chance.random() < 0.7 else body)
 
 
+def text(chance: random.Random) -> bytes:
+    """What is slow to read, hard to print, or no text at all; now and then a right value."""
+    if chance.random() < 0.3:
+        return chance.choice(VALUES).encode()
+    found = b""
+    size = int(2 ** chance.uniform(0, 17))
+    while len(found) < size:
+        pattern = chance.choice(PATTERNS).encode(errors="surrogatepass")
+        found += pattern * max(1, int(chance.random() ** 3 * size / len(pattern)))
+    if chance.random() < 0.1:
+        found += chance.randbytes(8)
+    return found[:LONGEST_TEXT]
+
+
+def form(chance: random.Random, body: bytes) -> bytes:
+    """A form with the file and some texts, whose boundary is `fuzz`."""
+    parts = []
+    for _ in range(chance.choice((0, 1, 1, 2, 4))):
+        name = chance.choice(FIELDS).encode()
+        if chance.random() < 0.05:
+            name = text(chance)[:3000]
+        parts.append((b'name="%b"' % name, text(chance)))
+    name = text(chance)[:1000] if chance.random() < 0.2 else b"clip"
+    parts.insert(chance.randrange(len(parts) + 1), (b'name="file"; filename="%b"' % name, body))
+    head = b"--fuzz\r\ncontent-disposition: form-data; "
+    return b"".join(b"%b%b\r\n\r\n%b\r\n" % (head, *part) for part in parts) + b"--fuzz--\r\n"
+
+
 class Run:
     """What is seen while files are sent."""
 
@@ -199,40 +254,63 @@ class Run:
         self.slowest: list[tuple[float, int]] = []
         self.memory: list[int] = []
         self.faults: list[str] = []
+        self.longest_silence = 0.0
 
     async def work(self) -> None:
-        """Send all files, some at a time."""
+        """Send all files, some at a time, and ask all the while whether the server is alive."""
+        watching = asyncio.create_task(self._watch())
+        await self._send()
+        watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            began = time.monotonic()
+            reader, writer = await asyncio.open_connection(self._server.host, self._server.port)
+            writer.write(b"GET /health/live HTTP/1.1\r\nhost: fuzz\r\nconnection: close\r\n\r\n")
+            alive = (await reader.read()).startswith(b"HTTP/1.1 200")
+            writer.close()
+            silence = time.monotonic() - began
+            self.longest_silence = max(self.longest_silence, silence)
+            if not alive or silence > LIVE_S:
+                self.faults.append(f"/health/live took {silence:.1f} s")
+            await asyncio.sleep(0.05)
+
+    async def _send(self) -> None:
         client, files = Client(self._server), originals()
         left = iter(range(self._options.first, self._options.first + self._options.files))
 
         async def send() -> None:
             for number in left:
                 body = mutated(number, self._options.seed, files)
+                where = (PATH, "")
+                if number % 2:
+                    body = form(random.Random(f"{self._options.seed}/{number}/form"), body)
+                    where = (FORM, "multipart/form-data; boundary=fuzz")
                 try:
                     async with asyncio.timeout(HANG_S):
-                        answer = await client.ask("", body, time.monotonic())
+                        answer = await client.ask("", body, time.monotonic(), *where)
                 except TimeoutError:
                     answer = Answer("", 0, HANG_S, HANG_S)
-                self._note(number, body, answer)
+                self._note(number, body, answer, ALLOWED_FORMS if number % 2 else ALLOWED)
                 if self.statuses.total() % max(1, self._options.files // 10) == 0:
                     await asyncio.to_thread(self._report, self.statuses.total())
 
         await asyncio.gather(*(send() for _ in range(AT_ONCE)))
         client.close()
 
-    def _note(self, number: int, body: bytes, answer: Answer) -> None:
+    def _note(self, number: int, body: bytes, answer: Answer, allowed: set[int]) -> None:
         self.statuses[answer.status] += 1
         self.slowest = sorted([*self.slowest, (answer.seconds, number)], reverse=True)[:5]
         stumbled = b"stumbles" in answer.text
-        if answer.status not in ALLOWED:
+        if answer.status not in allowed:
             self.faults.append(f"file {number} was answered with {answer.status or 'nothing'}")
-        if (stumbled or answer.status not in ALLOWED) and (folder := self._options.keep):
+        if (stumbled or answer.status not in allowed) and (folder := self._options.keep):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{self._options.seed}-{number}").write_bytes(body)
 
     def _report(self, done: int) -> None:
         self.memory.append(self._server.memory_bytes())
-        replaced = metric(self._server, 'earshot_worker_restarts_total{kind="decoder"}')
+        replaced = metric(self._server, 'earshot_worker_restarts_total{kind="decoder"')
         print(
             f"{done:6d} files: {self.memory[-1] / 2**20:.0f} MB, {replaced:.0f} decoders "
             f"replaced, {len(self.faults)} faults",
@@ -265,6 +343,7 @@ def main() -> None:
     print(f"{rate:.0f} files a second; statuses {dict(sorted(run.statuses.items()))}")
     slowest = (f"{1000 * seconds:.0f} ms ({number})" for seconds, number in run.slowest)
     print(f"slowest answers (file): {', '.join(slowest)}")
+    print(f"longest wait for /health/live: {1000 * run.longest_silence:.0f} ms")
     if len(run.memory) > 1:
         growth = 100 * (run.memory[-1] / run.memory[0] - 1)
         print(f"growth after the first tenth: {growth:+.1f} %")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from asr.audio import load
 from asr.corpus import Utterance, read_manifest
-from asr.decoding import NGram
 from asr.evaluation import score
+from asr.lm import read_ngram
 from asr.runtime import Recognizer
 
 BOOSTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
@@ -42,7 +42,7 @@ def main() -> None:
     recognizer = Recognizer.load(arguments.bundle, "cpu")
     if recognizer.lm is None:
         raise SystemExit("the bundle has no language model")
-    names = rare(arguments.manifest, set(NGram.load(recognizer.lm).vocabulary), arguments.names)
+    names = rare(arguments.manifest, set(read_ngram(recognizer.lm).vocabulary), arguments.names)
     audios = [load(utterance.audio) for utterance in names.values()]
     lattices = recognizer.lattices(audios)
     texts = [utterance.text for utterance in names.values()]

@@ -49,7 +49,9 @@ def children(parent: int) -> list[int]:
 @contextmanager
 def serving(bundle: str | None, **settings: object) -> Iterator[Server]:
     """`asr serve` on a free port, ready; it ends with the context."""
-    given = {f"EARSHOT_{name.upper()}": str(value) for name, value in settings.items()}
+    # All of the load comes from one address.
+    asked = {"max_connections_per_address": 4096, **settings}
+    given = {f"EARSHOT_{name.upper()}": str(value) for name, value in asked.items()}
     command = [sys.executable, "-c", "from asr.cli import main; main()", "serve"]
     command += ["--port", "0", "--device", "cpu", *(["--bundle", bundle] if bundle else [])]
     environment = {**os.environ, "EARSHOT_LOG_FORMAT": "plain", **given}
@@ -101,11 +103,14 @@ class Client:
         self._server = server
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def ask(self, kind: str, body: bytes, due: float) -> Answer:
+    async def ask(
+        self, kind: str, body: bytes, due: float, path: str = PATH, content_type: str = ""
+    ) -> Answer:
         """Send a clip; a connection that breaks counts as status 0."""
         try:
             reader, writer = await self._connected()
-            head = f"POST {PATH} HTTP/1.1\r\nhost: benchmark\r\ncontent-length: {len(body)}\r\n\r\n"
+            head = f"POST {path} HTTP/1.1\r\nhost: benchmark\r\ncontent-length: {len(body)}\r\n"
+            head += f"content-type: {content_type}\r\n\r\n" if content_type else "\r\n"
             writer.write(head.encode() + body)
             await writer.drain()
             sent = time.monotonic()

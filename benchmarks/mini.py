@@ -19,10 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from asr.bundle import export
 from asr.evaluation import evaluate
+from asr.export import export
 from asr.runtime import Recognizer
-from asr.training import fit
+from asr.training.command import fit
 
 CONFIG = Path(__file__).parents[1] / "configs" / "mini_librispeech.yaml"
 BUDGET = {

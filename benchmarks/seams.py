@@ -12,8 +12,6 @@ from pathlib import Path
 
 import jiwer
 import numpy as np
-import torch
-from torch import Tensor
 
 from asr.audio import SAMPLE_RATE, load
 from asr.bundle import Bundle, default_bundle
@@ -26,8 +24,8 @@ from asr.runtime.windows import Grid
 SETTINGS = ((30, 4), (60, 8), (60, 15), (120, 30), (240, 30), (240, 60), (360, 60))
 
 
-def words(lattice: Tensor, bundle: Bundle) -> str:
-    (hypothesis,) = greedy(lattice[None], torch.tensor([len(lattice)]))
+def words(lattice: np.ndarray, bundle: Bundle) -> str:
+    (hypothesis,) = greedy(lattice[None], np.array([len(lattice)]))
     return bundle.tokenizer.decode(hypothesis.units)
 
 

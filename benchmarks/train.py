@@ -21,10 +21,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from asr.audio import SAMPLE_RATE
-from asr.corpus import Batch, Buckets
-from asr.training import fit
-from asr.training.data import SpeechData
-from asr.training.parts import Part
+from asr.corpus.buckets import Buckets
+from asr.corpus.dataset import Batch
+from asr.training.command import plan
+from asr.training.data.module import SpeechData
+from asr.training.data.splits import Split
 
 CONFIG = Path(__file__).parents[1] / "configs" / "default_en.yaml"
 RUNS = (  # layers, units a direction, padded seconds of a batch, buckets
@@ -45,8 +46,8 @@ class BucketedData(SpeechData):
         super().__init__(**options)
         self.buckets = buckets
 
-    def _buckets(self, part: Part, **settings: Any) -> Buckets:
-        return super()._buckets(part, count=self.buckets, **settings)
+    def _buckets(self, split: Split, **settings: Any) -> Buckets:
+        return super()._buckets(split, count=self.buckets, **settings)
 
 
 class Clock(Callback):
@@ -80,7 +81,7 @@ def train(
     L.seed_everything(1, verbose=False)
     given = {"data.root": arguments.root, "model.network.layers": layers}
     given |= {"model.network.hidden": hidden}
-    module, _ = fit.built(["--config", str(CONFIG), *(f"--{key}={given[key]}" for key in given)])
+    module, _ = plan.built(["--config", str(CONFIG), *(f"--{key}={given[key]}" for key in given)])
     clock = Clock()
     data = BucketedData(
         buckets,

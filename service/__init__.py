@@ -1,5 +1,5 @@
 """The recogniser over HTTP: OpenAI's transcription endpoint, health and models.
 
-This room knows nothing of tensors: it takes uploads in, hands them to a `Recognizer`, and shapes
-transcripts and errors the way OpenAI's clients expect them.
+This package knows nothing of tensors. It receives uploads, passes them to a `Recognizer`, and
+returns transcripts and errors in the form that OpenAI's clients expect.
 """

@@ -1,6 +1,7 @@
-"""The FastAPI app: routes, error shape, limits, and the machine room's life."""
+"""The FastAPI app: routes, errors, limits, and the start and stop of the engine."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,44 +11,62 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from asr.audio import Limits
-from asr.errors import BadOption
-from service.decoding import Decoders
+from asr.errors import AsrError, BadOption
+from service.access.connections import bound_accept_errors
+from service.access.keys import KeyCheck, read_keys
+from service.access.middleware import BodyLimits, RequestIds, RootPath
+from service.access.upload_limits import UploadLimits
+from service.api.openapi import extend_schema
+from service.api.routes import ROUTERS, UPLOAD_PATHS
+from service.engine.decode_pool import DECODER, DecodePool, DecodeTimeouts
+from service.engine.device import DEVICE
+from service.engine.registry import ModelRegistry
 from service.errors import add_error_handlers
-from service.gate import Gate
-from service.keys import Keys, read_keys
-from service.logs import AccessLog
-from service.metrics import Measured, Metrics
-from service.middleware import BodyLimit, RequestIds
-from service.routes import admin, health, metrics, models, page, transcribe, transcriptions
+from service.monitoring.logs import AccessLog
+from service.monitoring.metrics import Metrics, RequestMetrics
 from service.settings import Settings
-from service.shelf import Shelf
+
+log = logging.getLogger(__name__)
 
 _MOST_DECODERS = 16
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The service's app, which answers from the start: with 503 until its model is warm.
+def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER) -> FastAPI:
+    """The service's app. It answers from the start, with 503 until its model is warm.
 
-    `app.state.loading` is the task that gets it there, for whoever must know how that ended.
+    `app.state.loading` is the task that loads the models; it has the error if that fails.
+    `app.state.reload` reloads keys and models while the service runs.
+
+    Args:
+        device: what the processes that hold the device run, as `module:function`.
+        decoder: what the processes that decode uploads run.
     """
-    measured = Metrics()
-    decoders = _decoders(settings, measured)
-    shelf = Shelf(settings, decoders, measured)
-    measured.queued_audio.set_function(lambda: sum(one.queued_seconds for one in shelf.all()))
-    measured.queue.set_function(lambda: sum(one.backlog_s for one in shelf.all()))
-    measured.real_time_factor.set_function(lambda: shelf.first.real_time_factor)
+    metrics = Metrics()
+    decoders = _decoders(settings, metrics, decoder)
+    registry = ModelRegistry(settings, decoders, metrics, device)
+    metrics.queued_audio.set_function(lambda: sum(model.queued_seconds for model in registry.all()))
+    metrics.queue.set_function(lambda: sum(model.backlog_s for model in registry.all()))
+    metrics.real_time_factor.set_function(lambda: registry.first.real_time_factor)
 
     async def start() -> None:
-        await asyncio.gather(decoders.start(), shelf.start())
+        await asyncio.gather(decoders.start(), registry.start())
 
     def stop() -> None:
-        shelf.stop()
+        registry.stop()
         decoders.stop()
+
+    async def reload() -> None:
+        try:
+            _reload_keys(app, settings)
+        except AsrError as error:
+            log.error("the old keys stay: %s", error)
+        await registry.reload_all()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        bound_accept_errors(asyncio.get_running_loop())
         app.state.loading = asyncio.create_task(start())
-        watching = asyncio.create_task(measured.watch_loop())
+        watching = asyncio.create_task(metrics.watch_loop())
         try:
             yield
         finally:
@@ -55,48 +74,77 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.loading.cancel()
             stop()
 
-    # FastAPI's pages at /docs and /redoc load scripts from elsewhere: nothing here does.
+    # FastAPI's pages at /docs and /redoc load scripts from other servers; this service does not.
     app = FastAPI(
         title="earshot",
         version=version("earshot"),
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would follow the Host header
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
     )
-    app.state.settings, app.state.shelf, app.state.metrics = settings, shelf, measured
-    app.state.decoders, app.state.stop = decoders, stop
+    app.state.settings, app.state.registry, app.state.metrics = settings, registry, metrics
+    app.state.decoders, app.state.stop, app.state.reload = decoders, stop, reload
+    app.state.keys = _keys(settings)
     app.state.admins = read_keys(settings.admin_keys.get_secret_value(), None, "EARSHOT_ADMIN_KEYS")
-    for room in (health, metrics, models, transcriptions, transcribe, admin, page):
-        app.include_router(room.router)
+    app.state.metrics_keys = read_keys(
+        settings.metrics_keys.get_secret_value(), None, "EARSHOT_METRICS_KEYS"
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    extend_schema(
+        app, with_keys=bool(settings.api_keys.get_secret_value() or settings.api_keys_file)
+    )
     add_error_handlers(app)
     _add_middleware(app, settings)
     return app
 
 
-def _decoders(settings: Settings, metrics: Metrics) -> Decoders:
-    return Decoders(
+def _decoders(settings: Settings, metrics: Metrics, target: str) -> DecodePool:
+    return DecodePool(
         settings.decode_workers or min(_MOST_DECODERS, os.cpu_count() or 1),
         Limits(settings.max_seconds, settings.max_decoded_bytes),
-        settings.decode_timeout_s,
-        metrics.restarts.labels("decoder").inc,
+        DecodeTimeouts(
+            settings.decode_timeout_s, settings.decode_timeout_per_second, settings.hang_s
+        ),
+        lambda cause: metrics.restarts.labels("decoder", cause).inc(),
+        target,
     )
+
+
+def _keys(settings: Settings) -> dict[str, str]:
+    return read_keys(settings.api_keys.get_secret_value(), settings.api_keys_file)
+
+
+def _reload_keys(app: FastAPI, settings: Settings) -> None:
+    new = _keys(settings)
+    if app.state.keys and not new:
+        raise BadOption(
+            f"{settings.api_keys_file} has none, which would let everybody in: put one there, or "
+            "start the service without keys."
+        )
+    app.state.keys.clear()
+    app.state.keys.update(new)
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """What a request passes on its way in, the innermost first."""
-    shelf: Shelf = app.state.shelf
+    """Add the middleware, the innermost first."""
+    registry: ModelRegistry = app.state.registry
     app.add_middleware(
-        Gate,
-        check=shelf.check,
-        most_bytes=settings.max_held_bytes,
-        longest_bytes=settings.max_upload_bytes,
+        UploadLimits, paths=UPLOAD_PATHS, check=registry.check, most_bytes=settings.max_held_bytes
     )
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     app.add_middleware(
-        Keys,
-        digests=read_keys(settings.api_keys.get_secret_value(), settings.api_keys_file),
+        KeyCheck,
+        digests=app.state.keys,
         per_minute=settings.key_requests_per_minute,
         at_once=settings.key_requests_at_once,
+    )
+    app.add_middleware(
+        BodyLimits,
+        max_bytes=settings.max_upload_bytes,
+        timeout_s=settings.body_timeout_s,
+        least_bytes_per_second=settings.least_bytes_per_second,
     )
     if origins := [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]:
         app.add_middleware(
@@ -110,12 +158,14 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         _add_traces(app, settings.trace_endpoint)
     app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
-    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(RequestMetrics, metrics=app.state.metrics, early_routes=UPLOAD_PATHS)
+    if settings.root_path:
+        app.add_middleware(RootPath, root_path=settings.root_path)
 
 
 def _add_traces(app: FastAPI, endpoint: str) -> None:
     try:
-        from service.traces import Traces
+        from service.monitoring.traces import Traces
     except ImportError as error:
         raise BadOption(
             'EARSHOT_TRACE_ENDPOINT needs OpenTelemetry: pip install "earshot[trace]".'

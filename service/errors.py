@@ -1,9 +1,9 @@
-"""Every error as a client sees it: a status and OpenAI's body, decided here and nowhere else.
+"""Every error that clients see: its status, and its body in OpenAI's shape.
 
     {"error": {"message": ..., "type": ..., "param": ..., "code": ...}}
 
-OpenAI's clients send a request again after 408, 409, 429 and 5xx, so a client's own mistake must
-never be one of those.
+OpenAI's clients retry after 408, 409, 429 and 5xx, so a client's own mistake must never have one of
+those.
 """
 
 import logging
@@ -24,28 +24,28 @@ log = logging.getLogger(__name__)
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong, in OpenAI's words."""
+    """An error in OpenAI's shape."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     message: str
     """One sentence: what is wrong, where, and what to do."""
     type: Literal["invalid_request_error", "server_error"]
-    """Whose fault it is."""
+    """Whether the client or the server is at fault."""
     param: str | None
-    """The field or header that it is about."""
+    """The field or header in question."""
     code: str | None
-    """What programs can tell errors apart by."""
+    """Identifies the kind of error for programs."""
 
 
 class ErrorBody(BaseModel):
-    """The body of every answer that is not a success."""
+    """The body of every response that is not a success."""
 
     error: ErrorDetail
 
 
 class ApiError(Exception):
-    """A refusal: the status, the sentence, and the field or header it is about."""
+    """An error for the client: the status, the sentence, and the field or header in question."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ApiError(Exception):
         self.headers = headers
 
 
-# The recogniser's errors that a client can mend: status, field, code. Others are faults of ours.
+# Errors of the recogniser that a client can fix: status, field, code. Others are our own faults.
 _RECOGNISER_ERRORS: dict[type[AsrError], tuple[int, str | None, str]] = {
     BadAudio: (415, "file", "unsupported_audio"),
     TooLong: (413, "file", "audio_too_long"),
@@ -75,7 +75,7 @@ _RECOGNISER_ERRORS: dict[type[AsrError], tuple[int, str | None, str]] = {
 }
 
 
-# Status -> when it comes, and an example of what is said then: code, field, sentence.
+# Status -> when it occurs, and an example: code, field, sentence.
 _EXAMPLES: dict[int, tuple[str, str | None, str | None, str]] = {
     400: (
         "The request cannot be read.",
@@ -101,28 +101,34 @@ _EXAMPLES: dict[int, tuple[str, str | None, str | None, str]] = {
         "model",
         "The model 'gpt-9' does not exist here; this service has 'en'.",
     ),
+    408: (
+        "The body arrives too slowly.",
+        "too_slow",
+        None,
+        "Of the body 12 bytes came in 20 s: send at least 500 bytes a second.",
+    ),
     409: (
-        "It is being done already.",
+        "It is already being done.",
         "reloading",
         None,
         "The model 'en' is being reloaded.",
     ),
     413: (
-        "The upload or the recording is beyond a limit.",
+        "The upload or the recording exceeds a limit.",
         "audio_too_long",
         "file",
         "talk.mp3 is too long: at least 7200.5 s, where 7200 s are allowed; cut it into shorter "
         "recordings",
     ),
     415: (
-        "The upload is no recording, or a damaged one.",
+        "The upload is not a recording, or a damaged one.",
         "unsupported_audio",
         "file",
         "talk.wav is not a recording, by its content: give wav, flac, mp3, ogg, opus, m4a, mp4 "
         "or webm",
     ),
     422: (
-        "A field is unknown, missing, or has a value that cannot be.",
+        "A field is unknown, missing, or has an impossible value.",
         "unknown_field",
         "response-format",
         "The field 'response-format' is not known: did you mean 'response_format'?",
@@ -137,7 +143,7 @@ _EXAMPLES: dict[int, tuple[str, str | None, str | None, str]] = {
         "A fault of the service.",
         "internal_error",
         None,
-        "The service failed on this request through no fault of yours; its log tells more under "
+        "The service failed on this request through no fault of yours; its log says more under "
         "the id req_5f0c.",
     ),
     503: (
@@ -147,16 +153,17 @@ _EXAMPLES: dict[int, tuple[str, str | None, str | None, str]] = {
         "The model is still being loaded: try again in a few seconds.",
     ),
     504: (
-        "The deadline passed before the recording was read.",
+        "The deadline passed before the recording was transcribed.",
         "deadline_passed",
         None,
-        "The recording was not read within 120 s: send a shorter one, or try when less is asked.",
+        "The recording was not transcribed within 120 s: send a shorter one, or try again when the "
+        "load is lower.",
     ),
 }
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route's schema says of its answers that are no success."""
+    """The errors of a route, for its schema."""
     return {status: _documented(status) for status in statuses}
 
 
@@ -186,25 +193,33 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def answer(request: Request, error: Exception) -> JSONResponse:
-    """The response that tells the client of `error`; it is logged with the request's id."""
-    told = _as_api_error(request, error)
-    request.state.refused = told.detail.code or f"http_{told.status}"  # for the metrics
+    """The response for an error, which is also logged with the request's id."""
+    api_error = _as_api_error(request, error)
+    request.state.refused = api_error.detail.code or f"http_{api_error.status}"  # for the metrics
     log.log(
-        logging.ERROR if told.status == 500 else logging.INFO,
-        "%d %s %r [%s]: %r",
-        told.status,
+        logging.ERROR if api_error.status == 500 else logging.INFO,
+        "%d %s %r: %r",
+        api_error.status,
         request.method,
-        request.url.path,
-        request.state.request_id,
-        told.detail.message,
-        exc_info=error if told.status == 500 else None,
+        request.url.path[:500],
+        api_error.detail.message,
+        exc_info=error if api_error.status == 500 else None,
     )
-    body = ErrorBody(error=told.detail)
-    return JSONResponse(body.model_dump(), told.status, headers=told.headers)
+    body = ErrorBody(error=api_error.detail)
+    return JSONResponse(body.model_dump(), api_error.status, headers=api_error.headers)
+
+
+def missing_field(name: str) -> ApiError:
+    """The refusal of a form without the field of that name."""
+    message = (
+        f"The field {name!r} is missing: send it as a part of multipart/form-data, as "
+        "`curl -F file=@recording.wav` does."
+    )
+    return ApiError(422, message, param=name, code="missing_field")
 
 
 def complaint(error: ErrorDetails) -> str:
-    """Pydantic's finding about one value, as the second half of a sentence."""
+    """Pydantic's message about one value, as the second half of a sentence."""
     message = error["msg"].removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}, got {repr(error['input'])[:100]}"
 
@@ -221,7 +236,7 @@ def _as_api_error(request: Request, error: Exception) -> ApiError:
             return ApiError(status, str(error), param=param, code=code)
     return ApiError(
         500,
-        "The service failed on this request through no fault of yours; its log tells more under "
+        "The service failed on this request through no fault of yours; its log says more under "
         f"the id {request.state.request_id}.",
         code="internal_error",
     )
@@ -231,8 +246,7 @@ def _wrong_field(error: ErrorDetails) -> ApiError:
     place, *path = error["loc"]  # ("body", field, index in a list)
     name = str(path[0] if path else place)
     if error["type"] == "missing":
-        message = f"The field {name!r} is missing: send it as a part of multipart/form-data."
-        return ApiError(422, message, param=name, code="missing_field")
+        return missing_field(name)
     message = f"The field {name!r} does not fit: {complaint(error)}."
     return ApiError(422, message, param=name, code="invalid_value")
 

@@ -1,79 +1,129 @@
-"""Serving: one process, one model, until told to stop."""
+"""Run the service until it is told to stop."""
 
 import asyncio
 import contextlib
 import logging
 import math
+import signal
 import socket
+import sys
+from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from asr.errors import BadOption
+from service.access.connections import BACKLOG, server_config
 from service.app import create_app
-from service.logs import configuration
+from service.monitoring.logs import configuration
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_MORE_S = 2  # after the time to drain, for the answers that say so to go out
+_ANSWER_S = 2  # after the time to drain, to send the answers that say so
 _FILES = 65_536
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; then requests under way have `drain_s` to end.
+    """Serve until SIGINT or SIGTERM; then requests under way have `drain_s` to finish.
 
-    A second signal ends it now.
+    A second signal ends the service at once. SIGHUP reloads keys and models.
 
     Raises:
-        BadOption: the address cannot be listened on, or the device is not there.
+        BadOption: the address is not available, or the device is missing.
         BadBundle: the bundle cannot be loaded.
     """
-    _raise_the_limit_of_open_files()
-    with _listen(settings.host, settings.port) as listener:
+    _raise_open_files_limit()
+    with _sighup_ignored(), _listen(settings.host, settings.port) as listener:
         app = create_app(settings)
-        config = uvicorn.Config(
+        config = server_config(
             app,
+            settings,
             host=settings.host,
             log_config=configuration(settings.log_format),
-            access_log=False,
-            timeout_graceful_shutdown=math.ceil(settings.drain_s) + _MORE_S,
         )
-        server = _Server(config, app, settings.drain_s)
+        if settings.open_to_strangers:
+            log.warning(
+                "whoever reaches %s may use this service, as no API keys are set: set "
+                "EARSHOT_API_KEYS (`asr key NAME` makes one), or let only a proxy reach it that "
+                "asks for keys",
+                settings.host,
+            )
+        server = _Server(config, app, settings)
         try:
             with contextlib.suppress(KeyboardInterrupt):
                 server.run(sockets=[listener])
         finally:
-            app.state.stop()  # a second signal passes the app's own end by
+            app.state.stop()  # a second signal skips the app's own shutdown
     if server.failure is not None:
         raise server.failure
 
 
-class _Server(uvicorn.Server):
-    """A server that says when the model is ready, and stops when it cannot be or is told to."""
+def try_out(settings: Settings) -> None:
+    """Check settings without serving; errors are those of `run`.
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, drain_s: float) -> None:
+    The port may be in use, because the service itself may be listening there.
+    """
+    _listen(settings.host, 0).close()
+    create_app(settings).state.registry.try_out()
+
+
+class _Server(uvicorn.Server):
+    """A server that logs when the model is ready, and stops if it cannot be loaded."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings) -> None:
         super().__init__(config)
         self.app = app
-        self.drain_s = drain_s
+        self.settings = settings
         self.failure: BaseException | None = None
+        self.sighup = asyncio.Event()
+        self.had_terminal = sys.stderr.isatty()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(
+                BACKLOG
+            )  # asyncio uses uvicorn's figure for how many it accepts at once
         port = sockets[0].getsockname()[1] if sockets else self.config.port
         self.app.state.loading.add_done_callback(lambda task: self._loaded(task, port))
+        with contextlib.suppress(AttributeError, RuntimeError):  # as in `_sighup_ignored`
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_sighup)
+        self.reloading = asyncio.create_task(self._reload())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        log.info("stopping: requests under way have %g s", self.drain_s)
-        loop = asyncio.get_running_loop()
-        # What is left by then is told so; without this, uvicorn would cut its connection.
-        loop.call_later(self.drain_s, self.app.state.shelf.give_up)
+        self.reloading.cancel()
+        settings, registry = self.settings, self.app.state.registry
+        drain_s = settings.drain_s + settings.drain_per_second * registry.longest_s
+        log.info("stopping: requests under way have %g s", drain_s)
+        # Answers what is left by then; otherwise uvicorn would just close the connections.
+        asyncio.get_running_loop().call_later(drain_s, registry.give_up)
+        self.config.timeout_graceful_shutdown = math.ceil(drain_s) + _ANSWER_S
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit
         super().handle_exit(sig, frame)
+
+    def _on_sighup(self) -> None:
+        # A terminal that closes sends the same signal, and the service ends with its terminal.
+        if self.had_terminal and not sys.stderr.isatty():
+            self.should_exit = True
+        else:
+            self.sighup.set()
+
+    async def _reload(self) -> None:
+        """Reload keys and models after each SIGHUP."""
+        await asyncio.wait({self.app.state.loading})
+        while True:
+            await self.sighup.wait()
+            self.sighup.clear()
+            log.info("SIGHUP: keys and models are reloaded")
+            try:
+                await self.app.state.reload()
+            except Exception:
+                log.exception("reloading keys and models failed, and the old ones stay in use")
 
     def _loaded(self, loading: "asyncio.Task[None]", port: int) -> None:
         if loading.cancelled():
@@ -82,14 +132,28 @@ class _Server(uvicorn.Server):
         if self.failure is not None:
             self.should_exit = True
             return
-        transcriber = self.app.state.shelf.first
+        transcriber = self.app.state.registry.first
         host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
         device = transcriber.recognizer.device
         log.info("ready on http://%s:%d (model %s, %s)", host, port, transcriber.model_id, device)
 
 
-def _raise_the_limit_of_open_files() -> None:
-    """Each request that waits holds its connection and its samples; 1,024 is a common limit."""
+@contextlib.contextmanager
+def _sighup_ignored() -> Iterator[None]:
+    """Ignore SIGHUP until the server handles it."""
+    try:
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    except (AttributeError, ValueError):  # a system without it, or not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _raise_open_files_limit() -> None:
+    """Waiting requests need descriptors for connections and samples; 1,024 is a common limit."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -101,7 +165,7 @@ def _raise_the_limit_of_open_files() -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise BadOption(
             f"Cannot listen on {host}:{port} ({error.strerror}): stop what listens there, or "

@@ -1,23 +1,29 @@
-"""What the person who runs the service can set: arguments, else `EARSHOT_*` variables."""
+"""Settings of the service: arguments, else `EARSHOT_*` variables, else defaults."""
 
 import difflib
+import ipaddress
 import os
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from asr import cache
 from asr.errors import BadOption
 from service.errors import complaint
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _PREFIX = "EARSHOT_"
-_OTHERS = {"EARSHOT_DATA"}  # the training corpus's folder: no setting of the service
+_OTHERS = {"EARSHOT_DATA", cache.SETTING}
+"""No settings of the service: the folder of the training corpus, and that of the cache."""
 
 
 class Settings(BaseSettings):
-    """The service's settings; `Settings.read` for errors meant for people."""
+    """The service's settings; `Settings.read` has errors for people."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX,
@@ -28,58 +34,110 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 takes requests from other machines too."""
+    """Address to listen on; 0.0.0.0 accepts requests from other machines too."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
-    """Port to listen on; 0 takes a free one."""
+    """Port to listen on; 0 chooses a free one."""
     bundle: Path | None = None
-    """Folder of the bundle to serve; the one that ships with earshot by default."""
+    """Folder of the bundle to serve; the default is the one that ships with earshot."""
     models_folder: Path | None = None
-    """Folder of more bundles, served beside that one under their folders' names; only bundles in
-    it and that one can be reloaded."""
+    """Folder of more bundles, which are served under the names of their folders; only these and
+    the bundle of EARSHOT_BUNDLE can be reloaded."""
+    model_aliases: str = ""
+    """Aliases of models that requests may use, separated by commas: NAME stands for the first
+    model, NAME=MODEL for another one."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where the model runs; auto takes a GPU where there is one."""
+    """Where the model runs; auto uses a GPU if there is one."""
     max_upload_bytes: Annotated[int, Field(gt=0)] = 26_214_400
     """Largest request body; 25 MiB is OpenAI's own limit."""
     max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 7200.0
     """Longest recording: 25 MiB can hold eight hours, which decode to 2 GB of samples."""
     max_decoded_bytes: Annotated[int, Field(gt=0)] = 4 * 2**30
-    """Most bytes that a recording may decode to, as float32 in all its channels at its own rate:
-    bounds what many channels or a high rate cost. Two hours of 48 kHz stereo take 2.8 GB."""
+    """Bytes that a recording may decode to, as float32 in all its channels at its own rate: limits
+    the cost of many channels or a high rate. Two hours of 48 kHz stereo take 2.8 GB."""
     decode_workers: Annotated[int | None, Field(ge=1, le=64)] = None
-    """Processes that decode uploads, about 70 MB each; by default as many as there are cores, at
-    most 16."""
+    """Processes that decode uploads, about 70 MB each; the default is the number of cores, at most
+    16."""
     decode_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
-    """Seconds after which decoding a recording is given up, and its process killed."""
+    """Seconds that decoding a recording may take before it is given up and its process killed;
+    decode_timeout_per_second gives long ones more time."""
+    decode_timeout_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
+    """Seconds more that decoding may take for each second of audio decoded so far."""
+    load_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300.0
+    """Seconds that loading and warming up a model may take before its process is killed."""
+    hang_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    """Seconds without a sign of life, or beyond the time for its work, after which a process counts
+    as hung: it is killed and replaced, and its work is done again."""
     deadline_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
-    """A request is to be answered within so many seconds and its recording's length. What could
-    not be is refused with 503 at once; what is not, after all, is answered with 504."""
+    """A request must be answered within these seconds plus the length of its recording. If that is
+    not possible, it is refused at once with 503; if it fails later, the answer is 504."""
     max_queue_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 14_400.0
-    """Seconds of sound that may wait or be at work; more is refused with 503. What is alone is
-    never refused for this."""
+    """Seconds of audio that may wait or be processed; more is refused with 503. A request that is
+    alone is never refused for this."""
     max_held_bytes: Annotated[int, Field(gt=0)] = 2**30
     """Memory for uploads that are being received or wait for their answer; more are refused with
     503 before they are read. At least max_upload_bytes."""
+    max_connections: Annotated[int, Field(ge=1)] = 4096
+    """Connections at a time; one more is answered with 503 and closed. Fewer if the limit on open
+    files (ulimit -n) does not allow as many."""
+    max_connections_per_address: Annotated[int, Field(ge=1)] = 1024
+    """Connections at a time from one address, except trusted proxies."""
+    head_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    """Seconds that the head of a request may take to arrive; then 408."""
+    body_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
+    """Seconds to wait for a body, plus one for each least_bytes_per_second of it that have arrived;
+    then 408. If a client reads its answer more slowly, the connection is closed."""
+    least_bytes_per_second: Annotated[int, Field(ge=1)] = 500
+    """Bytes that a client must send or read per second; speech that is sent while it is spoken has
+    1,000 or more."""
+    trusted_proxies: str = ""
+    """Addresses and networks, separated by commas, of proxies in front of the service: their
+    X-Forwarded-For gives the client's address. * trusts everybody."""
+    root_path: Annotated[str, Field(pattern="^(/[A-Za-z0-9._~-]+)*$")] = ""
+    """Path under which a proxy shows the service, as /speech, whether or not the proxy removes
+    it."""
     drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
-    """Seconds that requests under way have to end when the service is told to stop (SIGTERM); a
-    second signal ends it now."""
+    """Seconds that requests under way have to finish when the service is told to stop (SIGTERM); a
+    second signal ends it at once. The longest recording adds drain_per_second."""
+    drain_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.02
+    """Seconds more to finish for each second of the longest recording under way. Whatever stops the
+    service must wait for drain_s plus this times max_seconds."""
     api_keys: SecretStr = SecretStr("")
-    """API keys, as NAME:SHA256,NAME:SHA256 (`asr key NAME` makes them). With any key set, /v1/
-    answers only who sends one; with none, every Authorization header is accepted and ignored."""
+    """API keys, as NAME:SHA256,NAME:SHA256 (`asr key NAME` makes them). If any is set, requests
+    below /v1/ need one; if none is, every Authorization header is accepted and ignored."""
     api_keys_file: Path | None = None
-    """File with more API keys, a line each; read when the service starts."""
+    """File with more API keys, one per line; read at the start and after SIGHUP."""
     admin_keys: SecretStr = SecretStr("")
-    """Keys that may reload models, written as EARSHOT_API_KEYS are; with none, nobody may."""
+    """Keys that may reload models, written like EARSHOT_API_KEYS; with none, nobody may."""
+    metrics_keys: SecretStr = SecretStr("")
+    """Keys that may read /metrics, written like EARSHOT_API_KEYS; with none, everybody may."""
     key_requests_per_minute: Annotated[int, Field(ge=0)] = 0
-    """Requests that each key may make in a minute, then 429; 0 sets no limit."""
+    """Requests that each key may make in a minute; then 429. 0 sets no limit."""
     key_requests_at_once: Annotated[int, Field(ge=0)] = 0
-    """Requests that each key may have under way, then 429; 0 sets no limit."""
+    """Requests that each key may have under way; then 429. 0 sets no limit."""
     cors_origins: str = ""
     """Origins, separated by commas, whose web pages may call the service; * stands for all."""
     log_format: Literal["plain", "json"] = "plain"
-    """How log lines look; json is an object a line. No line ever holds what was said."""
+    """Form of log lines; json writes one object per line. No line ever holds what was said."""
     trace_endpoint: str | None = None
-    """Where an OpenTelemetry collector takes traces, as http://collector:4318/v1/traces; needs the
-    extra `trace`."""
+    """Address of an OpenTelemetry collector, as http://collector:4318/v1/traces; needs the extra
+    `trace`."""
+
+    @field_validator("trace_endpoint")
+    @classmethod
+    def _traces_go_to_an_address(cls, value: str | None) -> str | None:
+        if value is not None and _origin(value) is None:
+            raise ValueError("it should be an address, as http://collector:4318/v1/traces")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_origins(cls, value: str) -> str:
+        for origin in filter(None, map(str.strip, value.split(","))):
+            if origin != "*" and _origin(origin) != origin:
+                raise ValueError(
+                    f"{origin[:100]!r} should be an origin, as https://app.example:8443, or *"
+                )
+        return value
 
     @model_validator(mode="after")
     def _limits_need_keys(self) -> Self:
@@ -100,10 +158,16 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, value: str) -> str:
+        _networks(value)  # ValueError names the wrong one
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_variables(cls, values: Any) -> Any:
-        # pydantic-settings reads the variables it knows and passes over the rest in silence.
+        # pydantic-settings reads the variables that it knows and silently ignores the others.
         known = {_PREFIX + name.upper() for name in cls.model_fields} | _OTHERS
         for variable in os.environ:
             if variable.upper().startswith(_PREFIX) and variable.upper() not in known:
@@ -115,16 +179,39 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls, **given: Any) -> Self:
-        """Settings from what is `given`, then the environment, then defaults; or `BadOption`."""
+        """Settings from `given`, then the environment, then defaults.
+
+        Raises:
+            BadOption: a setting is unknown or wrong.
+        """
         try:
             return cls(**given)
         except ValidationError as error:
             raise BadOption(_sentence(error)) from error
 
-    def listed(self) -> str:
-        """Every setting as lines of an environment file: its meaning, then its value.
+    @property
+    def open_to_strangers(self) -> bool:
+        """Whether other machines may use the service without a key."""
+        if self.api_keys.get_secret_value() or self.api_keys_file:
+            return False
+        try:
+            return not ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host != "localhost"
 
-        Values of secrets are hidden, those that are not set are commented out.
+    def aliases(self) -> dict[str, str]:
+        """Alias -> id of its model; "" is the first model."""
+        pairs = (pair.partition("=") for pair in self.model_aliases.split(",") if pair.strip())
+        return {alias.strip(): name.strip() for alias, _, name in pairs}
+
+    def proxies(self) -> list[Network]:
+        """The networks of trusted proxies."""
+        return _networks(self.trusted_proxies)
+
+    def listed(self) -> str:
+        """All settings as an environment file: for each its description, then its value.
+
+        Secrets are hidden, and settings without a value are commented out.
         """
         lines = []
         for name, field in type(self).model_fields.items():
@@ -136,6 +223,25 @@ class Settings(BaseSettings):
                 f"{unset}{_PREFIX}{name.upper()}={shown}",
             ]
         return "\n".join(lines)
+
+
+def _origin(address: str) -> str | None:
+    """Scheme, host and port of an address as a browser writes them; None if it is not valid."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname or " " in address:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def _networks(listed: str) -> list[Network]:
+    if listed.strip() == "*":
+        return [ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")]
+    return [ipaddress.ip_network(item.strip()) for item in listed.split(",") if item.strip()]
 
 
 def _sentence(error: ValidationError) -> str:

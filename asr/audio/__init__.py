@@ -1,8 +1,10 @@
 """Audio: any file or bytes -> mono float32 at 16 kHz, bounded while decoding."""
 
-from asr.audio.decode import EXTENSIONS
+from asr.audio.formats import EXTENSIONS
+from asr.audio.level import Meter, changed, levelled
 from asr.audio.limits import Limits
-from asr.audio.load import SAMPLE_RATE, Audio, AudioSource, load, load_channels, stream
+from asr.audio.load import Audio, AudioSource, load, load_channels, stream
+from asr.sampling import SAMPLE_RATE
 
 __all__ = [
     "EXTENSIONS",
@@ -10,6 +12,9 @@ __all__ = [
     "Audio",
     "AudioSource",
     "Limits",
+    "Meter",
+    "changed",
+    "levelled",
     "load",
     "load_channels",
     "stream",

@@ -1,4 +1,4 @@
-"""How much sound is accepted of one recording."""
+"""Limits on the length and size of a recording."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from asr.errors import TooLong
 
 @dataclass(frozen=True)
 class Limits:
-    """How much sound is accepted; counted while decoding, whatever the header claims."""
+    """Limits that are counted while decoding, independent of the header."""
 
     max_seconds: float = 4 * 3600.0
     """Longest recording."""
     max_bytes: int = 16 * 2**30
-    """Most decoded bytes, as float32 in all channels at the file's own rate: bounds the work that
-    many channels or a high rate make of few seconds. 4 h of 96 kHz stereo take 11 GB."""
+    """Most decoded bytes, as float32 in all channels at the file's own rate. It bounds the work for
+    many channels or a high rate. 4 h of 96 kHz stereo take 11 GB."""
 
     def check(self, label: str, frames: int, rate: int, size: int, n_channels: int = 1) -> None:
-        """TooLong if `frames` at `rate` Hz, of `size` decoded bytes, are more than is accepted.
+        """TooLong if `frames` at `rate` Hz, of `size` decoded bytes, exceed a limit.
 
-        The seconds of `n_channels` that are kept apart add up; `label` names the recording.
+        The seconds of `n_channels` separate channels add up; `label` names the recording.
         """
         if frames * n_channels > self.max_seconds * rate:
             apart = f" in {n_channels} channels" if n_channels > 1 else ""

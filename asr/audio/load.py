@@ -2,35 +2,53 @@
 
 import io
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import soxr
 
-from asr.audio.arrays import MAX_CHANNELS, cut
-from asr.audio.decode import MAX_RATE, MIN_RATE, Memory, Piece, Samples, decode
+from asr.audio.arrays import cut
+from asr.audio.decode import decode
+from asr.audio.ffmpeg import no_such_track
 from asr.audio.limits import Limits
-from asr.errors import BadAudio
+from asr.audio.links import Memory
+from asr.audio.mix import mixed
+from asr.audio.pieces import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, Samples
+from asr.audio.sources import Plain, plain
+from asr.errors import BadAudio, BadOption
+from asr.sampling import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
+_LOUDEST = 32.0
+"""30 dB above full scale. Float mixes exceed full scale a little; speech at the scale of 16-bit
+integers has values of hundreds and thousands."""
+_MOST_CHANGES = 100
+"""Changes of the rate within one recording."""
 
-AudioSource: TypeAlias = str | os.PathLike[str] | bytes | tuple[npt.ArrayLike, int]
-"""A path, an encoded file's bytes, or `(samples, rate)` with samples `(S,)` or `(S, channels)`."""
+AudioSource: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | tuple[npt.ArrayLike, int]
+)
+"""A path, the bytes of an encoded file, a file opened in binary mode, or `(samples, rate)`: samples
+`(S,)`, `(S, channels)` or `(channels, S)` in an array, a tensor or a list."""
 
 
 @dataclass(frozen=True, eq=False)
 class Audio:
     """A recording: `samples` is `(S,)` float32, mono, at `SAMPLE_RATE`; full scale is 1.
 
-    Samples beyond full scale (float files may hold them) are kept.
+    Samples a little above full scale, which float files may have, are kept.
     """
 
     samples: npt.NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, pieces: Iterable[Samples]) -> "Audio":
+        """The recording from the pieces `(S, 1)` of `stream`."""
+        return cls(_joined(pieces)[:, 0])
 
     @property
     def duration(self) -> float:
@@ -38,29 +56,46 @@ class Audio:
         return len(self.samples) / SAMPLE_RATE
 
 
-def load(source: AudioSource, limits: Limits = Limits(), name: str | None = None) -> Audio:
+def load(
+    source: AudioSource,
+    limits: Limits = Limits(),
+    name: str | None = None,
+    track: int | None = None,
+) -> Audio:
     """The recording in `source`: the mean of its channels, resampled to 16 kHz.
 
-    Decodes in blocks and stops at the first that passes a limit, so that memory follows `limits`
-    and not the file. A file's content decides its format, not its name. No samples at all are a
-    valid recording of 0 s.
+    Decodes in blocks and stops at the first one beyond a limit, so that memory depends on `limits`
+    and not on the file. A file's content decides its format, not its name. Gaps in a container's
+    timestamps become silence, and channels that cancel are not averaged. A recording without
+    samples is valid and lasts 0 s.
 
-    `name` is what errors call the source: by default its path, or "the audio". BadAudio where it
-    is not sound, is damaged or cut short, or holds samples that are not numbers; TooLong where it
-    passes a limit. Thread-safe.
+    Args:
+        name: the source's name in errors: by default its path, or "the audio".
+        track: the audio track of a film, counted from 1; by default the one marked as default.
+
+    Raises:
+        BadAudio: it is not audio, is damaged or truncated, or has samples that are not finite or
+            far beyond full scale.
+        TooLong: it exceeds a limit.
+        BadOption: there is no such track.
+
+    Thread-safe.
     """
-    return Audio(_joined(stream(source, limits, name))[:, 0])
+    return Audio.joined(stream(source, limits, name, track=track))
 
 
 def load_channels(
-    source: AudioSource, limits: Limits = Limits(), name: str | None = None
+    source: AudioSource,
+    limits: Limits = Limits(),
+    name: str | None = None,
+    track: int | None = None,
 ) -> tuple[Audio, ...]:
-    """The recording's channels, each as `load` gives a recording; all of one length.
+    """The recording's channels, each as `load` returns a recording; all of the same length.
 
-    Errors are those of `load`, and `limits.max_seconds` holds for the sum of the channels. A
-    recording without any samples has one channel of 0 s.
+    Arguments and errors are those of `load`, and `limits.max_seconds` holds for the sum of the
+    channels. A recording without any samples has one channel of 0 s.
     """
-    samples = _joined(stream(source, limits, name, channels=True))
+    samples = _joined(stream(source, limits, name, channels=True, track=track))
     return tuple(Audio(np.ascontiguousarray(channel)) for channel in samples.T)
 
 
@@ -69,44 +104,42 @@ def stream(
     limits: Limits = Limits(),
     name: str | None = None,
     channels: bool = False,
+    track: int | None = None,
 ) -> Iterator[Samples]:
-    """What `load` gives, or `load_channels`, in pieces `(S, channels)` as they are decoded.
+    """The result of `load` or `load_channels` in pieces `(S, channels)`, as they are decoded.
 
-    Errors are those of `load`; damage may show only after some pieces. No piece at all is a
-    recording of 0 s.
+    Errors are those of `load`; damage may show only after some pieces. A recording of 0 s has no
+    pieces.
     """
-    label = _label(source, name)
-    with closing(_pieces(source, limits, label)) as pieces:
-        yield from _resampled(_checked(pieces, limits, label, _apart if channels else _mixed))
+    if track is not None and (isinstance(track, bool) or not isinstance(track, int) or track < 1):
+        raise BadOption(f"track {track!r} is no whole number from 1: correct it.")
+    given = plain(source, name or "the audio", limits)
+    label = name or (given if isinstance(given, str) else "the audio")
+    with closing(_pieces(given, limits, label, track)) as pieces:
+        checked = _checked(pieces, limits, label, apart=channels)
+        yield from _resampled(checked if channels else mixed(checked))
 
 
-def _label(source: AudioSource, name: str | None) -> str:
-    if isinstance(source, (str, os.PathLike)):
-        return name or os.fspath(source)
-    return name or "the audio"
-
-
-def _pieces(source: AudioSource, limits: Limits, label: str) -> Generator[Piece]:
-    """The sound of `source` in pieces of bounded size; a file stays open until this is closed."""
+def _pieces(source: Plain, limits: Limits, label: str, track: int | None) -> Generator[Piece]:
+    """The audio of `source` in pieces of bounded size; a file stays open until this is closed."""
     if isinstance(source, tuple):
+        if track is not None and track > 1:
+            raise no_such_track(label, track, 1)
         yield from cut(source, label)
     elif isinstance(source, bytes):
-        yield from decode(Memory(source), label, limits)
-    elif isinstance(source, (str, os.PathLike)):
-        with _opened(Path(source), label) as file:
-            yield from decode(file, label, limits)
+        yield from decode(Memory(source), label, limits, track)
     else:
-        raise BadAudio(
-            f"{label} is given as {type(source).__name__}: "
-            "give a path, a file's bytes, or (samples, rate)"
-        )
+        with _opened(Path(source), label) as file:
+            yield from decode(file, label, limits, track)
 
 
 def _opened(path: Path, label: str) -> io.FileIO:
     try:
+        if not label:  # `Path("")` is the working folder
+            raise BadAudio("the path of a recording is empty: give one")
         if path.is_dir():
             raise BadAudio(f"{label} is a folder: give a recording")
-        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+        if path.exists() and not path.is_file():  # opening a named pipe would wait for its writer
             raise BadAudio(f"{label} is not a regular file: save the recording to a file first")
         return io.FileIO(path)
     except FileNotFoundError as error:
@@ -116,28 +149,28 @@ def _opened(path: Path, label: str) -> io.FileIO:
         raise BadAudio(f"{label} cannot be opened ({reason}): check the path") from error
 
 
-def _mixed(samples: Samples) -> Samples:
-    return samples if samples.shape[1] == 1 else samples.mean(axis=1, keepdims=True)
-
-
-def _apart(samples: Samples) -> Samples:
-    return samples
-
-
 def _resampled(pieces: Iterable[Piece]) -> Iterator[Samples]:
-    """The pieces at 16 kHz."""
+    """The pieces at 16 kHz; each stretch with one rate is resampled by itself."""
     resampler: soxr.ResampleStream | None = None
-    n_channels = 1
+    last_rate, n_channels = SAMPLE_RATE, 1
     for rate, samples in pieces:
-        if rate == SAMPLE_RATE:
-            yield samples
-            continue
-        n_channels = samples.shape[1]
-        if resampler is None:
-            resampler = soxr.ResampleStream(rate, SAMPLE_RATE, n_channels, dtype="float32")
-        yield resampler.resample_chunk(samples)
+        if rate != last_rate:
+            if resampler is not None:
+                yield _tail(resampler, n_channels)
+            last_rate, n_channels = rate, samples.shape[1]
+            resampler = (
+                None
+                if rate == SAMPLE_RATE
+                else soxr.ResampleStream(rate, SAMPLE_RATE, n_channels, dtype="float32")
+            )
+        yield samples if resampler is None else resampler.resample_chunk(samples)
     if resampler is not None:
-        yield resampler.resample_chunk(np.empty((0, n_channels), np.float32), last=True)
+        yield _tail(resampler, n_channels)
+
+
+def _tail(resampler: soxr.ResampleStream, n_channels: int) -> Samples:
+    rest: Samples = resampler.resample_chunk(np.empty((0, n_channels), np.float32), last=True)
+    return rest
 
 
 def _joined(pieces: Iterable[Samples]) -> Samples:
@@ -145,25 +178,26 @@ def _joined(pieces: Iterable[Samples]) -> Samples:
     return np.concatenate(parts) if parts else np.empty((0, 1), np.float32)
 
 
-def _checked(
-    pieces: Iterable[Piece], limits: Limits, label: str, kept: Callable[[Samples], Samples]
-) -> Iterator[Piece]:
-    """What is `kept` of each piece, once that has passed every check."""
-    first_rate, n_channels, frames, size = 0, 0, 0, 0
+def _checked(pieces: Iterable[Piece], limits: Limits, label: str, apart: bool) -> Iterator[Piece]:
+    """The pieces that pass every check; `apart` if channels are kept separate."""
+    last_rate, n_channels, changes, frames, size = 0, 0, 0, 0, 0
     for rate, samples in pieces:
-        _check_rate(rate, first_rate or rate, label)
+        _check_rate(rate, label)
         _check_channels(samples.shape[1], label)
-        wanted = kept(samples)
-        if wanted.shape[1] != (n_channels or wanted.shape[1]):
+        if apart and samples.shape[1] != (n_channels or samples.shape[1]):
             raise BadAudio(
-                f"{label} changes from {n_channels} to {wanted.shape[1]} channels midway: "
+                f"{label} changes from {n_channels} to {samples.shape[1]} channels midway: "
                 "have them mixed, or convert it to one number first"
             )
-        first_rate, n_channels = rate, wanted.shape[1]
-        _check_numbers(wanted, frames, rate, label)
+        if rate != (last_rate or rate):
+            changes += 1
+            _check_changes(changes, label)
+            frames = frames * rate // last_rate  # the samples so far, at the new rate
+        last_rate, n_channels = rate, samples.shape[1]
+        _check_numbers(samples, frames, rate, label)
         frames, size = frames + len(samples), size + 4 * samples.size
-        limits.check(label, frames, rate, size, n_channels)
-        yield rate, np.ascontiguousarray(wanted)
+        limits.check(label, frames, rate, size, n_channels if apart else 1)
+        yield rate, samples
 
 
 def _check_channels(n_channels: int, label: str) -> None:
@@ -174,20 +208,26 @@ def _check_channels(n_channels: int, label: str) -> None:
         )
 
 
-def _check_rate(rate: int, first_rate: int, label: str) -> None:
+def _check_rate(rate: int, label: str) -> None:
     if not MIN_RATE <= rate <= MAX_RATE:
         raise BadAudio(
             f"{label} has a sampling rate of {rate} Hz, outside {MIN_RATE} to {MAX_RATE}: "
             "its header is damaged, or the rate was given wrong"
         )
-    if rate != first_rate:
+
+
+def _check_changes(changes: int, label: str) -> None:
+    # Concatenated recordings may differ in their rates; each change needs a new resampler.
+    if changes > _MOST_CHANGES:
         raise BadAudio(
-            f"{label} changes its sampling rate from {first_rate} to {rate} Hz midway: "
-            "convert it to one rate first"
+            f"{label} changes its sampling rate more than {_MOST_CHANGES} times: it is damaged, "
+            "or must be converted to one rate first"
         )
 
 
 def _check_numbers(samples: Samples, frames_before: int, rate: int, label: str) -> None:
+    if not samples.size or max(samples.max(), -samples.min()) <= _LOUDEST:  # false for NaN
+        return
     finite = np.isfinite(samples).all(axis=1)
     if not finite.all():
         seconds = (frames_before + int(finite.argmin())) / rate
@@ -195,3 +235,10 @@ def _check_numbers(samples: Samples, frames_before: int, rate: int, label: str) 
             f"{label} has samples that are not finite numbers (NaN or infinite), the first at "
             f"{seconds:.3f} s: write it anew from its source"
         )
+    loud = np.abs(samples).max(axis=1)
+    seconds = (frames_before + int((loud > _LOUDEST).argmax())) / rate
+    raise BadAudio(
+        f"{label} has samples of {loud.max():.4g}, beyond the range of any sound, the first at "
+        f"{seconds:.3f} s: full scale is 1, so divide floats at the scale of 16-bit integers by "
+        "32768, or write it anew from its source"
+    )

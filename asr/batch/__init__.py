@@ -1,17 +1,17 @@
-"""The folder job: what is in a folder, where its transcripts go, and the loop between."""
+"""Folder jobs: inputs, outputs, and the loop over them."""
 
-from asr.batch.inputs import Input, list_inputs
+from asr.batch.inputs import Input, Inputs, list_inputs
 from asr.batch.job import Result, transcribe_files
 from asr.batch.labels import Label, label_files
-from asr.batch.outputs import output_paths, write_atomically
+from asr.batch.outputs import output_paths
 
 __all__ = [
     "Input",
+    "Inputs",
     "Label",
     "Result",
     "label_files",
     "list_inputs",
     "output_paths",
     "transcribe_files",
-    "write_atomically",
 ]

@@ -1,4 +1,4 @@
-"""Files and folders -> the recordings of a job, each once, in an order that stays the same."""
+"""Files and folders -> the recordings of a job, each once, in a fixed order."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from asr.audio import EXTENSIONS
 class Input:
     """One recording of a job.
 
-    `inner` is its path below the folder it was found in, or its name where it was given itself.
-    `problem` says in one sentence why it cannot be read, where that is known before reading.
+    `inner` is its path relative to the given folder, or its name if the file itself was given.
+    `problem` says in one sentence why it cannot be read, if that is known before reading.
     """
 
     path: Path
@@ -21,31 +21,43 @@ class Input:
     problem: str | None = None
 
 
-def list_inputs(paths: Sequence[str | os.PathLike[str]]) -> list[Input]:
-    """The recordings in `paths`, in their order; a folder's own, at any depth, sorted by name.
+class Inputs(list[Input]):
+    """The recordings of a job, and how many other files its folders hold."""
 
-    In folders, hidden files and folders are passed over, and so is what does not end in one of
-    `asr.audio.EXTENSIONS`; a file that is given itself is taken whatever its name. A path that is
-    found twice comes once; a link is a path of its own. What is missing, or a folder without
-    recordings or without permission, comes as an input that fails, so that a job reports it.
+    passed_over = 0
+    """Number of files that are not hidden and have no suffix of a recording."""
+
+
+def list_inputs(paths: Sequence[str | os.PathLike[str]]) -> Inputs:
+    """The recordings in `paths`, in order; those in a folder, at any depth, sorted by name.
+
+    In folders, hidden files and folders are ignored, and files without one of
+    `asr.audio.EXTENSIONS` are counted; a file given by itself is accepted with any name. A path
+    that occurs twice is listed once; a link is a path of its own. A missing path, or a folder
+    without recordings or permission, is listed as an input that fails, so that a job reports it.
     """
     seen: set[str] = set()
-    inputs = []
+    inputs = Inputs()
+    others: set[str] = set()
     for path in map(Path, paths):
-        found = list(_below(path, path, set())) if path.is_dir() else [Input(path, _name(path))]
-        if not found:
-            found = [Input(path, _name(path), f"{path} holds no recordings: give another folder")]
-        for item in found:
+        listed = [Input(path, _name(path))]
+        if path.is_dir():
+            listed = list(_below(path, path, set(), others))
+        if not listed:
+            listed = [Input(path, _name(path), f"{path} holds no recordings: give another folder")]
+        for item in listed:
             path_given = os.path.abspath(item.path)
             if path_given not in seen:
                 seen.add(path_given)
                 inputs.append(item)
+    inputs.passed_over = len(others - seen)
     return inputs
 
 
-def _below(folder: Path, top: Path, entered: set[str]) -> Iterator[Input]:
+def _below(folder: Path, top: Path, entered: set[str], others: set[str]) -> Iterator[Input]:
+    """The recordings of a folder; the paths of its other files are added to `others`."""
     real = os.path.realpath(folder)
-    if real in entered:  # links can form a circle
+    if real in entered:  # links can form a cycle
         return
     entered.add(real)
     try:
@@ -62,9 +74,11 @@ def _below(folder: Path, top: Path, entered: set[str]) -> Iterator[Input]:
         if name.startswith("."):
             continue
         if path.is_dir():
-            yield from _below(path, top, entered)
+            yield from _below(path, top, entered, others)
         elif path.suffix.lower() in EXTENSIONS:
             yield Input(path, path.relative_to(top))
+        else:
+            others.add(os.path.abspath(path))
 
 
 def _name(path: Path) -> Path:

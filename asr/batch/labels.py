@@ -1,7 +1,7 @@
-"""Pseudo-labels: what a recogniser hears in clips without text, with its confidence.
+"""Pseudo-labels: a recogniser's texts for clips without text, with its confidence.
 
-A journal beside the output has a line for every clip that is done, written as soon as it is, so
-that a run which was stopped goes on where it was; another threshold costs no second hearing.
+A journal beside the output gets a line for every clip as soon as it is done, so that a stopped run
+resumes where it was, and another threshold needs no second pass.
 """
 
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Label:
-    """What was heard in one clip, or the reason why it could not be."""
+    """The text of one clip, or the reason why there is none."""
 
     audio: str
     """The clip's absolute path."""
@@ -37,12 +37,12 @@ def label_files(
     journal: Path,
     progress: Callable[[int, int], None],
 ) -> list[Label]:
-    """The label of each input, in their order: those in the journal, and the others heard now.
+    """The label of each input, in order: from the journal, or else transcribed now.
 
     Raises:
         BadOption: the journal is another bundle's, or cannot be written.
     """
-    bundle = str(recognizer.bundle.info["checksums"]["model.safetensors"])
+    bundle = str(recognizer.bundle.info.checksums["model.safetensors"])
     done = dict(_read(journal, bundle))
     todo = [item for item in inputs if os.path.abspath(item.path) not in done]
     progress(len(inputs) - len(todo), len(inputs))
@@ -70,7 +70,7 @@ def _label(result: Result) -> Label:
 
 
 def _read(journal: Path, bundle: str) -> Iterator[tuple[str, Label]]:
-    """The labels of a journal; its last line may have been cut off by a kill, and is then cut."""
+    """The labels of a journal; an incomplete last line, left by a kill, is removed."""
     if not journal.exists():
         return
     whole = journal.read_bytes()

@@ -1,7 +1,6 @@
-"""Where each input's transcript goes, and writing it so that no half file is ever seen."""
+"""The output file of each input."""
 
 import os
-import secrets
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +11,11 @@ from asr.transcript import file_suffix
 
 
 def output_paths(inputs: Sequence[Input], out_dir: Path, format: str) -> list[Path]:
-    """Each input's file below `out_dir`: its inner path with the format's suffix for its own.
+    """The output file of each input in `out_dir`: its inner path with the suffix of the format.
 
-    Where two would be the same file, also on a disk that ignores case, both keep their suffix
-    (`x.flac.json`, `x.wav.json`). BadOption where even that does not tell them apart, where one
-    would replace an input, or for an unknown format.
+    If two would be the same file, also on a disk that ignores case, both keep their old suffix
+    (`x.flac.json`, `x.wav.json`). BadOption if they are still the same, if one would replace an
+    input, or for an unknown format.
     """
     ending = file_suffix(format)
     kept: set[int] = set()
@@ -32,11 +31,11 @@ def output_paths(inputs: Sequence[Input], out_dir: Path, format: str) -> list[Pa
             break
         kept |= clashing  # a kept suffix can meet another name, so look again
     if clashing:
-        one, other, *_ = (
+        first, other, *_ = (
             inputs[index].path for index in sorted(clashing, key=lambda index: keys[index])
         )
         raise BadOption(
-            f"{one} and {other} would both be written to the same file below {out_dir}: "
+            f"{first} and {other} would both be written to the same file below {out_dir}: "
             "transcribe them in two runs with different output folders"
         )
     _spare(inputs, paths)
@@ -44,28 +43,8 @@ def output_paths(inputs: Sequence[Input], out_dir: Path, format: str) -> list[Pa
 
 
 def _spare(inputs: Sequence[Input], paths: Sequence[Path]) -> None:
-    """BadOption where a path is that of an input."""
+    """BadOption if a path is that of an input."""
     sources = {os.path.realpath(item.path) for item in inputs}
     for path in paths:
         if os.path.realpath(path) in sources:
             raise BadOption(f"{path} is an input and would be replaced: choose another folder")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes `text` to `path` as UTF-8, making its folders; a reader sees the old file or the new.
-
-    BadOption where it cannot be written.
-    """
-    # Beside the file, since a rename is atomic only within one disk.
-    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise BadOption(
-            f"{path} cannot be written ({error.strerror}): choose another output folder"
-        ) from error

@@ -1,7 +1,7 @@
-"""The bundle: a folder with all that is needed to run a model, checked when it is opened.
+"""The bundle: a folder with everything needed to run a model, checked when it is opened.
 
-No file in it is a pickle. `bundle.json` says what the model is and holds the SHA-256 of the
-other files, except `README.md`, the card for people, which is rendered from it.
+No file in it is a pickle. `bundle.json` describes the model and has the SHA-256 of the other files,
+except `README.md`, the model card, which is rendered from it.
 """
 
 import hashlib
@@ -9,92 +9,108 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 
+from asr.bundle.info import INFO, BundleInfo, Precision
 from asr.errors import AsrError, BadBundle
-from asr.model import AcousticModel, ModelConfig
+from asr.model.config import ModelConfig
 from asr.text import Tokenizer, tokenizer_from_state
 
-FORMAT_VERSION = 1
-INFO, WEIGHTS, GRAPH, TOKENIZER, LM, CARD = (
-    "bundle.json",
+if TYPE_CHECKING:
+    from asr.model.acoustic import AcousticModel
+
+WEIGHTS, GRAPH, TOKENIZER, LM, LEXICON, G2P_MODEL, CARD = (
     "model.safetensors",
     "model.onnx",
     "tokenizer.json",
     "lm.npz",
+    "lexicon.txt",
+    "g2p.npz",
     "README.md",
 )
 CHECKED_FILES = frozenset({WEIGHTS, GRAPH, TOKENIZER})
-OPTIONAL_FILES = frozenset({LM})
-"""Checked where the bundle says that it has them."""
-_INFO_KEYS: Mapping[str, type] = {
-    "format": int,
-    "name": str,
-    "created": str,
-    "model": dict,
-    "n_units": int,
-    "precision": str,
-    "decoding": dict,
-    "sources": str,
-    "training": dict,
-    "export": dict,
-    "figures": list,
-    "checksums": dict,
-}
-_OPTIONAL_KEYS: Mapping[str, type] = {"lm": dict, "calibration": dict}
-
-Precision: TypeAlias = Literal["int8", "fp32"]
+OPTIONAL_FILES = frozenset({LM, LEXICON, G2P_MODEL})
+"""Checked if the bundle has them."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle; `info` is the content of its `bundle.json`."""
+    """An opened bundle."""
 
     path: Path
     model: ModelConfig
     tokenizer: Tokenizer
-    precision: Precision
-    info: dict[str, Any]
+    info: BundleInfo
 
     @classmethod
     def open(cls, path: Path) -> "Bundle":
-        """The bundle in the folder `path`, every file of it checked.
+        """The bundle in the folder `path`; every file is checked.
 
         Raises:
-            BadBundle: it is missing, damaged, of another version, or does not fit together.
+            BadBundle: it is missing, damaged, of another version, or inconsistent.
         """
         path = Path(path)
-        info = _read_info(path)
-        _check_files(path, info["checksums"])
+        info = BundleInfo.of(_read_json(path, INFO), path)
+        _check_files(path, info.checksums)
         tokenizer = _read_tokenizer(path)
-        if tokenizer.n_units != info["n_units"]:
+        if tokenizer.n_units != info.n_units:
             raise BadBundle(
                 f"bundle {path}: its tokenizer has {tokenizer.n_units} units and its model "
-                f"{info['n_units']}; export it again."
+                f"{info.n_units}; export it again."
             )
         config = _read_config(path, info)
-        return cls(path, config, tokenizer, cast(Precision, info["precision"]), info)
+        _check_weights(path)
+        return cls(path, config, tokenizer, info)
+
+    @property
+    def precision(self) -> Precision:
+        """Of the ONNX graph's weights."""
+        return self.info.precision
 
     @property
     def graph(self) -> Path:
         """The ONNX graph `(wave, wave_lengths)` -> `(log_probs, lengths)`.
 
-        In int8 it must be called with one utterance at a time (see `asr.bundle.quantize`).
+        In int8 it must be called with one utterance at a time (see `asr.export.onnx.quantisation`).
         """
         return self.path / GRAPH
 
     @property
     def lm(self) -> Path | None:
-        """The n-gram language model, where the bundle has one."""
-        return self.path / LM if LM in self.info["checksums"] else None
+        """The n-gram language model, if the bundle has one."""
+        return self.path / LM if LM in self.info.checksums else None
 
-    def acoustic_model(self) -> AcousticModel:
-        """A new torch model with the bundle's weights, in float32, set to infer."""
-        model = AcousticModel(self.model, self.tokenizer.n_units)
+    @property
+    def lexicon(self) -> Path | None:
+        """The pronunciations of words, one `word<TAB>phones` per line, if the bundle has them."""
+        return self.path / LEXICON if LEXICON in self.info.checksums else None
+
+    @property
+    def g2p(self) -> Path | None:
+        """The model for pronunciations of words that the lexicon lacks, if the bundle has one."""
+        return self.path / G2P_MODEL if G2P_MODEL in self.info.checksums else None
+
+    def acoustic_model(self) -> "AcousticModel":
+        """A new torch model with the bundle's weights, in float32 and evaluation mode.
+
+        Raises:
+            BadBundle: the weights are not those of the layers that the bundle describes.
+        """
+        from safetensors.torch import load_file
+
+        from asr.model.acoustic import AcousticModel
+
+        model = AcousticModel(self.model, self.tokenizer.n_units, self.tokenizer.n_phones)
         weights = load_file(self.path / WEIGHTS)
+        expected = {name: weight.shape for name, weight in model.state_dict().items()}
+        shapes = {name: weight.shape for name, weight in weights.items()}
+        if wrong := {name for name in expected | shapes if expected.get(name) != shapes.get(name)}:
+            raise BadBundle(
+                f"bundle {self.path}: the weights in {WEIGHTS} do not fit the layers in {INFO}, "
+                f"first {min(wrong)}; export it again."
+            )
         model.load_state_dict({name: weight.float() for name, weight in weights.items()})
         return model.eval()
 
@@ -127,29 +143,6 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_info(path: Path) -> dict[str, Any]:
-    info = _read_json(path, INFO)
-    version = info.get("format")
-    if version != FORMAT_VERSION:
-        raise BadBundle(
-            f"bundle {path} has format {version!r} and this earshot reads {FORMAT_VERSION}; "
-            "use the earshot that wrote it, or export it again."
-        )
-    types = {**_INFO_KEYS, **_OPTIONAL_KEYS}
-    known = types.keys() & info.keys()
-    wrong = {key for key in known if not isinstance(info[key], types[key])}
-    if info.get("precision") not in ("int8", "fp32"):
-        wrong.add("precision")
-    for fault, keys in (
-        ("lacks", _INFO_KEYS.keys() - known),
-        ("has the unknown", info.keys() - known),
-        ("has a wrong value of", wrong),
-    ):
-        if keys:
-            raise BadBundle(f"bundle {path}: {INFO} {fault} {_listed(keys)}; export it again.")
-    return info
-
-
 def _read_json(path: Path, name: str) -> dict[str, Any]:
     """The object in the file `name` of the bundle `path`."""
     try:
@@ -166,7 +159,7 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def _check_files(path: Path, checksums: dict[str, Any]) -> None:
+def _check_files(path: Path, checksums: Mapping[str, str]) -> None:
     if wrong := CHECKED_FILES ^ (checksums.keys() - OPTIONAL_FILES):
         raise BadBundle(
             f"bundle {path}: the checksums in {INFO} must name {_listed(CHECKED_FILES)} and "
@@ -175,12 +168,12 @@ def _check_files(path: Path, checksums: dict[str, Any]) -> None:
         )
     for name in sorted(checksums):
         try:
-            found = checksum(path / name)
+            actual = checksum(path / name)
         except OSError as error:
             raise BadBundle(
                 f"bundle {path}: {name} cannot be read ({error.strerror}); copy it again."
             ) from error
-        if found != checksums[name]:
+        if actual != checksums[name]:
             raise BadBundle(
                 f"bundle {path}: {name} is not the file that was exported (its checksum "
                 "differs); copy the bundle again."
@@ -198,29 +191,22 @@ def _read_tokenizer(path: Path) -> Tokenizer:
         ) from error
 
 
-def _read_config(path: Path, info: dict[str, Any]) -> ModelConfig:
-    """The model's config, whose layers the weights must fit."""
+def _read_config(path: Path, info: BundleInfo) -> ModelConfig:
     try:
-        config = ModelConfig.from_dict(info["model"])
-        # Not on torch's meta device: that loads half of torch's compiler, four seconds here.
-        model = AcousticModel(config, info["n_units"])
-        expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-    except (AsrError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        return ModelConfig.from_dict(info.model)
+    except (AsrError, KeyError, TypeError, ValueError) as error:
         raise BadBundle(
             f"bundle {path}: {INFO} describes no model ({error!r}); export it again."
         ) from error
+
+
+def _check_weights(path: Path) -> None:
+    """BadBundle if the file of weights is none; whether they fit is seen when torch loads them."""
     try:
-        with safe_open(path / WEIGHTS, framework="pt") as weights:
-            names = weights.keys()
-            found = {name: tuple(weights.get_slice(name).get_shape()) for name in names}
+        with safe_open(path / WEIGHTS, framework="np"):
+            pass
     except SafetensorError as error:
         raise BadBundle(f"bundle {path}: {WEIGHTS} is damaged ({error}).") from error
-    if wrong := {name for name in expected | found if expected.get(name) != found.get(name)}:
-        raise BadBundle(
-            f"bundle {path}: the weights in {WEIGHTS} do not fit the layers in {INFO}, first "
-            f"{min(wrong)}; export it again."
-        )
-    return config
 
 
 def _listed(names: Iterable[str]) -> str:

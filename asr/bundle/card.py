@@ -1,15 +1,14 @@
-"""The model card: `bundle.json` told to people, and the figures measured after the export."""
+"""The model card: `bundle.json` as text for people, and figures measured after the export."""
 
-import json
-import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from asr.bundle.bundle import CARD, INFO, Bundle
-from asr.errors import BadOption
+from asr.bundle.bundle import CARD, Bundle
+from asr.bundle.info import INFO, BundleInfo, Figure, Int8Loss, TrainingInfo
+from asr.files import write_atomically
 
-_COLUMNS = ("manifest", "decoder", "precision", "clips", "words", "wer", "cer", "speed", "command")
-_FIGURE_KEYS = {*_COLUMNS, "device"}
 _TEMPLATE = """\
 # {name}
 
@@ -31,7 +30,7 @@ PATH is this folder.
 
 {sources}
 
-{training}{lm}
+{training}{lm}{lexicon}
 
 ## Error rates
 
@@ -66,50 +65,63 @@ and terms that its data lacks are spelled by ear.
 """
 
 
-def card(info: dict[str, Any]) -> str:
+def card(info: BundleInfo) -> str:
     """The text of the model card (Markdown), from the content of `bundle.json` alone."""
-    export = info["export"]
+    export = info.export
     return _TEMPLATE.format(
-        name=info["name"],
-        created=info["created"][:10],
-        cell=info["model"]["cell"].upper(),
-        n_units=info["n_units"],
-        parameters=f"{export['parameters'] / 1e6:.2f} million",
-        size=f"{export['bytes'] / 1e6:.1f} MB",
-        precision=info["precision"],
-        sources=info["sources"].strip()
+        name=info.name,
+        created=info.created[:10],
+        cell=info.model["cell"].upper(),
+        n_units=info.n_units,
+        parameters=f"{export.parameters / 1e6:.2f} million",
+        size=f"{export.bytes / 1e6:.1f} MB",
+        precision=info.precision,
+        sources=info.sources.strip()
         or "Not stated (`data.sources` was not set when it was trained).",
-        lm=_lm(info.get("lm")),
+        lm=_lm(info.lm),
+        lexicon=_lexicon(info.lexicon),
         confidence="was fitted to development speech and holds for recordings like it"
-        if info.get("calibration")
+        if info.calibration
         else "is a guess of the model about itself, not a probability of truth",
-        figures=_figures(info["figures"]),
-        fp32_max_difference=export["fp32_max_difference"],
-        int8=_int8(export.get("int8")),
-        training=_training(info["training"]),
+        figures=_figures(info.figures),
+        fp32_max_difference=export.fp32_max_difference,
+        int8=_int8(export.int8),
+        training=_training(info.training),
     )
 
 
-def _training(training: dict[str, Any]) -> str:
-    said = [f"Trained on {_length(training)}"]
-    while training := training.get("before") or {}:
-        said.append(f"Before that, the weights on {_length(training)}")
-    return " ".join(said)
+def _training(training: TrainingInfo) -> str:
+    sentences = [f"Trained on {_length(training)}"]
+    while training.before is not None:
+        training = training.before
+        sentences.append(f"Before that, the weights on {_length(training)}")
+    return " ".join(sentences)
 
 
-def _length(training: dict[str, Any]) -> str:
-    epochs = "1 epoch" if training["epochs"] == 1 else f"{training['epochs']} epochs"
-    return f"{training['hours']:g} hours of speech: {epochs}, {training['steps']} steps."
+def _length(training: TrainingInfo) -> str:
+    epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
+    return f"{training.hours:g} hours of speech: {epochs}, {training.steps} steps."
 
 
-def _lm(lm: dict[str, Any] | None) -> str:
+def _lm(lm: Mapping[str, Any] | None) -> str:
     if lm is None:
         return ""
     texts = str(lm.get("sources", "")).strip() or "texts that are not stated"
     return f"\n\nIts language model ({lm['bytes'] / 1e6:.1f} MB) was estimated from {texts}."
 
 
-def _figures(figures: list[dict[str, Any]]) -> str:
+def _lexicon(lexicon: Mapping[str, Any] | None) -> str:
+    if lexicon is None:
+        return ""
+    sources = str(lexicon.get("sources", "")).strip() or "not stated"
+    return (
+        f"\n\nThe beam search reads phones and turns them into words by a lexicon of "
+        f"{lexicon['words']:,} words with {lexicon['pronunciations']:,} pronunciations; "
+        f"`--decoder greedy` reads letters. Pronunciations: {sources}."
+    )
+
+
+def _figures(figures: Sequence[Figure]) -> str:
     if not figures:
         return "Not yet measured."
     lines = [
@@ -117,62 +129,48 @@ def _figures(figures: list[dict[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for figure in figures:
-        shown = figure | {
-            "wer": f"{100 * figure['wer']:.1f} %",
-            "cer": f"{100 * figure['cer']:.1f} %",
-            "speed": f"{figure['speed']:.0f}, {figure['device']}" if "speed" in figure else "",
-            "command": f"`{figure['command']}`",
-        }
-        cells = (str(shown[key]).replace("|", "\\|") for key in _COLUMNS)
-        lines.append(f"| {' | '.join(cells)} |")
+        cells = (
+            figure.manifest,
+            figure.decoder,
+            figure.precision,
+            figure.clips,
+            figure.words,
+            f"{100 * figure.wer:.1f} %",
+            f"{100 * figure.cer:.1f} %",
+            "" if figure.speed is None else f"{figure.speed:.0f}, {figure.device}",
+            f"`{figure.command}`",
+        )
+        escaped = (str(cell).replace("|", "\\|") for cell in cells)
+        lines.append(f"| {' | '.join(escaped)} |")
     return "\n".join(lines)
 
 
-def _int8(loss: dict[str, float] | None) -> str:
+def _int8(loss: Int8Loss | None) -> str:
     if loss is None:
         return ""
     return (
-        f" In int8 it differs by {loss['mean_difference']:g} on average and "
-        f"{loss['max_difference']:g} at most; its most probable unit is the same in "
-        f"{100 * loss['agreement']:.1f} % of frames, and it diverges by "
-        f"{loss['divergence']:g} nats a frame."
+        f" In int8 it differs by {loss.mean_difference:g} on average and "
+        f"{loss.max_difference:g} at most; its most probable unit is the same in "
+        f"{100 * loss.agreement:.1f} % of frames, and it diverges by "
+        f"{loss.divergence:g} nats a frame."
     )
 
 
-def record_figure(path: Path, figure: dict[str, Any]) -> None:
+def record_figure(path: Path, figure: Figure) -> None:
     """Adds a measured figure to the bundle and its card.
 
-    It has the keys manifest, decoder, precision, clips, words, wer, cer (both rates as shares,
-    0.25 for 25 %), speed (seconds of sound per second), device (on which) and command, and
-    replaces an older one of the same manifest, decoder and precision.
+    It replaces an older one of the same manifest, decoder and precision.
 
     Raises:
         BadBundle: `path` is no sound bundle.
-        BadOption: the figure lacks a key or has one too many.
     """
-    if wrong := _FIGURE_KEYS ^ figure.keys():
-        raise BadOption(
-            f"a figure has the keys {', '.join(sorted(_FIGURE_KEYS))} and no others; "
-            f"correct {', '.join(sorted(wrong))}."
-        )
     bundle = Bundle.open(path)
-
-    def measured(one: dict[str, Any]) -> tuple[str, str, str]:
-        return one["manifest"], one["decoder"], one["precision"]
-
-    others = [one for one in bundle.info["figures"] if measured(one) != measured(figure)]
-    figures = sorted([*others, figure], key=measured)
-    write_info(bundle.path, bundle.info | {"figures": figures})
+    others = [other for other in bundle.info.figures if other.key != figure.key]
+    figures = tuple(sorted([*others, figure], key=lambda figure: figure.key))
+    write_info(bundle.path, replace(bundle.info, figures=figures))
 
 
-def write_info(folder: Path, info: dict[str, Any]) -> None:
+def write_info(folder: Path, info: BundleInfo) -> None:
     """Writes `bundle.json`, and the card that it makes, into `folder`."""
-    _replace(folder / INFO, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
-    _replace(folder / CARD, card(info))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes the file so that a reader sees the old one or the new one, never half of it."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
+    write_atomically(folder / INFO, info.to_json())
+    write_atomically(folder / CARD, card(info))

@@ -4,15 +4,20 @@ Each change is one replacement of `bundle.json`, so that a reader sees the old b
 one. What was fitted or measured with an older language model goes with it.
 """
 
-import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from asr.bundle.bundle import LM, Bundle, checksum
+from asr.bundle.bundle import G2P_MODEL, LEXICON, LM, Bundle, checksum
 from asr.bundle.card import write_info
-from asr.errors import BadBundle
+from asr.bundle.info import BundleInfo
+from asr.errors import BadBundle, BadData
+from asr.files import replacing
+from asr.text import PhoneTokenizer
+from asr.text.pronunciations import G2P, Pronunciations
 
 
 def put_lm(path: Path, lm: Path, about: Mapping[str, Any]) -> Bundle:
@@ -28,23 +33,81 @@ def put_lm(path: Path, lm: Path, about: Mapping[str, Any]) -> Bundle:
         BadBundle: `path` is no sound bundle, or cannot be written.
     """
     bundle = Bundle.open(path)
-    new = bundle.path / f".{LM}.new"
     try:
-        shutil.copyfile(lm, new)
-        found = checksum(new)
-        os.replace(new, bundle.path / LM)
+        with lm.open("rb") as file:
+            info = _put_file(bundle, LM, file)
     except OSError as error:
-        raise BadBundle(f"{lm} cannot be put into {path} ({error.strerror}).") from error
-    info = dict(bundle.info)
-    info["checksums"] = {**info["checksums"], LM: found}
-    info["lm"] = {**about, "bytes": (bundle.path / LM).stat().st_size}
-    info["decoding"] = {}
-    info["calibration"] = {
-        key: value for key, value in info.get("calibration", {}).items() if key != "beam"
-    }
-    info["figures"] = [one for one in info["figures"] if one["decoder"] != "beam"]
-    write_info(bundle.path, info)
+        raise BadBundle(f"{lm} cannot be read ({error.strerror}).") from error
+    told = {**about, "bytes": (bundle.path / LM).stat().st_size}
+    write_info(bundle.path, replace(info, lm=told, decoding={}))
     return Bundle.open(path)
+
+
+def put_lexicon(path: Path, lexicon: Pronunciations, sources: str = "") -> Bundle:
+    """The bundle at `path` with these pronunciations, in place of its own.
+
+    The calibration of the beam search and its error rates, which hold for one lexicon, go.
+
+    Args:
+        sources: where they are from and their licences, for the card; without it, what is told of
+            the lexicon that the bundle had.
+
+    Raises:
+        BadBundle: `path` is no sound bundle, has no phones, or cannot be written.
+        BadData: `lexicon` has a phone that the bundle lacks.
+    """
+    bundle = Bundle.open(path)
+    _check_phones(bundle, "lexicon", lexicon.phones)
+    content = "".join(f"{line}\n" for line in lexicon.lines())
+    info = _put_file(bundle, LEXICON, BytesIO(content.encode("utf-8")))
+    told = {
+        "words": len(lexicon),
+        "pronunciations": sum(map(len, lexicon.values())),
+        "sources": sources or (bundle.info.lexicon or {}).get("sources", ""),
+    }
+    write_info(bundle.path, replace(info, lexicon=told))
+    return Bundle.open(path)
+
+
+def put_g2p(path: Path, g2p: G2P) -> Bundle:
+    """The bundle at `path` with this model of pronunciations, in place of its own.
+
+    Raises:
+        BadBundle: `path` is no sound bundle, has no phones, or cannot be written.
+        BadData: `g2p` has a phone that the bundle lacks.
+    """
+    bundle = Bundle.open(path)
+    _check_phones(bundle, "model of pronunciations", g2p.phones)
+    changed = _put_file(bundle, G2P_MODEL, BytesIO(g2p.packed()))
+    write_info(bundle.path, replace(bundle.info, checksums=changed.checksums))
+    return Bundle.open(path)
+
+
+def _check_phones(bundle: Bundle, what: str, phones: Sequence[str]) -> None:
+    if not isinstance(bundle.tokenizer, PhoneTokenizer):
+        raise BadBundle(f"{bundle.path} spells no phones, so that it cannot use a {what}.")
+    if unknown := sorted(set(phones).difference(bundle.tokenizer.phones)):
+        raise BadData(
+            f"the {what} has the unknown phone {unknown[0]!r}; {bundle.path} has "
+            f"{' '.join(bundle.tokenizer.phones)}."
+        )
+
+
+def _put_file(bundle: Bundle, name: str, content: BinaryIO) -> BundleInfo:
+    """The info of a bundle that now has a file with `content`, less what held for the old one."""
+    try:
+        with replacing(bundle.path / name) as file:
+            shutil.copyfileobj(content, file)
+        digest = checksum(bundle.path / name)
+    except OSError as error:
+        raise BadBundle(f"{name} cannot be put into {bundle.path} ({error.strerror}).") from error
+    info = bundle.info
+    return replace(
+        info,
+        checksums={**info.checksums, name: digest},
+        calibration={key: value for key, value in info.calibration.items() if key != "beam"},
+        figures=tuple(figure for figure in info.figures if figure.decoder != "beam"),
+    )
 
 
 def put_decoding(path: Path, decoding: Mapping[str, Any]) -> Bundle:
@@ -53,7 +116,10 @@ def put_decoding(path: Path, decoding: Mapping[str, Any]) -> Bundle:
     Raises:
         BadBundle: `path` is no sound bundle.
     """
-    return _put(path, "decoding", decoding)
+    bundle = Bundle.open(path)
+    info = replace(bundle.info, decoding={**bundle.info.decoding, **decoding})
+    write_info(bundle.path, info)
+    return Bundle.open(path)
 
 
 def put_calibration(path: Path, calibration: Mapping[str, Any]) -> Bundle:
@@ -62,10 +128,7 @@ def put_calibration(path: Path, calibration: Mapping[str, Any]) -> Bundle:
     Raises:
         BadBundle: `path` is no sound bundle.
     """
-    return _put(path, "calibration", calibration)
-
-
-def _put(path: Path, key: str, values: Mapping[str, Any]) -> Bundle:
     bundle = Bundle.open(path)
-    write_info(bundle.path, {**bundle.info, key: {**bundle.info.get(key, {}), **values}})
+    info = replace(bundle.info, calibration={**bundle.info.calibration, **calibration})
+    write_info(bundle.path, info)
     return Bundle.open(path)

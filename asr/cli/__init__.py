@@ -4,6 +4,7 @@ Results go to stdout, everything else to stderr. Exit code 0: done; 1: some inpu
 2: nothing could be done.
 """
 
+import errno
 import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated
@@ -21,11 +22,13 @@ from asr.cli import (
     fit,
     gates,
     key,
+    lexicon,
     lm,
     report,
     serve,
     transcribe,
 )
+from asr.cli.output import Stdout, one_line
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -70,22 +73,45 @@ app.command()(gates.gates)
 app.command()(key.key)
 app.add_typer(data.app, name="data")
 app.add_typer(lm.app, name="lm")
+app.add_typer(lexicon.app, name="lexicon")
 
 
 def main() -> None:
-    """Run the command line; an `AsrError` becomes one sentence and exit code 2.
+    """Runs the command line; an `AsrError` becomes one sentence and exit code 2.
 
-    So does a file that cannot be opened.
+    The same holds for a file that cannot be opened, a full disk, and a stdout that cannot be
+    written.
     """
+    stdout = Stdout()
+    code: int | str | None = 0
     try:
         app()
+    except SystemExit as end:
+        code = end.code
     except AsrError as error:
         if _debug:
             raise
-        sys.stderr.write(f"asr: {error}\n")
-        sys.exit(2)
+        code = _refuse(str(error))
     except OSError as error:
-        if _debug or error.filename is None:
+        if _debug or (error.strerror is None and stdout.failure is None):
             raise
-        sys.stderr.write(f"asr: {error.filename}: {error.strerror}; check the path.\n")
-        sys.exit(2)
+        if stdout.failure is None:
+            code = _refuse(_of_a_file(error))
+    failure = stdout.end()
+    if failure and failure.errno != errno.EPIPE:  # the reader has closed the pipe on purpose
+        code = _refuse(
+            f"the results cannot be written to standard output ({failure.strerror}); check where "
+            "they go."
+        )
+    sys.exit(code)
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"asr: {one_line(sentence)}\n")
+    return 2
+
+
+def _of_a_file(error: OSError) -> str:
+    if error.filename is None:
+        return f"a file cannot be read or written ({error.strerror}); check the disk."
+    return f"{error.filename}: {error.strerror}; check the path."

@@ -1,4 +1,4 @@
-"""`asr calibrate MANIFEST…`: honest confidence, times, and silence, written into a bundle."""
+"""`asr calibrate MANIFEST…`: fits confidence, word ends and silence into a bundle."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,7 @@ from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.progress import bar
 
 if TYPE_CHECKING:
-    from asr.evaluation import Fitted
+    from asr.fitting import Fitted
 
 
 def calibrate(
@@ -26,23 +26,24 @@ def calibrate(
     bundle: BundleOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Fit confidence, the ends of words, and what is no speech; write them into the bundle.
+    """Fit confidence, word ends and the detection of speech; write them into the bundle.
 
-    Done last: a new language model or other weights of the decoder need it again. Figures are of
-    a fit to one half of the speakers on the other half; what is written is fitted to all.
+    Do this last: it must be repeated after a new language model or other decoder weights. The
+    printed figures are from a fit to half of the speakers, measured on the other half; the bundle
+    gets a fit to all.
     """
     from asr.bundle import put_calibration
-    from asr.evaluation import calibrate as fit
+    from asr.fitting import calibrate as fit
     from asr.runtime import Recognizer
 
     recognizer = Recognizer.load(bundle, device)
     with bar("calibrating") as progress:
-        found = fit(recognizer, manifests, noise, without, progress)
-    for decoder, fitted in found.items():
+        results = fit(recognizer, manifests, noise, without, progress)
+    for decoder, fitted in results.items():
         typer.echo("\n".join(_lines(decoder, fitted)))
     put_calibration(
         recognizer.bundle.path,
-        {decoder: fitted.calibration.to_dict() for decoder, fitted in found.items()},
+        {decoder: fitted.calibration.to_dict() for decoder, fitted in results.items()},
     )
     typer.echo(f"written into {recognizer.bundle.path}", err=True)
 
@@ -51,8 +52,8 @@ def _lines(decoder: str, fitted: "Fitted") -> list[str]:
     return [
         f"{decoder:16}{'AUC':>8}{'NCE':>8}{'ECE':>8}",
         *(
-            f"{label:16}{one.auc:8.3f}{one.nce:8.3f}{one.ece:8.3f}"
-            for label, one in (("before", fitted.before), ("after", fitted.after))
+            f"{label:16}{reliability.auc:8.3f}{reliability.nce:8.3f}{reliability.ece:8.3f}"
+            for label, reliability in (("before", fitted.before), ("after", fitted.after))
         ),
         f"before a pause  words end {fitted.calibration.end_offset:+.3f} s behind their last frame",
         f"right words     {fitted.lost:.2%} taken for noise",

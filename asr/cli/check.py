@@ -1,4 +1,4 @@
-"""`asr check MANIFEST`: what is wrong with a manifest, line by line, before any training."""
+"""`asr check MANIFEST`: the faults of a manifest, line by line, before training."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from asr.cli.extras import needs
 from asr.cli.options import BundleOption
 from asr.cli.progress import bar
 from asr.errors import BadOption
+from asr.files import write_atomically
 
 if TYPE_CHECKING:
     from asr.corpus import Source, Survey
@@ -36,14 +37,14 @@ def check(
         Path | None, typer.Option(help="Write the lines without errors to this manifest.")
     ] = None,
 ) -> None:
-    """Read every line and every recording and name what training could not use.
+    """Read every line and every recording, and report what training cannot use.
 
-    Errors keep a line out; warnings may be meant so. The rule for what CTC can spell is exact for
-    the layers of the config, or else of the bundle. What a recording measures is remembered, so
-    that a second reading decodes only what has changed. Exit code 0: no errors; 1: some; 2: no
-    line can be used.
+    Errors exclude a line; warnings may be intended. The rule for what CTC can spell is exact for
+    the layers of the config, or else of the bundle. Measurements of recordings are kept, so that a
+    second check decodes only what has changed. Exit code 0: no errors; 1: some; 2: no line can be
+    used.
     """
-    from asr.corpus import explain, locate, measures_file, survey
+    from asr.corpus import explain, locate, measurement_file, survey
 
     source = locate(Path(), manifest)
     if write_clean and (isinstance(source, str) or source.is_dir()):
@@ -55,22 +56,22 @@ def check(
     else:
         network, tokenizer = _from_bundle(bundle)
     with bar("reading") as progress:
-        found = survey(
+        surveyed = survey(
             source,
             tokenizer,
             progress,
             frames=network.frames,
             unheard=unheard,
-            measures=measures_file(),
+            measures=measurement_file(),
         )
-    if found.findings:
-        typer.echo(explain(source, found.findings))
-    typer.echo(found.table())
-    if not found.usable:
+    if surveyed.findings:
+        typer.echo(explain(source, surveyed.findings))
+    typer.echo(surveyed.table())
+    if not surveyed.usable:
         raise typer.Exit(2)
     if write_clean:
-        _write(found, Path(manifest), write_clean)
-    if found.errors:
+        _write(surveyed, Path(manifest), write_clean)
+    if surveyed.errors:
         raise typer.Exit(1)
 
 
@@ -83,12 +84,14 @@ def _from_bundle(path: Path | None) -> "tuple[ModelConfig, Tokenizer]":
 
 def _from_config(path: Path, source: "Source") -> "tuple[ModelConfig, Tokenizer, Source | None]":
     with needs("train"):
-        from asr.training.fit import read_config
-        from asr.training.folder import ROOT_VARIABLE, corpus_folder
+        from asr.training.command.plan import read_config
+        from asr.training.data.folder import ROOT_VARIABLE, corpus_folder
     from asr.corpus import locate, read_utterances
 
     plan = read_config(path)
     tokenizer = plan.units.tokenizer(u.text for u in read_utterances(source)[0] if u.text)
+    if plan.shared_speakers:
+        return plan.network, tokenizer, None
     given = plan.root or os.environ.get(ROOT_VARIABLE)
     dev = locate(corpus_folder(plan.root) if given else Path(source).parent, plan.dev)
     if isinstance(dev, Path) and not dev.exists():
@@ -98,15 +101,14 @@ def _from_config(path: Path, source: "Source") -> "tuple[ModelConfig, Tokenizer,
     return plan.network, tokenizer, None if same else dev
 
 
-def _write(found: "Survey", manifest: Path, out: Path) -> None:
-    """The usable lines as they stand, but for `audio`, which is relative to the new place."""
-    from asr.batch import write_atomically
+def _write(surveyed: "Survey", manifest: Path, out: Path) -> None:
+    """Writes the usable lines, unchanged but for `audio`, which is relative to the new folder."""
+    from asr.corpus import read_lines
 
-    with manifest.open(encoding="utf-8") as file:  # not splitlines: it breaks at other signs too
-        lines = list(file)
+    lines = dict(read_lines(manifest))
     kept = []
-    for utterance in found.usable:
-        values = json.loads(lines[utterance.line - 1])
+    for utterance in surveyed.usable:
+        values = json.loads(lines[utterance.line])
         values["audio"] = os.path.relpath(utterance.audio.resolve(), out.parent.resolve())
         kept.append(json.dumps(values, ensure_ascii=False))
     write_atomically(out, "\n".join(kept) + "\n")

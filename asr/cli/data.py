@@ -1,4 +1,4 @@
-"""`asr data …`: corpora to manifests, and what else is done with data before training."""
+"""`asr data …`: corpora to manifests, and other work on data before training."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from asr.cli.progress import bar
 from asr.errors import BadData, BadOption
 
 if TYPE_CHECKING:
-    from asr.corpus.importers import Found
+    from asr.corpus.importers import Discovery
 
 app = typer.Typer(help="Corpora to manifests.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,15 +23,15 @@ _OutFile = Annotated[Path, typer.Argument(help="Manifest to write.")]
 
 @app.command()
 def librispeech(
-    root: Annotated[Path, typer.Argument(help="The folder LibriSpeech, or the one that holds it.")],
+    root: Annotated[Path, typer.Argument(help="The folder LibriSpeech, or its parent.")],
     out: _OutFolder,
     subset: Annotated[
-        list[str] | None, typer.Option(help="Subset to take, as train-clean-100; else all there.")
+        list[str] | None, typer.Option(help="Subset to import, such as train-clean-100; else all.")
     ] = None,
 ) -> None:
     """LibriSpeech, or Mini LibriSpeech: OUT/SUBSET.jsonl for each subset.
 
-    Exit code 0: every line taken; 1: some named and left out; 2: no subset has a good line.
+    Exit code 0: every line used; 1: some named and left out; 2: no subset has a good line.
     """
     from asr.corpus import importers
 
@@ -47,12 +47,12 @@ def commonvoice(
     root: Annotated[Path, typer.Argument(help="One language's folder, which holds train.tsv.")],
     out: _OutFolder,
     split: Annotated[
-        list[str] | None, typer.Option(help="Split to take, as train; else train, dev, test.")
+        list[str] | None, typer.Option(help="Split to import; else train, dev and test.")
     ] = None,
 ) -> None:
     """Common Voice: OUT/SPLIT.jsonl for each split.
 
-    Exit code 0: every line taken; 1: some named and left out; 2: nothing could be done.
+    Exit code 0: every line used; 1: some named and left out; 2: nothing could be done.
     """
     from asr.corpus import importers
 
@@ -70,7 +70,7 @@ def folder(
 ) -> None:
     """A folder: texts in .txt or .lab files beside the recordings, or in csv, tsv or jsonl tables.
 
-    Exit code 0: every recording taken; 1: some named and left out; 2: none is good.
+    Exit code 0: every recording used; 1: some named and left out; 2: none is good.
     """
     from asr.corpus import importers
 
@@ -84,12 +84,12 @@ def jsonl(
     manifest: Annotated[Path, typer.Argument(help="JSON lines with `audio` and `text`.")],
     out: _OutFile,
     corpus: Annotated[
-        list[str] | None, typer.Option(help="Take only lines whose `corpus` is this.")
+        list[str] | None, typer.Option(help="Use only lines with this `corpus`.")
     ] = None,
 ) -> None:
-    """A manifest of ours, at another place or with part of its lines.
+    """A manifest of earshot, in another folder or with part of its lines.
 
-    Exit code 0: every line taken; 1: some named and left out; 2: none is good.
+    Exit code 0: every line used; 1: some named and left out; 2: none is good.
     """
     from asr.corpus import importers
 
@@ -101,16 +101,16 @@ def pseudo_label(
     source: Annotated[Path, typer.Argument(help="Manifest of clips (`audio`), or a folder.")],
     out: _OutFile,
     threshold: Annotated[
-        float, typer.Option(help="Least confidence of a line that is kept.", min=0.0, max=1.0)
+        float, typer.Option(help="Lowest confidence of a line that is kept.", min=0.0, max=1.0)
     ] = 0.0,
     bundle: BundleOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Write down what a bundle hears in clips without text, with its confidence, as a manifest.
+    """Transcribe clips without text into a manifest, with confidence, for training.
 
-    A journal (OUT.journal) keeps what is done: the same command goes on where it was stopped, and
-    with another threshold hears nothing twice.
-    Exit code 0: every clip heard; 1: some could not be read; 2: no line is good.
+    A journal (OUT.journal) keeps finished clips: the same command resumes where it was stopped, and
+    with another threshold transcribes nothing twice.
+    Exit code 0: every clip transcribed; 1: some could not be read; 2: no line is good.
     """
     from asr.batch import label_files, list_inputs
     from asr.corpus import importers, read_recordings
@@ -130,24 +130,61 @@ def pseudo_label(
 
 
 @app.command()
+def pronounce(
+    manifest: Annotated[Path, typer.Argument(help="JSON lines with `audio` and `text`.")],
+    out: _OutFile,
+    lexicon: Annotated[
+        Path | None,
+        typer.Option(help="Pronunciations, one `word<TAB>phones` per line; else the bundle's."),
+    ] = None,
+    bundle: BundleOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """A manifest with `phones`: the pronunciation in a lexicon with which each word was spoken.
+
+    The bundle, which must have a phone head, chooses by forced alignment. Training on OUT learns
+    these pronunciations instead of each word's first one.
+    Exit code 0: every line used; 1: some named and left out; 2: none is good.
+    """
+    from asr.corpus import importers
+    from asr.evaluation.pronounce import pronounced
+    from asr.runtime import Recognizer
+    from asr.text import PhoneTokenizer, Pronouncer
+    from asr.text.pronunciations import Pronunciations, WithGuesses
+
+    recognizer = Recognizer.load(bundle, device)
+    own, tokenizer = recognizer.bundle, recognizer.bundle.tokenizer
+    if not isinstance(tokenizer, PhoneTokenizer):
+        raise BadOption(f"{own.path} spells no phones; give a bundle that does.")
+    if lexicon is not None:
+        pronouncer = Pronouncer(tokenizer, Pronunciations.load(lexicon, tokenizer.phones))
+    elif own.lexicon is not None:
+        pronouncer = Pronouncer(tokenizer, WithGuesses.load(own.lexicon, own.g2p))
+    else:
+        raise BadOption(f"{own.path} has no lexicon; give one with --lexicon.")
+    clips = pronounced(importers.manifest(manifest), recognizer, pronouncer)
+    _finish([_written(clips, out)])
+
+
+@app.command()
 def shards(
     manifest: Annotated[Path, typer.Argument(help="JSON lines with `audio` and `text`.")],
-    out: Annotated[Path, typer.Argument(help="Folder to write, which is not there yet.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write, which must not exist yet.")],
     size: Annotated[int, typer.Option(help="Clips in a shard.", min=1)] = 500,
     first: Annotated[
-        int, typer.Option(help="Number of the first shard: the corpus may come in parts.", min=0)
+        int, typer.Option(help="Number of the first shard, to write a corpus in parts.", min=0)
     ] = 0,
 ) -> None:
-    """A corpus as shards (Lhotse's Shar): few large files, for data that outgrows a disk.
+    """A corpus as shards (Lhotse's Shar): few large files, for data larger than a disk.
 
-    `data.train` of a config may name the folder, or where its files were copied to, as
+    `data.train` of a config may name the folder, or the address of its files, such as
     `s3://bucket/train/{000000..000280}`.
-    Exit code 0: every line taken; 1: some named and left out; 2: nothing could be done.
+    Exit code 0: every line used; 1: some named and left out; 2: nothing could be done.
     """
     from asr.corpus import check_lines, explain, read_utterances
 
     with needs("train"):
-        from asr.corpus.sharding import write_shards
+        from asr.corpus.shards.writing import write_shards
 
         utterances, findings = read_utterances(manifest)
         findings += check_lines(utterances)
@@ -166,39 +203,38 @@ def shards(
 @app.command()
 def hear(
     config: Annotated[Path, typer.Argument(help="Config of `asr fit`, with `model.augment`.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the sound and the picture.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the audio and the picture.")],
     root: Annotated[
         str | None, typer.Option(help="The corpus folder, in place of the config's data.root.")
     ] = None,
-    clips: Annotated[int, typer.Option(help="Clips to take.", min=1)] = 6,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 1,
+    clips: Annotated[int, typer.Option(help="Number of clips.", min=1)] = 6,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 1,
 ) -> None:
-    """Examples of what training hears once augmentation is on: before and after, and a picture.
+    """Examples of augmented training clips: the audio before and after, and a picture.
 
     Exit code 0: done; 2: nothing could be done.
     """
     with needs("train"):
-        from asr.training import fit
-        from asr.training.hear import PICTURE, write_heard
-        from asr.training.hear import hear as heard
+        from asr.training.command import plan
+        from asr.training.preview import PICTURE, preview, write_previews
 
         if not config.is_file():
             raise BadOption(f"there is no config {config}; name a YAML file of `asr fit`.")
         given = [] if root is None else ["--data.root", root]
-        module, speech = fit.built(["--config", str(config), *given])
-        examples = heard(module, speech, clips, seed)
-        write_heard(examples, out)
+        module, speech = plan.built(["--config", str(config), *given])
+        examples = preview(module, speech, clips, seed)
+        write_previews(examples, out)
     for number, example in enumerate(examples, start=1):
         typer.echo(f"{out}/{number}-heard.wav: {example.utterance.text}")
     typer.echo(f"{out}/{PICTURE}")
 
 
-def _write_each(parts: "dict[str, Iterator[Found]]", out: Path) -> None:
-    """A manifest for each part; where none has a good line, the error of the last."""
+def _write_each(parts: "dict[str, Iterator[Discovery]]", out: Path) -> None:
+    """Writes a manifest for each part; if none has a good line, raises the error of the last."""
     whole: list[bool] = []
-    for name, found in parts.items():
+    for name, discoveries in parts.items():
         try:
-            whole.append(_written(found, out / f"{name}.jsonl"))
+            whole.append(_written(discoveries, out / f"{name}.jsonl"))
         except BadData as error:
             if name == list(parts)[-1] and not whole:
                 raise
@@ -206,11 +242,11 @@ def _write_each(parts: "dict[str, Iterator[Found]]", out: Path) -> None:
     _finish([len(whole) == len(parts), *whole])
 
 
-def _written(found: "Iterable[Found]", out: Path) -> bool:
-    """Write a manifest and say what became of it; whether every line was taken."""
+def _written(discoveries: "Iterable[Discovery]", out: Path) -> bool:
+    """Writes a manifest and prints the result; returns whether every line was used."""
     from asr.corpus.importers import write_manifest
 
-    result = write_manifest(found, out)
+    result = write_manifest(discoveries, out)
     for problem in result.problems:
         typer.echo(f"{problem}; left out", err=True)
     left = f", {len(result.problems)} left out" if result.problems else ""

@@ -1,4 +1,4 @@
-"""`asr doctor`: what this machine has, and what is wrong with it."""
+"""`asr doctor`: checks what this machine has, and whether it works."""
 
 import io
 import os
@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
+from asr import cache
 from asr.cli.options import BundleOption, DeviceOption
 from asr.errors import AsrError
+from asr.machine import usable_cores
 
 if TYPE_CHECKING:
     import av
 
-_LIBRARIES = ("torch", "onnxruntime", "av", "soundfile", "soxr", "sentencepiece", "numpy")
-_EXTRAS = {"serve": ("fastapi", "uvicorn"), "train": ("lightning", "torchaudio", "onnx")}
-# Suffix -> encoder and rate: a tone is written in each and read back.
+    from asr.bundle import Bundle
+
+_LIBRARIES = ("onnxruntime", "numba", "av", "soundfile", "soxr", "sentencepiece", "numpy")
+_EXTRAS = {
+    "serve": ("fastapi", "uvicorn"),
+    "gpu": ("torch",),
+    "train": ("lightning", "torchaudio", "onnx"),
+}
+# Suffix -> encoder and rate: a tone is written in each format and read back.
 _FORMATS = {
     "wav": ("pcm_s16le", 16_000),
     "flac": ("flac", 16_000),
@@ -33,7 +41,7 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: whether it is as it must be, and what was seen."""
+    """The result of one check: its subject, what was seen, and whether that is fine."""
 
     subject: str
     seen: str
@@ -41,7 +49,7 @@ class Finding:
 
 
 def doctor(bundle: BundleOption = None, device: DeviceOption = "auto") -> None:
-    """Say what this machine has: device, libraries, formats, bundle, and whether it all works.
+    """Check this machine: device, libraries, formats and bundle.
 
     Exit code 0: all is well; 1: something is wrong, marked with `!`.
     """
@@ -51,6 +59,7 @@ def doctor(bundle: BundleOption = None, device: DeviceOption = "auto") -> None:
         _cuda,
         _formats,
         lambda: _bundle(bundle, device),
+        _cache,  # after a clip was read, which fills it
     )
     wrong = 0
     for check in checks:
@@ -66,14 +75,10 @@ def doctor(bundle: BundleOption = None, device: DeviceOption = "auto") -> None:
 def _machine() -> Iterator[Finding]:
     yield Finding("earshot", version("earshot"))
     yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
-    yield Finding("cores", f"{_cores()} usable of {os.cpu_count()}")
+    yield Finding("cores", f"{usable_cores()} usable of {os.cpu_count()}")
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
         yield Finding("memory", f"{memory:.1f} GiB", fine=memory >= 1)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _libraries() -> Iterator[Finding]:
@@ -85,7 +90,7 @@ def _libraries() -> Iterator[Finding]:
     for extra, names in _EXTRAS.items():
         missing = [name for name in names if not _installed(name)]
         seen = f"not installed (`uv sync --extra {extra}`)" if missing else "installed"
-        yield Finding(f"extra {extra}", seen)  # an extra may be meant to be absent
+        yield Finding(f"extra {extra}", seen)  # an extra may be absent on purpose
 
 
 def _installed(name: str) -> bool:
@@ -96,11 +101,14 @@ def _installed(name: str) -> bool:
 
 
 def _cuda() -> Iterator[Finding]:
+    # A driver that cannot be used is a fault; without a driver it is a CPU machine.
+    driver = Path("/proc/driver/nvidia/version").exists()
+    if not _installed("torch"):
+        yield Finding("gpu", "not used: `uv sync --extra gpu` installs torch", fine=not driver)
+        return
     import torch
 
     if not torch.cuda.is_available():
-        # A driver without what torch needs of it is a fault; no driver at all is a CPU machine.
-        driver = Path("/proc/driver/nvidia/version").exists()
         built = torch.version.cuda or "none"
         seen = f"no GPU that torch can use (torch is built for CUDA {built})"
         yield Finding("gpu", seen, fine=not driver)
@@ -117,7 +125,7 @@ def _formats() -> Iterator[Finding]:
     for suffix, (codec, rate) in _FORMATS.items():
         try:
             encoded = _tone(suffix, codec, rate)
-        except (OSError, ValueError) as error:  # a build of FFmpeg that cannot write may yet read
+        except (OSError, ValueError) as error:  # FFmpeg without an encoder may still decode
             yield Finding(suffix, f"not tried: this FFmpeg cannot write it ({error})")
             continue
         try:
@@ -128,14 +136,14 @@ def _formats() -> Iterator[Finding]:
 
 
 def _tone(suffix: str, codec: str, rate: int) -> bytes:
-    """A second of a tone in a format."""
+    """One second of a tone in a format."""
     import av
     import numpy as np
     import soundfile
 
     samples = (np.sin(0.05 * np.arange(rate)) * 8000).astype(np.int16)
     file = io.BytesIO()
-    if codec == "vorbis":  # which FFmpeg writes only with a library that its wheels lack
+    if codec == "vorbis":  # FFmpeg needs a library for it that its wheels lack
         soundfile.write(file, samples, rate, format="OGG")
         return file.getvalue()
     with av.open(file, "w", format={"opus": "ogg", "m4a": "mp4"}.get(suffix, suffix)) as container:
@@ -154,10 +162,29 @@ def _bundle(path: Path | None, device: str) -> Iterator[Finding]:
     try:
         recognizer = Recognizer.load(path, device)
         info = recognizer.bundle.info
-        yield Finding("bundle", f"{recognizer.bundle.path}: {info['name']}, {info['precision']}")
+        yield Finding("bundle", f"{recognizer.bundle.path}: {info.name}, {info.precision}")
         yield Finding("runs on", recognizer.device)
+        if recognizer.device == "cpu" and recognizer.bundle.precision == "int8":
+            yield _int8(recognizer.bundle)
         clip = shipped("samples") / "1272-141231-0000.flac"
-        heard = recognizer.transcribe(clip)
-        yield Finding("a real clip", heard.text or "(no words)", fine=bool(heard.text))
+        transcript = recognizer.transcribe(clip)
+        yield Finding("a real clip", transcript.text or "(no words)", fine=bool(transcript.text))
     except AsrError as error:
         yield Finding("bundle", str(error), fine=False)
+
+
+def _int8(bundle: "Bundle") -> Finding:
+    if not all(map(_installed, ("torch", *_EXTRAS["train"]))):
+        return Finding("int8", "not compared with fp32: that needs the extra train")
+    from asr.export.checks import int8_here
+
+    same, said = int8_here(bundle)
+    return Finding("int8", said, fine=same)
+
+
+def _cache() -> Iterator[Finding]:
+    try:
+        sizes = cache.sizes()
+        yield Finding("cache", f"{cache.folder()}: {len(sizes)} files, {sum(sizes) / 1e6:.0f} MB")
+    except OSError as error:
+        yield Finding("cache", f"none: {error.strerror}")

@@ -1,4 +1,4 @@
-"""`asr export CHECKPOINT OUT`: one folder with all that is needed to run."""
+"""`asr export CHECKPOINT OUT`: one folder with everything that a model needs to run."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -22,9 +22,12 @@ def export(
         typer.Option(help="Of the ONNX graph; else int8 for LSTMs and fp32 for other cells."),
     ] = None,
 ) -> None:
-    """Write a bundle, after comparing its graph with the weights on ragged batches."""
-    from asr.bundle import export as write
+    """Write a bundle, after comparing its graph with the weights on batches of mixed lengths."""
+    from asr.export import export as write
+    from asr.export.checks import int8_here
 
     bundle = write(checkpoint, out, precision.value if precision else None)
-    size = bundle.info["export"]["bytes"] / 1e6
+    size = bundle.info.export.bytes / 1e6
     typer.echo(f"{bundle.path}: {bundle.precision}, {size:.1f} MB, equal to torch within bounds")
+    if bundle.precision == "int8":
+        typer.echo(f"int8: {int8_here(bundle)[1]}")

@@ -1,4 +1,4 @@
-"""Extras that a command needs besides the plain installation."""
+"""Extras that a command needs beyond the plain installation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from asr.errors import BadOption
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Turn the ImportError of a missing extra into a sentence that says how to install it."""
+    """Turns the ImportError of a missing extra into a sentence that says how to install it."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -14,7 +14,7 @@ _HELP = {
 
 
 def register(app: typer.Typer) -> None:
-    """Add the three commands; Lightning parses what follows the name, `--help` too."""
+    """Adds the three commands; Lightning parses the arguments, including `--help`."""
     for name, text in _HELP.items():
         app.command(
             name,
@@ -26,12 +26,12 @@ def register(app: typer.Typer) -> None:
 
 def _command(context: typer.Context) -> None:
     with needs("train"):
-        from asr.training import fit
+        from asr.training.command import fit
     name, arguments = str(context.info_name), list(context.args)
     if name == "fit":
         run, arguments = _taken(arguments, "--resume")
         if run is not None:
-            # In front, so that what else is given wins over the run's config.
+            # In front, so that other arguments override the run's config.
             arguments = [*fit.resume_arguments(Path(run)), *arguments]
         if "--help" in arguments:
             typer.echo(f"{_HELP[name]}\n")
@@ -39,7 +39,7 @@ def _command(context: typer.Context) -> None:
 
 
 def _taken(arguments: list[str], option: str) -> tuple[str | None, list[str]]:
-    """The value of `option`, if it is among the arguments, and the others."""
+    """The value of `option`, if it is among the arguments, and the other arguments."""
     for index, argument in enumerate(arguments):
         if argument == option:
             if index + 1 == len(arguments):

@@ -1,4 +1,4 @@
-"""`asr gates CLIP`: how long the cells of a model remember, and a picture of their gates."""
+"""`asr gates CLIP`: how long a model's cells remember, and a picture of their gates."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,19 +22,21 @@ def gates(
         Path | None, typer.Option(help="PNG, SVG or PDF to draw: forget gates over time.")
     ] = None,
 ) -> None:
-    """Open the LSTM's gates while it hears a clip and measure how long its cells remember."""
+    """Record the gates of an LSTM for a clip, and measure how long its cells remember."""
     from asr.audio import load
     from asr.bundle import Bundle, default_bundle
-    from asr.model.gates import gates as listen
+
+    with needs("gpu"):
+        from asr.model.gates import gates as listen
 
     if picture is not None and picture.suffix.lower() not in _PICTURES:
         raise BadOption(f"{picture} cannot be drawn: name a {', '.join(_PICTURES)} file.")
     opened = Bundle.open(bundle or default_bundle())
     audio = load(clip)
     seconds = opened.model.frame_seconds
-    found = list(listen(opened.acoustic_model(), audio.samples))
+    layers = list(listen(opened.acoustic_model(), audio.samples))
     typer.echo("layer direction   open  half-life: median  longest  over 1 s")
-    for item in found:
+    for item in layers:
         lives = item.half_life(seconds)
         typer.echo(
             f"{item.layer:5} {item.direction:9} {item.forget.mean():6.2f} "
@@ -44,18 +46,18 @@ def gates(
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
         with needs("train"):
-            _draw(found, seconds, picture)
+            _draw(layers, seconds, picture)
         typer.echo(str(picture), err=True)
 
 
-def _draw(found: "list[Gates]", seconds: float, path: Path) -> None:
-    """Forget gates over time, the cells of each layer sorted by how long they remember."""
+def _draw(recorded: "list[Gates]", seconds: float, path: Path) -> None:
+    """Draws forget gates over time; a layer's cells are sorted by how long they remember."""
     from matplotlib.figure import Figure
 
-    layers = max(item.layer for item in found)
+    layers = max(item.layer for item in recorded)
     figure = Figure(figsize=(11, 2.2 * layers), layout="constrained")
     panels = figure.subplots(layers, 2, sharex=True, squeeze=False)
-    for item in found:
+    for item in recorded:
         axes = panels[layers - item.layer][int(item.direction == "back")]
         order = item.half_life(seconds).argsort()
         drawn = axes.imshow(

@@ -9,13 +9,13 @@ from asr.errors import BadOption
 
 
 def key(name: Annotated[str, typer.Argument(help="Whose key it is, for logs.")]) -> None:
-    """Make an API key for the service, and the line by which the service knows it.
+    """Create an API key for the service, and the line with which the service checks it.
 
     The key goes to stderr, once; the line, for EARSHOT_API_KEYS or the file of keys, to stdout:
     `asr key ann >> keys.txt` keeps the line and shows the key.
     """
     with needs("serve"):
-        from service.keys import new_key, read_keys
+        from service.access.keys import new_key, read_keys
 
     made, line = new_key(name)
     try:

@@ -1,22 +1,22 @@
 """`asr lm`: build, measure and tune n-gram language models."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.cli.options import BeamSizeOption, BundleOption, DeviceOption
+from asr.cli.options import BundleOption, DeviceOption, takes
 from asr.cli.progress import bar
 from asr.errors import BadOption
 
 if TYPE_CHECKING:
-    from asr.decoding import NGram
+    from asr.lm import NGram
     from asr.text import Tokenizer
 
 app = typer.Typer(help="Language models of words or units.", no_args_is_help=True)
 
 FileArgument = Annotated[Path, typer.Argument(help="A file that `asr lm build` wrote.")]
-TextArgument = Annotated[Path, typer.Argument(help="A sentence a line; plain, .gz or .xz.")]
+TextArgument = Annotated[Path, typer.Argument(help="One sentence per line; plain, .gz or .xz.")]
 UnitsOption = Annotated[
     str | None,
     typer.Option(
@@ -28,34 +28,35 @@ UnitsOption = Annotated[
 @app.command()
 def build(
     source: Annotated[
-        Path, typer.Argument(help="A text, a sentence a line, or an .arpa; plain, .gz or .xz.")
+        Path, typer.Argument(help="A text, one sentence per line, or an .arpa; plain, .gz or .xz.")
     ],
-    out: Annotated[Path, typer.Argument(help="File to write, as a rule named .npz.")],
+    out: Annotated[Path, typer.Argument(help="File to write, usually named .npz.")],
     order: Annotated[int, typer.Option(help="Length of the longest n-grams, 1 to 10.")] = 3,
     prune: Annotated[
         str,
         typer.Option(
-            help="For lengths 1, 2, ...: n-grams that occur no oftener are left out (0,0,1)."
+            help="For lengths 1, 2, ...: n-grams that occur at most so often are left out (0,0,1)."
         ),
     ] = "0",
     max_size: Annotated[
-        float | None, typer.Option(help="MB of the file; n-grams that matter least go.", min=0)
+        float | None, typer.Option(help="Largest file in MB; less important n-grams go.", min=0)
     ] = None,
     units: UnitsOption = None,
     vocabulary: Annotated[
         int | None,
-        typer.Option(help="Words to know; else all that occur more than once.", min=1),
+        typer.Option(help="Size of the vocabulary; else all that occur more than once.", min=1),
     ] = None,
 ) -> None:
     """Estimate a language model from a text, or convert one from an ARPA file.
 
-    Modified Kneser-Ney, pruned by counts and by relative entropy. Texts are taken in normal form:
-    lower case, no punctuation.
+    Modified Kneser-Ney, pruned by counts and by relative entropy. Texts are normalised: lower case,
+    no punctuation.
     """
-    from asr.decoding.arpa import read_arpa
-    from asr.decoding.estimation.build import fitted, from_text
-    from asr.decoding.estimation.kneser_ney import Estimate
-    from asr.decoding.estimation.pruning import chained
+    from asr.lm import write_ngram
+    from asr.lm.arpa import read_arpa
+    from asr.lm.estimation.build import fitted, from_text
+    from asr.lm.estimation.kneser_ney import Estimate
+    from asr.lm.estimation.pruning import chained
 
     out.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(units)
@@ -67,46 +68,46 @@ def build(
             )
         with bar("reading") as progress:
             model = read_arpa(source, tokenizer, progress)
-        found = Estimate(model, chained(model))
+        estimate = Estimate(model, chained(model))
     else:
-        found = from_text(
+        estimate = from_text(
             source, order, bar, cutoffs=_cutoffs(prune), tokenizer=tokenizer, words=vocabulary
         )
-    model = found.model if max_size is None else fitted(found, int(max_size * 1e6), bar)
-    model.save(out)
+    model = estimate.model if max_size is None else fitted(estimate, int(max_size * 1e6), bar)
+    write_ngram(model, out)
     typer.echo(_about(model, out))
 
 
 @app.command()
 def info(file: FileArgument) -> None:
-    """What a language model is over, and how large."""
-    from asr.decoding import NGram
+    """Print the kind and size of a language model."""
+    from asr.lm import read_ngram
 
-    typer.echo(_about(NGram.load(file), file))
+    typer.echo(_about(read_ngram(file), file))
 
 
 @app.command()
 def perplexity(file: FileArgument, text: TextArgument, units: UnitsOption = None) -> None:
-    """How well a language model foretells a text, and how many of its words it knows.
+    """Print how well a language model predicts a text, and how many of its words it knows.
 
-    A model over units needs `--units` as it was built.
+    A model over units needs the `--units` with which it was built.
     """
-    from asr.decoding import NGram
-    from asr.decoding.estimation.perplexity import fit
-    from asr.decoding.estimation.texts import known_sentences, no_words
+    from asr.lm import read_ngram
+    from asr.lm.estimation.perplexity import fit
+    from asr.lm.estimation.texts import known_sentences, no_words
 
-    model = NGram.load(file)
+    model = read_ngram(file)
     with bar("reading") as progress:
-        found = fit(model, known_sentences(text, model, _tokenizer(units), progress))
-    if not found.tokens:
+        result = fit(model, known_sentences(text, model, _tokenizer(units), progress))
+    if not result.tokens:
         raise no_words(text)
     typer.echo(
-        f"perplexity      {found.perplexity:.2f}\n"
-        f"of known {model.kind:6} {found.perplexity_of_known:.2f}\n"
-        f"unknown         {found.unknown / max(found.tokens, 1):.3%}\n"
-        f"{model.kind:15} {found.tokens}\n"
-        f"sentences       {found.sentences}\n"
-        f"nats            {-found.log_probability:.0f}"
+        f"perplexity      {result.perplexity:.2f}\n"
+        f"of known {model.kind:6} {result.perplexity_of_known:.2f}\n"
+        f"unknown         {result.unknown / max(result.tokens, 1):.3%}\n"
+        f"{model.kind:15} {result.tokens}\n"
+        f"sentences       {result.sentences}\n"
+        f"nats            {-result.log_probability:.0f}"
     )
 
 
@@ -115,11 +116,11 @@ def arpa(
     file: FileArgument, out: Annotated[Path, typer.Argument(help="ARPA file to write.")]
 ) -> None:
     """Write a language model as an ARPA file, for other programs."""
-    from asr.decoding import NGram
-    from asr.decoding.arpa import write_arpa
+    from asr.lm import read_ngram
+    from asr.lm.arpa import write_arpa
 
     with bar("writing") as progress:
-        write_arpa(NGram.load(file), out, progress)
+        write_arpa(read_ngram(file), out, progress)
 
 
 @app.command()
@@ -130,13 +131,15 @@ def add(
 ) -> None:
     """Put a language model into a bundle; the beam search then uses it by default.
 
-    Weights that were tuned for an older one go back to the defaults: see `asr lm tune`.
+    Decoder weights tuned for an older one are reset to the defaults: see `asr lm tune`.
     """
-    from asr.bundle import Bundle, default_bundle, put_lm
-    from asr.decoding import NGram
+    from asr.bundle import Bundle, default_bundle, put_lexicon, put_lm
+    from asr.cli.lexicon import with_words
+    from asr.lm import read_ngram
+    from asr.text.pronunciations import Pronunciations
 
     path = bundle or default_bundle()
-    model = NGram.load(file)
+    model = read_ngram(file)
     model.check(Bundle.open(path).tokenizer)
     about = {
         "kind": model.kind,
@@ -144,41 +147,45 @@ def add(
         "ngrams": list(model.sizes),
         "sources": sources,
     }
-    put_lm(path, file, about)
+    changed = put_lm(path, file, about)
+    if changed.lexicon is not None:
+        known = Pronunciations.load_saved(changed.lexicon)
+        put_lexicon(path, with_words(changed, model.spellable, known))
     typer.echo(f"{path}: language model of {file.stat().st_size / 1e6:.2f} MB")
 
 
 @app.command()
+@takes("beam_size")
 def tune(
     manifest: Annotated[Path, typer.Argument(help="JSON lines with `audio` and `text`.")],
     bundle: BundleOption = None,
     device: DeviceOption = "auto",
     clips: Annotated[
-        int, typer.Option(help="At most so many, at even distances in the manifest.", min=1)
+        int, typer.Option(help="Most clips to use, at even distances in the manifest.", min=1)
     ] = 500,
-    beam_size: BeamSizeOption = None,
+    **values: Any,
 ) -> None:
-    """Find the weights of a bundle's language model on a development set; write them into it.
+    """Tune the decoder weights of a bundle on a development set; write them into it.
 
-    Take recordings that neither training nor the final evaluation knows. --beam-size is written
-    into it, too: wider beams want other weights.
+    Use recordings that are in neither the training nor the final evaluation. --beam-size is written
+    too, since other beam sizes need other weights.
     """
     from asr.bundle import put_decoding
-    from asr.evaluation import tune as search
+    from asr.fitting import tune as search
     from asr.runtime import Recognizer
 
     recognizer = Recognizer.load(bundle, device)
-    chosen = {} if beam_size is None else {"beam_size": beam_size}
+    chosen = {name: value for name, value in values.items() if value is not None}
     with bar("tuning") as progress:
-        found = search(recognizer, manifest, progress, clips, **chosen)
-    written = {**chosen, **found.best.values}
+        tuning = search(recognizer, manifest, progress, clips, **chosen)
+    written = {**chosen, **tuning.best.values}
     put_decoding(recognizer.bundle.path, written)
     names = "".join(f"{name:16}{value:g}\n" for name, value in written.items())
     typer.echo(
-        f"clips           {found.clips}\n"
-        f"trials          {found.trials}\n"
-        f"WER before      {found.before.wer:.2%}\n"
-        f"WER             {found.best.wer:.2%}\n"
+        f"clips           {tuning.clips}\n"
+        f"trials          {tuning.trials}\n"
+        f"WER before      {tuning.before.wer:.2%}\n"
+        f"WER             {tuning.best.wer:.2%}\n"
         f"{names}written into    {recognizer.bundle.path}"
     )
 

@@ -1,11 +1,15 @@
-"""Options that several commands share, worded once."""
+"""Options that several commands share."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from asr.errors import BadOption
+from asr.options import Weights, described
 
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", help="Folder of a bundle; else the one that ships.")
@@ -17,48 +21,55 @@ LmOption = Annotated[
     Path | None,
     typer.Option("--lm", help="Language model of `asr lm build`, in place of the bundle's."),
 ]
-DecoderOption = Annotated[
-    str | None,
-    typer.Option("--decoder", help="greedy or beam; else beam where there is a language model."),
-]
-BeamSizeOption = Annotated[
-    int | None, typer.Option("--beam-size", help="Readings that the beam follows at a time.")
-]
-LmWeightOption = Annotated[
-    float | None, typer.Option("--lm-weight", help="How much the language model counts.")
-]
-WordBonusOption = Annotated[
-    float | None, typer.Option("--word-bonus", help="What the beam search adds for every word.")
-]
-UnknownPriceOption = Annotated[
-    float | None,
-    typer.Option("--unknown-price", help="What a word costs that the language model lacks."),
-]
-PriorWeightOption = Annotated[
-    float | None,
-    typer.Option("--prior-weight", help="How much of the units' own commonness is taken out."),
-]
 HotwordsOption = Annotated[
     Path | None,
-    typer.Option("--hotwords", help="File of words or phrases to favour, a line each."),
+    typer.Option("--hotwords", help="File of words or phrases to favour, one per line."),
 ]
-HotwordBoostOption = Annotated[
-    float | None,
-    typer.Option("--hotword-boost", help="What every letter of a hot word earns, 0 to 20."),
-]
-NbestOption = Annotated[
-    int | None, typer.Option("--nbest", help="Readings to list with their scores, in json.")
-]
+WEIGHTS = tuple(weight.name for weight in fields(Weights))
+"""The options that are weights of the beam search."""
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def takes(*names: str) -> Callable[[Command], Command]:
+    """Gives a command these options of `Options`, as keywords that are None if left out.
+
+    Their types, limits and help come from the dataclass.
+    """
+
+    def decorated(command: Command) -> Command:
+        signature = inspect.signature(command)
+        *own, _ = signature.parameters.values()  # the last one is `**values`
+        added = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(name)
+            )
+            for name in names
+        ]
+        shown = signature.replace(parameters=[*own, *added])
+        command.__signature__ = shown  # type: ignore[attr-defined]
+        command.__annotations__ |= {option.name: option.annotation for option in added}
+        return command
+
+    return decorated
+
+
+def _annotation(name: str) -> Any:
+    option = described(name)
+    help = option.help
+    if option.high is not None:
+        help = f"{help.rstrip('.')} ({option.low:g} to {option.high:g})."
+    flag = f"--{name.replace('_', '-')}"
+    return Annotated[option.kind | None, typer.Option(flag, help=help)]
 
 
 def reading(hotwords: Path | None = None, lm: Path | None = None, **values: Any) -> dict[str, Any]:
     """The options of `Recognizer.transcribe` that were given on a command line.
 
     Raises:
-        BadOption: the file of hot words cannot be read, or names none; or the language
-            model would have no effect.
+        BadOption: the file of hot words cannot be read or has none, or the language model would
+            have no effect.
     """
-    if lm is not None and values["decoder"] == "greedy":
+    if lm is not None and values.get("decoder") == "greedy":
         raise BadOption("--lm has no effect with the decoder greedy; choose the decoder beam.")
     given = {name: value for name, value in values.items() if value is not None}
     if hotwords is not None:

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, shown where a person watches."""
+"""A progress bar on stderr, shown in a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def bar(description: str, wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Gives a function to be called with what is done and what there is in all.
+    """Returns a function to be called with the done and the total number of items.
 
     Args:
-        wanted: false where results are printed to the same terminal: they show the progress.
+        wanted: false if results are printed to the same terminal, which show the progress.
     """
     if not wanted or not sys.stderr.isatty():
         yield lambda done, total: None  # noqa: ARG005
@@ -18,7 +18,7 @@ def bar(description: str, wanted: bool = True) -> Iterator[Callable[[int, int], 
     from rich.console import Console
     from rich.progress import Progress
 
-    # Not redirected, as rich would do: results may be on their way to a file.
+    # rich must not redirect stdout: results may go to a file.
     with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
         task = progress.add_task(description)
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -17,7 +17,7 @@ def report(
 ) -> None:
     """Write a page with a run's curves, data, versions and worst utterances."""
     with needs("train"):
-        from asr.evaluation.report import write_report
+        from asr.training.run_report import write_report
 
     page = out or run / "report.html"
     write_report(run, page, worst)

@@ -20,17 +20,21 @@ def serve(
         str | None, typer.Option(help="auto, cpu or cuda; else EARSHOT_DEVICE or auto.")
     ] = None,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print every setting, secrets hidden, and end.")
+        bool,
+        typer.Option(
+            "--print-config", help="Try the settings, print them all but secrets, and end."
+        ),
     ] = False,
 ) -> None:
     """Serve POST /v1/audio/transcriptions until stopped; settings also come from EARSHOT_*."""
     with needs("serve"):
-        from service.run import run
+        from service.run import run, try_out
         from service.settings import Settings
 
     given: dict[str, Any] = {"host": host, "port": port, "bundle": bundle, "device": device}
     settings = Settings.read(**{name: value for name, value in given.items() if value is not None})
     if print_config:
+        try_out(settings)
         typer.echo(settings.listed())
         return
     run(settings)

@@ -1,12 +1,12 @@
-"""Batches of clips of like length, bounded by what they cost: padded seconds.
+"""Batches of clips of similar length, bounded by their cost in padded seconds.
 
 Padded seconds are a batch's size times its longest clip. Clips are sorted into buckets by
 length; each epoch shuffles within buckets and then the order of batches. The number of batches
 is the same in every epoch, so that a schedule over steps is known before training starts.
 
-The plan of an epoch is made for all processes at once and dealt out in turn, so that each has the
-same number of batches: with unequal numbers, distributed training hangs at its last one
-(pytorch-lightning#20404). What is missing to a full round is made up with batches from its begin.
+An epoch is planned for all processes together, and its batches go to them in turn. Each process
+gets the same number of batches, since distributed training hangs otherwise
+(pytorch-lightning#20404). If the last round is incomplete, it is filled with the first batches.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,20 +23,20 @@ class Buckets(Sampler[list[int]]):
     """Yields batches of indices; a pure function of `(lengths, seed, epoch, ranks, rank)`.
 
     Args:
-        lengths: of each clip, in samples or any one unit.
-        most: padded length that a batch may reach, in the same unit.
-        epoch: tells the epoch when iteration starts.
-        shuffle: without it the same batches come in the same mixed order every time.
-        short_first: epochs that go from the shortest clips to the longest (Amodei et al.,
-            "Deep Speech 2", 2016, section 3.4), which spares CTC its early all-blank plateau.
+        lengths: of each clip, in samples or another unit.
+        most: largest padded length of a batch, in the same unit.
+        epoch: returns the epoch when iteration starts.
+        shuffle: if false, every epoch has the same batches in the same mixed order.
+        short_first: epochs that are ordered from short clips to long ones (Amodei et al.,
+            "Deep Speech 2", 2016, section 3.4), which avoids CTC's early all-blank plateau.
         ranks: processes that share an epoch.
         rank: which of them this one is.
-        start: tells the batch of the epoch to start at when iteration starts.
-        pools: of each clip; clips of a pool make batches with one another, and one pool follows
-            the other, so that what lies far apart need not be read at once. All are one if left
-            out. An epoch of `short_first` goes from short to long within each pool.
-        count: buckets in a pool, at most half as many as it makes batches. Finer ones pad less,
-            coarser ones mix more: at 40 padding costs about 2 %; with one, batches are random.
+        start: returns the batch of the epoch at which iteration starts.
+        pools: of each clip; a batch has clips of one pool, and pools follow each other, so that
+            clips from distant files need not be read at once. By default there is one pool. With
+            `short_first` clips go from short to long within each pool.
+        count: buckets in a pool, at most half as many as its batches. More buckets pad less, fewer
+            mix more: with 40, padding costs about 2 %; with one, batches are random.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Buckets(Sampler[list[int]]):
         return -(-batches // self._ranks)
 
     def __iter__(self) -> Iterator[list[int]]:
-        plan = self._plan(self._epoch() if self._shuffle else 0)
+        plan = self.plan(self._epoch() if self._shuffle else 0)
         mine = range(self._rank, len(self) * self._ranks, self._ranks)
         for at in mine[self._start() :]:
             yield plan[at % len(plan)]
@@ -91,12 +91,12 @@ class Buckets(Sampler[list[int]]):
         costliest: list[int] = bucket[-self._size(bucket) :].tolist()
         return costliest
 
-    def _plan(self, epoch: int) -> list[list[int]]:
+    def plan(self, epoch: int) -> list[list[int]]:
         """The batches of an epoch, of all ranks."""
         random = np.random.default_rng([self._seed, epoch])
         plan: list[list[int]] = []
         order = range(len(self._pools))
-        if len(order) > 1:  # one pool draws nothing, so that runs without pools keep their order
+        if len(order) > 1:  # one pool draws no number, so runs without pools keep their order
             order = random.permutation(len(order)).tolist()
         for pool in (self._pools[at] for at in order):
             batches: list[list[int]] = []
@@ -110,7 +110,7 @@ class Buckets(Sampler[list[int]]):
         return plan
 
     def _parted(self, order: npt.NDArray[np.int64], count: int) -> list[npt.NDArray[np.int64]]:
-        """Clips in order of their lengths, in parts of like length."""
+        """Clips sorted by length, in buckets of similar length."""
         batches = int(self._lengths[order].sum()) // self._most
         return np.array_split(order, max(1, min(count, batches // 2)))
 

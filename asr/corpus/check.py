@@ -1,33 +1,55 @@
-"""What keeps a manifest line from being trained on, or makes it suspect.
+"""Checks of manifest lines: what makes one unusable for training, or suspect.
 
-The rules on text and files need no decoding; those on sound take what one pass over the
-recordings has measured (`asr.corpus.store`).
+The rules on text and files need no decoding; those on audio use measurements from one pass over
+the recordings (`asr.corpus.recordings.cache`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.audio import SAMPLE_RATE
-from asr.corpus.findings import Finding
-from asr.corpus.manifest import Utterance
-from asr.corpus.sound import Sound
-from asr.text import Tokenizer
+from asr.corpus.findings import Finding, explain
+from asr.corpus.manifest import Utterance, read_manifest
+from asr.corpus.recordings.measurements import Measurement
+from asr.errors import BadData
+from asr.text import Pronouncer, Tokenizer, frames_needed
 
 Frames = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]
-"""Samples of each clip -> output frames of the model, computed from its very layers."""
+"""Samples of each clip -> output frames, computed from the model's layers."""
 
 CROWDED = 0.7
-"""Units per output frame above which CTC has hardly room for blanks."""
+"""Units per output frame above which there is little room for blanks."""
+LOUDEST = 32.0
+"""Peak above which samples are no sound: 30 dB above full scale. `asr.audio` refuses them too, but
+older measurements and those in shards may have them."""
 SILENT_PEAK = 10 ** (-60 / 20)
 CLIPPED_SHARE = 1e-3
 _ODD = 5.0  # robust deviations of the logarithm of characters per second
 
 
+def read_checked(manifest: Path, use: str) -> list[Utterance]:
+    """The utterances of a manifest, whose every line can be used.
+
+    Args:
+        use: completes "the manifest cannot be …", for example "evaluated on".
+
+    Raises:
+        BadData: the manifest cannot be read, has no lines, or has lines that cannot be used; the
+            message names the first twenty.
+    """
+    utterances, findings = read_manifest(manifest)
+    findings += [*check_lines(utterances), *check_files(utterances)]
+    if findings or not utterances:
+        listed = explain(manifest, findings, most=20) if findings else f"{manifest}: no lines"
+        raise BadData(f"{manifest} cannot be {use}; mend these lines.\n{listed}")
+    return utterances
+
+
 def check_lines(utterances: Sequence[Utterance]) -> Iterator[Finding]:
-    """Findings on lines alone: an empty text, an id that came before."""
+    """Findings on single lines: an empty text, a repeated id."""
     first: dict[str, int] = {}
     for utterance in utterances:
         line = utterance.line
@@ -39,7 +61,7 @@ def check_lines(utterances: Sequence[Utterance]) -> Iterator[Finding]:
 
 
 def check_files(utterances: Sequence[Utterance]) -> Iterator[Finding]:
-    """Findings on recordings that are not there."""
+    """Findings on missing recordings."""
     for utterance in utterances:
         if not utterance.audio.is_file():
             reason = f"there is no file {utterance.audio}"
@@ -47,7 +69,7 @@ def check_files(utterances: Sequence[Utterance]) -> Iterator[Finding]:
 
 
 def check_spelling(utterances: Sequence[Utterance], tokenizer: Tokenizer) -> Iterator[Finding]:
-    """Findings on texts with characters that no unit spells."""
+    """Findings on texts with characters that the units cannot spell."""
     for utterance in utterances:
         if unknown := tokenizer.unknown(utterance.text):
             listed = ", ".join(repr(char) for char in sorted(unknown))
@@ -55,34 +77,57 @@ def check_spelling(utterances: Sequence[Utterance], tokenizer: Tokenizer) -> Ite
             yield Finding(utterance.line, "unknown characters", reason)
 
 
+def check_pronunciations(
+    utterances: Sequence[Utterance], pronounce: Pronouncer
+) -> Iterator[Finding]:
+    """Findings on texts with words that the lexicon lacks."""
+    for utterance in utterances:
+        unknown = [] if utterance.phones else pronounce.unknown(utterance.text)
+        if unknown:
+            reason = f"the lexicon does not have {', '.join(sorted(set(unknown)))}"
+            yield Finding(utterance.line, "no pronunciation", reason)
+
+
 def check_speakers(
     utterances: Sequence[Utterance], others: Sequence[Utterance], name: str
 ) -> Iterator[Finding]:
-    """Findings on lines whose speaker is also in the manifest `name`, which must be unheard."""
-    heard = {utterance.speaker for utterance in others if utterance.speaker is not None}
+    """Findings on lines whose speaker is also in the manifest `name`."""
+    speakers = {utterance.speaker for utterance in others if utterance.speaker is not None}
     for utterance in utterances:
-        if utterance.speaker in heard:
-            reason = f"the speaker {utterance.speaker!r} is also in {name}"
+        if utterance.speaker in speakers:
+            reason = (
+                f"the speaker {utterance.speaker!r} is also in {name}; see data.shared_speakers"
+            )
             yield Finding(utterance.line, "shared speaker", reason)
 
 
-def check_decoding(utterances: Sequence[Utterance], sounds: Sequence[Sound]) -> Iterator[Finding]:
-    """Findings on recordings that cannot be decoded."""
-    for utterance, sound in zip(utterances, sounds, strict=True):
-        if sound.problem is not None:
-            yield Finding(utterance.line, "undecodable audio", sound.problem)
+def check_decoding(
+    utterances: Sequence[Utterance], measurements: Sequence[Measurement]
+) -> Iterator[Finding]:
+    """Findings on recordings that cannot be decoded, or whose values are no sound."""
+    for utterance, measurement in zip(utterances, measurements, strict=True):
+        if measurement.problem is not None:
+            yield Finding(utterance.line, "undecodable audio", measurement.problem)
+        elif not measurement.peak <= LOUDEST:
+            reason = (
+                f"{utterance.audio} has samples of {measurement.peak:.4g}, beyond any sound's range"
+            )
+            yield Finding(utterance.line, "undecodable audio", reason)
 
 
-def check_sounds(
-    utterances: Sequence[Utterance], sounds: Sequence[Sound], tokenizer: Tokenizer, frames: Frames
+def check_recordings(
+    utterances: Sequence[Utterance],
+    measurements: Sequence[Measurement],
+    tokenizer: Tokenizer,
+    frames: Frames,
 ) -> Iterator[Finding]:
     """Findings on recordings, and on texts that do not fit them.
 
-    The utterances have passed the rules above: each has sound, and a text that the units spell.
+    The utterances have passed the rules above: each has sound, and a text that the units can spell.
     """
-    lengths = np.array([sound.samples for sound in sounds], np.int64)
+    lengths = np.array([measurement.samples for measurement in measurements], np.int64)
     available = frames(lengths).tolist()
-    for utterance, sound, have in zip(utterances, sounds, available, strict=True):
+    for utterance, measurement, have in zip(utterances, measurements, available, strict=True):
         units = tokenizer.encode(utterance.text)
         need = frames_needed(units)
         if need > have:
@@ -91,34 +136,34 @@ def check_sounds(
         elif len(units) > CROWDED * have:
             reason = f"crowded: {len(units) / have:.2f} units for each output frame"
             yield Finding(utterance.line, "crowded", reason)
-        yield from _suspect(utterance, sound)
+        yield from _suspect(utterance, measurement)
     yield from _odd_rates(utterances, lengths)
 
 
-def _suspect(utterance: Utterance, sound: Sound) -> Iterator[Finding]:
-    seconds = sound.samples / SAMPLE_RATE
+def _suspect(utterance: Utterance, measurement: Measurement) -> Iterator[Finding]:
+    seconds = measurement.samples / SAMPLE_RATE
     if utterance.duration is not None and abs(utterance.duration - seconds) > max(
         0.1, 0.01 * seconds
     ):
         reason = f"`duration` says {utterance.duration:.2f} s, the audio has {seconds:.2f} s"
         yield Finding(utterance.line, "wrong duration", reason)
-    if sound.peak < SILENT_PEAK:
+    if measurement.peak < SILENT_PEAK:
         yield Finding(utterance.line, "silent", "silent: nothing is louder than -60 dBFS")
-    if sound.clipped > CLIPPED_SHARE:
-        reason = f"clipped: {sound.clipped:.1%} of samples are at full scale"
+    if measurement.clipped > CLIPPED_SHARE:
+        reason = f"clipped: {measurement.clipped:.1%} of samples are at full scale"
         yield Finding(utterance.line, "clipped", reason)
 
 
 def _odd_rates(
     utterances: Sequence[Utterance], lengths: npt.NDArray[np.int64]
 ) -> Iterator[Finding]:
-    """Findings on texts far longer or shorter, for their audio, than the manifest's others."""
+    """Findings on texts much longer or shorter, for their audio, than others of the manifest."""
     characters = np.array([len(utterance.text) for utterance in utterances], np.float64)
     seconds = np.maximum(lengths, 1) / SAMPLE_RATE
     rates = characters / seconds
     logs = np.log(np.maximum(rates, 1e-9))
     middle = np.median(logs) if len(logs) else 0.0
-    # 1.48 makes the median deviation a standard one; the floor spares small, even manifests.
+    # 1.48 scales the median deviation to a standard one; the floor is for small, even manifests.
     spread = max(0.2, 1.48 * float(np.median(np.abs(logs - middle)))) if len(logs) else 1.0
     odd = (np.abs(logs - middle) > _ODD * spread) & (lengths > 0)
     for index in np.flatnonzero(odd).tolist():
@@ -126,19 +171,10 @@ def _odd_rates(
         yield Finding(utterances[index].line, "odd rate", reason)
 
 
-def frames_needed(units: Sequence[int]) -> int:
-    """The fewest output frames in which CTC can spell `units`.
-
-    One frame a unit, and a blank between equal neighbours (Graves et al., 2006, eq. 2: the map
-    from paths to labellings merges repeats).
-    """
-    return len(units) + sum(left == right for left, right in pairwise(units))
-
-
 def hours_by_kind(
     findings: Sequence[Finding], hours: Mapping[int, float]
 ) -> dict[str, tuple[int, float]]:
-    """Kind of error -> lines it keeps out and their hours; each line counts under its first."""
+    """Kind of error -> lines left out and their hours; each line counts by its first error."""
     kinds: dict[int, str] = {}
     for finding in sorted(findings, key=lambda item: item.line):
         if finding.is_error:

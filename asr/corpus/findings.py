@@ -1,4 +1,4 @@
-"""What can be wrong with a manifest line, and how it is said."""
+"""Findings: what can be wrong with a manifest line, and how it is reported."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ Kind = Literal[
     "malformed",
     "empty text",
     "unknown characters",
+    "no pronunciation",
     "missing audio",
     "undecodable audio",
     "unreachable",
@@ -23,12 +24,12 @@ Kind = Literal[
 WARNINGS: frozenset[Kind] = frozenset(
     {"wrong duration", "silent", "clipped", "crowded", "odd rate"}
 )
-"""Kinds that may be meant so; the others keep a line from being trained on."""
+"""Kinds that may be intended; lines with other findings cannot be trained on."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with one line, counted from 1."""
+    """A fault of one line; lines count from 1."""
 
     line: int
     kind: Kind

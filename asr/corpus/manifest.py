@@ -1,7 +1,8 @@
-"""Manifests: JSON lines that name a recording and say what is spoken in it.
+"""Manifests: JSON lines, each with a recording and its text.
 
 A line is an object with `audio` (a path, relative to the manifest's folder) and `text`, and
-optionally `id`, `duration` (seconds), `speaker`, `corpus`; other keys are left to their owners.
+optionally `id`, `duration` (seconds), `speaker`, `corpus`, `agreement` (of a second recogniser),
+`phones` (how it was said, with "|" between words); other keys are ignored.
 """
 
 import json
@@ -14,6 +15,8 @@ from asr.corpus.findings import Finding
 from asr.errors import BadData
 from asr.text import normalise
 
+_BYTE_ORDER_MARK = "\ufeff"
+
 
 @dataclass(frozen=True)
 class Utterance:
@@ -22,18 +25,22 @@ class Utterance:
     id: str
     audio: Path
     text: str
-    """Normalised; may be empty, which `check_lines` finds."""
+    """Normalised; it may be empty, which `check_lines` reports."""
     line: int
     duration: float | None = None
     speaker: str | None = None
     corpus: str | None = None
+    agreement: float = 1.0
+    """Agreement of a second recogniser with a text from a recogniser, from 0 to 1."""
+    phones: str | None = None
+    """How it was said: phones, with "|" between words."""
 
 
 def read_manifest(path: Path, texts: bool = True) -> tuple[list[Utterance], list[Finding]]:
-    """The utterances of a manifest, and a finding for each line that is none.
+    """The utterances of a manifest, and a finding for each malformed line.
 
     Args:
-        texts: whether a line must have a `text`; without it one that is not there is empty.
+        texts: whether a line must have a `text`; if not, a missing text is empty.
 
     Raises:
         BadData: the manifest itself cannot be read.
@@ -41,11 +48,11 @@ def read_manifest(path: Path, texts: bool = True) -> tuple[list[Utterance], list
     utterances: list[Utterance] = []
     findings: list[Finding] = []
     for number, line in read_lines(path):
-        found, _ = read_line(line, number, path.parent, texts)
-        if isinstance(found, Finding):
-            findings.append(found)
+        result, _ = read_line(line, number, path.parent, texts)
+        if isinstance(result, Finding):
+            findings.append(result)
         else:
-            utterances.append(found)
+            utterances.append(result)
     return utterances, findings
 
 
@@ -53,7 +60,7 @@ def read_recordings(path: Path) -> list[Utterance]:
     """The utterances of a manifest whose lines need no text.
 
     Raises:
-        BadData: the manifest cannot be read, a line of it is none, or there are no lines.
+        BadData: the manifest cannot be read, has a malformed line, or has no lines.
     """
     utterances, findings = read_manifest(path, texts=False)
     if findings:
@@ -68,6 +75,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
+                # Some programs write it at the start of files, and files are concatenated.
+                line = line.removeprefix(_BYTE_ORDER_MARK)
                 if line.strip():
                     yield number, line
     except FileNotFoundError:
@@ -82,7 +91,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 def read_line(
     line: str, number: int, folder: Path, texts: bool = True
 ) -> tuple[Utterance | Finding, dict[str, Any]]:
-    """The utterance of a manifest line, or why it is none; and all its keys as they stand."""
+    """The utterance of a manifest line, or the finding why there is none; and all its keys."""
     try:
         values = json.loads(line)
         return _utterance(values, number, folder, texts), values
@@ -104,6 +113,9 @@ def _utterance(values: Any, line: int, folder: Path, texts: bool) -> Utterance:
     duration = values.get("duration")
     if duration is not None and (not isinstance(duration, int | float) or duration < 0):
         raise ValueError(f"`duration` {duration!r} is not a number of seconds")
+    agreement = values.get("agreement", 1.0)
+    if not isinstance(agreement, int | float) or not 0 <= agreement <= 1:
+        raise ValueError(f"`agreement` {agreement!r} is not a number from 0 to 1")
     return Utterance(
         id=str(values.get("id", audio)),
         audio=folder / audio,
@@ -112,4 +124,6 @@ def _utterance(values: Any, line: int, folder: Path, texts: bool) -> Utterance:
         duration=None if duration is None else float(duration),
         speaker=values.get("speaker"),
         corpus=values.get("corpus"),
+        agreement=float(agreement),
+        phones=values.get("phones"),
     )

@@ -1,4 +1,4 @@
-"""Many utterances in little memory, which loader processes share for as long as they run."""
+"""Many utterances in little memory, which loader processes share."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +12,10 @@ from asr.corpus.manifest import Utterance
 
 
 class PackedUtterances(Sequence[Utterance]):
-    """A sequence of utterances held as one array of bytes; each is made when it is asked for.
+    """A sequence of utterances in one array of bytes; each utterance is created on access.
 
-    Objects in a list would be copied into every loader process little by little, as counting
-    references writes to them (pytorch#13246): hundreds of bytes a clip, again in each process.
+    Objects in a list would gradually be copied into every loader process, since reference counts
+    are written to them (pytorch#13246): hundreds of bytes per clip and process.
     """
 
     def __init__(self, utterances: Iterable[Utterance]) -> None:

@@ -1,4 +1,4 @@
-"""Where utterances come from: a manifest with its recordings, or shards."""
+"""Sources of utterances: a manifest with its recordings, or shards."""
 
 import os
 import tempfile
@@ -12,25 +12,25 @@ import numpy.typing as npt
 from asr.corpus.check import check_files
 from asr.corpus.findings import Finding
 from asr.corpus.manifest import Utterance, read_manifest
-from asr.corpus.measures import Measures
+from asr.corpus.recordings.cache import AudioFiles, Progress, RecordingCache, Recordings, measure
+from asr.corpus.recordings.measurement_file import MeasurementFile
 from asr.corpus.shards import Shards, Source, is_shards
-from asr.corpus.store import AudioFiles, AudioStore, Progress, Recordings, measure
 
 
 class Corpus(Protocol):
-    """Utterances, and a finding for each line that is none; then their recordings."""
+    """Utterances, a finding for each malformed line, and the recordings."""
 
     utterances: list[Utterance]
     findings: list[Finding]
 
     def check(self, utterances: Sequence[Utterance]) -> list[Finding]:
-        """Findings on recordings that are not there."""
+        """Findings on missing recordings."""
 
     def recordings(self, utterances: Sequence[Utterance], progress: Progress) -> Recordings:
         """The recordings of some of the utterances."""
 
     def pools(self, utterances: Sequence[Utterance]) -> npt.NDArray[np.int64]:
-        """The pool of each utterance: what can be read at once."""
+        """The pool of each utterance: pools are read one after the other."""
 
 
 class Manifest:
@@ -39,26 +39,26 @@ class Manifest:
     def __init__(self, path: Path, cache: Path | None, measures: Path | None) -> None:
         self.utterances, self.findings = read_manifest(path)
         self._cache = cache
-        self._measures = None if measures is None else Measures(measures)
+        self._measures = None if measures is None else MeasurementFile(measures)
 
     def check(self, utterances: Sequence[Utterance]) -> list[Finding]:
         return list(check_files(utterances))
 
     def recordings(self, utterances: Sequence[Utterance], progress: Progress) -> Recordings:
         if self._cache is not None:
-            return AudioStore.build(self._cache, utterances, progress)
+            return RecordingCache.build(self._cache, utterances, progress)
         return AudioFiles(utterances, measure(utterances, progress, self._measures))
 
     def pools(self, utterances: Sequence[Utterance]) -> npt.NDArray[np.int64]:
-        return np.zeros(len(utterances), np.int64)  # files are near wherever they are
+        return np.zeros(len(utterances), np.int64)  # any file can be read at any time
 
 
 def open_corpus(source: Source, cache: Path | None, measures: Path | None) -> Corpus:
     """The corpus that `source` names.
 
     Args:
-        cache: folder for decoded samples, and for shards from elsewhere.
-        measures: file that remembers what recordings measure, for when there is no `cache`.
+        cache: folder for decoded samples, and for downloaded shards.
+        measures: file of measurements, used if there is no `cache`.
 
     Raises:
         BadData: it cannot be read.
@@ -69,7 +69,7 @@ def open_corpus(source: Source, cache: Path | None, measures: Path | None) -> Co
 
 
 def read_utterances(source: Source) -> tuple[list[Utterance], list[Finding]]:
-    """The utterances of a manifest or of shards, and a finding for each line that is none.
+    """The utterances of a manifest or of shards, and a finding for each malformed line.
 
     Raises:
         BadData: it cannot be read.

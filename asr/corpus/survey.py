@@ -1,4 +1,4 @@
-"""A manifest read whole: what can be used, and what is wrong with the rest."""
+"""A survey of a manifest: what can be used, and what is wrong with the rest."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from asr.corpus.check import (
     Frames,
     check_decoding,
     check_lines,
-    check_sounds,
+    check_pronunciations,
+    check_recordings,
     check_speakers,
     check_spelling,
     hours_by_kind,
@@ -21,18 +22,18 @@ from asr.corpus.check import (
 from asr.corpus.findings import Finding
 from asr.corpus.manifest import Utterance
 from asr.corpus.packed import PackedUtterances
+from asr.corpus.recordings.cache import Progress, Recordings
 from asr.corpus.shards import Source
 from asr.corpus.sources import open_corpus, read_utterances
-from asr.corpus.store import Progress, Recordings
-from asr.text import Tokenizer
+from asr.text import Pronouncer, Tokenizer
 
 Samples = Callable[[int], npt.NDArray[np.float32]]
-"""Gives the samples of an utterance by its index."""
+"""Returns the samples of the utterance with an index."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a manifest holds."""
+    """The result of surveying a manifest."""
 
     findings: tuple[Finding, ...]
     usable: Sequence[Utterance]
@@ -40,20 +41,20 @@ class Survey:
     lengths: npt.NDArray[np.int64]
     """Samples of each usable utterance."""
     pools: npt.NDArray[np.int64]
-    """The pool of each usable utterance: what lies so near together that it can be read at once."""
+    """The pool of each usable utterance (see `Buckets`)."""
     samples: Samples
-    """The samples of the usable utterance of an index."""
+    """The samples of the usable utterance with an index."""
     hours: dict[int, float]
     """Hours of each line that could be decoded, by its number."""
 
     @property
     def errors(self) -> list[Finding]:
-        """The findings that keep a line from being trained on."""
+        """The findings that exclude a line from training."""
         return [finding for finding in self.findings if finding.is_error]
 
     @property
     def dropped(self) -> float:
-        """The share of lines that errors keep out, or of hours where it is greater."""
+        """The share of lines that errors exclude, or of hours if it is greater."""
         lines, kept = {finding.line for finding in self.errors}, len(self.usable)
         lost = sum(self.hours.get(line, 0.0) for line in lines)
         hours = lost + sum(self.hours[utterance.line] for utterance in self.usable)
@@ -76,21 +77,23 @@ def survey(
     progress: Progress,
     *,
     frames: Frames | None = None,
+    pronounce: Pronouncer | None = None,
     unheard: Source | None = None,
     keep: Callable[[Utterance], bool] = lambda _: True,
     cache: Path | None = None,
     measures: Path | None = None,
 ) -> Survey:
-    """Read every line of a manifest, or of shards, and decode every recording once.
+    """Reads every line of a manifest or of shards, and decodes every recording once.
 
     Args:
-        frames: of the model that is to be trained; without it only those rules apply that any
-            use of a line needs, not those for training on it.
+        frames: of the model to be trained; without it, only the rules for any use of a line
+            apply, not those for training.
+        pronounce: spells texts in phones, if the model has a phone head.
         unheard: a manifest whose speakers must not be trained on.
-        keep: which utterances are meant at all.
-        cache: folder for the decoded samples; without it each use of a clip decodes it.
-        measures: file that remembers what recordings measure, for when there is no `cache`; a
-            recording that has not changed is then not decoded again.
+        keep: selects utterances; others are ignored.
+        cache: folder for the decoded samples; without it, each use of a clip decodes it.
+        measures: file of measurements, used if there is no `cache`: recordings that have not
+            changed are not decoded again.
 
     Raises:
         BadData: a manifest cannot be read.
@@ -98,25 +101,29 @@ def survey(
     corpus = open_corpus(source, cache, measures)
     meant = [utterance for utterance in corpus.utterances if keep(utterance)]
     findings = [*corpus.findings, *check_lines(meant), *check_spelling(meant, tokenizer)]
+    if pronounce is not None:
+        findings += check_pronunciations(meant, pronounce)
     findings += corpus.check(meant)
     if unheard is not None:
         name = getattr(unheard, "name", str(unheard))
         findings += check_speakers(meant, read_utterances(unheard)[0], name)
     readable = _without(meant, findings)
     recordings = corpus.recordings(readable, progress)
-    sounds = recordings.sounds
+    measurements = recordings.measurements
     rows = {u.line: row for row, u in enumerate(readable)}
-    findings += check_decoding(readable, sounds)
+    findings += check_decoding(readable, measurements)
     usable = _without(readable, findings)
-    hours = {u.line: float(sounds.samples[rows[u.line]]) / SAMPLE_RATE / 3600 for u in usable}
+    hours = {u.line: float(measurements.samples[rows[u.line]]) / SAMPLE_RATE / 3600 for u in usable}
     if frames is not None:
-        findings += check_sounds(usable, [sounds[rows[u.line]] for u in usable], tokenizer, frames)
+        findings += check_recordings(
+            usable, [measurements[rows[u.line]] for u in usable], tokenizer, frames
+        )
         usable = _without(usable, findings)
     chosen = np.array([rows[u.line] for u in usable], np.int64)
     return Survey(
         findings=tuple(findings),
         usable=PackedUtterances(usable),
-        lengths=sounds.samples[chosen],
+        lengths=measurements.samples[chosen],
         pools=corpus.pools(usable),
         samples=partial(_samples, recordings, chosen),
         hours=hours,

@@ -1,33 +1,32 @@
-"""Forced alignment: when each unit of a given text was said (Viterbi over CTC's topology).
+"""Forced alignment: when each unit of a given text was spoken (Viterbi over CTC's topology).
 
 A text of N units has 2 N + 1 states: a blank, the first unit, a blank, and so on to a last blank.
-A path goes through them in order, one state a frame; it may pass over a blank between two units
-that differ (Graves et al., 2006). The most probable path tells where each unit begins and ends.
+A path goes through them in order, one state per frame; it may skip a blank between two different
+units (Graves et al., 2006). The most probable path gives the start and end of each unit.
 
 Shapes: B batch, U frames, V units, N units of the longest text, S = 2 N + 1 states.
 """
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from asr.decoding.hypothesis import Hypothesis
-from asr.text import BLANK
+from asr.text import BLANK, frames_needed
 
-_LEAST = -1e4  # stands for a log-probability of -inf: a path through it is still a path
+_LEAST = -1e4  # replaces a log-probability of -inf, so that a path through it stays possible
 _STAY, _NEXT, _OVER = 0, 1, 2
 
 
-def align(log_probs: Tensor, lengths: Tensor, units: Sequence[Sequence[int]]) -> list[Hypothesis]:
+def align(
+    log_probs: NDArray[np.float32], lengths: NDArray[np.int64], units: Sequence[Sequence[int]]
+) -> list[Hypothesis]:
     """The most probable path of each utterance that spells its units.
 
     Args:
-        log_probs: `(B, U, V)` natural logs; what lies behind a length is never looked at.
+        log_probs: `(B, U, V)` natural logs; frames after an utterance's length are not used.
         lengths: `(B,)` frames of each utterance.
         units: of each utterance, without blanks; none for silence.
 
@@ -38,64 +37,68 @@ def align(log_probs: Tensor, lengths: Tensor, units: Sequence[Sequence[int]]) ->
     _check(lengths, units)
     if not units or log_probs.shape[1] == 0:
         return [Hypothesis((), (), (), (), 0.0) for _ in units]
-    with torch.inference_mode():
-        states = _states(units).to(log_probs.device)  # (B, S)
-        frames = torch.arange(log_probs.shape[1], device=log_probs.device)
-        within = frames < lengths.to(log_probs.device)[:, None]  # (B, U)
-        index = states[:, None, :].expand(-1, log_probs.shape[1], -1)
-        emissions = log_probs.float().clamp(min=_LEAST).gather(2, index)  # (B, U, S)
-        path = _best_path(emissions, within, states, [len(text) for text in units])  # (B, U)
-        said = emissions.gather(2, path[:, :, None])[:, :, 0]  # (B, U)
-        said = torch.where(within, said, 0.0)
-    return _hypotheses(path.cpu().numpy(), said.double().cpu().numpy(), lengths.tolist(), units)
+    states = _states(units)  # (B, S)
+    within = np.arange(log_probs.shape[1]) < lengths[:, None]  # (B, U)
+    emissions = np.take_along_axis(log_probs, states[:, None, :], axis=2)  # (B, U, S)
+    emissions = np.maximum(emissions, np.float32(_LEAST))
+    path = _best_path(emissions, within, states, [len(text) for text in units])  # (B, U)
+    said = np.take_along_axis(emissions, path[:, :, None], axis=2)[:, :, 0]  # (B, U)
+    scores = np.where(within, said, 0.0).astype(np.float64)
+    return _hypotheses(path, scores, lengths.tolist(), units)
 
 
-def _check(lengths: Tensor, units: Sequence[Sequence[int]]) -> None:
+def _check(lengths: NDArray[np.int64], units: Sequence[Sequence[int]]) -> None:
     for frames, text in zip(lengths.tolist(), units, strict=True):
-        equal = sum(one == other for one, other in pairwise(text))
-        if frames < len(text) + equal:
+        if frames < (needed := frames_needed(text)):
             raise ValueError(
-                f"{frames} frames cannot spell {len(text)} units, {equal} of them repeated; "
+                f"{frames} frames cannot spell {len(text)} units, {needed - len(text)} of them "
+                "repeated; "
                 "align a shorter text."
             )
 
 
-def _states(units: Sequence[Sequence[int]]) -> Tensor:
-    """`(B, S)` int64: the unit of each state, blanks between and behind."""
+def _states(units: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """`(B, S)` the unit of each state, with blanks between them and as padding."""
     longest = max(map(len, units))
     states = np.full((len(units), 2 * longest + 1), BLANK, dtype=np.int64)
     for row, text in zip(states, units, strict=True):
         row[1 : 2 * len(text) : 2] = text
-    return torch.from_numpy(states)
+    return states
 
 
-def _best_path(emissions: Tensor, within: Tensor, states: Tensor, counts: Sequence[int]) -> Tensor:
-    """`(B, U)` int64: the state of the best path at each frame; it stands still behind the end."""
+def _best_path(
+    emissions: NDArray[np.float32],
+    within: NDArray[np.bool_],
+    states: NDArray[np.int64],
+    counts: Sequence[int],
+) -> NDArray[np.int64]:
+    """`(B, U)` the state of the best path at each frame; constant after the end."""
     batch, n_frames, n_states = emissions.shape
-    # A unit may be reached past the blank before it, unless it is the same as the one before.
-    over = torch.full((batch, n_states), -math.inf, device=emissions.device)
-    over[:, 3::2] = torch.where(states[:, 3::2] != states[:, 1:-2:2], 0.0, -math.inf)
-    score = torch.full((batch, n_states + 2), -math.inf, device=emissions.device)
-    score[:, 2] = 0.0  # two states in front that no path is in make the shifts below slices
-    score[:, 2:4] = torch.where(within[:, :1], emissions[:, 0, :2], score[:, 2:4])
-    steps = torch.zeros((n_frames, batch, n_states), dtype=torch.uint8, device=emissions.device)
+    # A path may skip the blank before a unit, unless the unit repeats the one before.
+    over = np.full((batch, n_states), -math.inf, np.float32)
+    over[:, 3::2] = np.where(states[:, 3::2] != states[:, 1:-2:2], 0.0, -math.inf)
+    score = np.full((batch, n_states + 2), -math.inf, np.float32)
+    score[:, 2] = 0.0  # two unreachable states in front turn the shifts below into slices
+    score[:, 2:4] = np.where(within[:, :1], emissions[:, 0, :2], score[:, 2:4])
+    steps = np.zeros((n_frames, batch, n_states), np.uint8)
     for frame in range(1, n_frames):
         stay, following, past = score[:, 2:], score[:, 1:-1], score[:, :-2] + over
-        best = torch.maximum(torch.maximum(stay, following), past)
-        step = torch.where(past > torch.maximum(stay, following), _OVER, _NEXT)
-        step = torch.where(stay >= best, _STAY, step)
+        nearer = np.maximum(stay, following)
+        best = np.maximum(nearer, past)
+        step = np.where(past > nearer, _OVER, _NEXT)
+        step[stay >= best] = _STAY
         inside = within[:, frame, None]
-        steps[frame] = torch.where(inside, step, _STAY)
-        score[:, 2:] = torch.where(inside, best + emissions[:, frame], stay)
-    last = 2 * torch.tensor(counts, device=emissions.device)  # (B,) the last blank
-    row = torch.arange(batch, device=emissions.device)
-    # In front of state 0 there is nothing, as without units.
-    state = last - (score[row, last + 1] > score[row, last + 2]).long()
+        steps[frame] = np.where(inside, step, _STAY)
+        score[:, 2:] = np.where(inside, best + emissions[:, frame], stay)
+    last = 2 * np.array(counts)  # (B,) the last blank
+    row = np.arange(batch)
+    # Without units there is no state before state 0.
+    state = last - (score[row, last + 1] > score[row, last + 2])
     path = [state]
     for frame in range(n_frames - 1, 0, -1):
-        state = state - steps[frame].gather(1, state[:, None])[:, 0].long()
+        state = state - steps[frame, row, state]
         path.append(state)
-    return torch.stack(path[::-1], dim=1)
+    return np.stack(path[::-1], axis=1)
 
 
 def _hypotheses(
@@ -104,14 +107,14 @@ def _hypotheses(
     lengths: Sequence[int],
     units: Sequence[Sequence[int]],
 ) -> list[Hypothesis]:
-    found = []
+    hypotheses = []
     for states, scores, frames, text in zip(path, said, lengths, units, strict=True):
         of_unit = 2 * np.arange(len(text)) + 1
         starts = np.searchsorted(states[:frames], of_unit)
         ends = np.searchsorted(states[:frames], of_unit, side="right")
         # Sums of posteriors up to each frame; rounding can lift a log-probability above 0.
         sums = np.concatenate([[0.0], np.cumsum(np.exp(np.minimum(scores, 0.0)))])
-        found.append(
+        hypotheses.append(
             Hypothesis(
                 units=tuple(text),
                 starts=tuple(starts.tolist()),
@@ -120,4 +123,4 @@ def _hypotheses(
                 score=float(scores.sum()),
             )
         )
-    return found
+    return hypotheses

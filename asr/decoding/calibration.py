@@ -1,4 +1,4 @@
-"""What a bundle has learnt of its model on a development set, in a few numbers."""
+"""Calibration: parameters fitted to a model's decoded words on development speech."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from asr.decoding.confidence import Logistic
-from asr.decoding.words import HeardWord, stretch_features, stretches
+from asr.decoding.words import DecodedWord, stretch_features, stretches
 from asr.errors import BadData
 
 PAUSE_SECONDS = 1.0
-"""Silence between two stretches of speech."""
+"""Shortest silence between two stretches of speech."""
 _WORD_FEATURES, _STRETCH_FEATURES = 4, 3
 _LONGEST_OFFSET = 0.5  # seconds
 _GAP_SECONDS = 0.2
@@ -26,48 +26,48 @@ def times(
 ) -> list[tuple[float, float]]:
     """Start and end of words in seconds: in order, without overlap, inside the recording.
 
-    Words that follow one another at once meet in the gap of frames between them, in which CTC
-    spells a space or nothing. A word before a pause ends `end_offset` behind its last frame.
+    Adjacent words meet in the gap of frames between them, in which CTC spells a space or nothing.
+    A word before a pause ends `end_offset` after its last frame.
 
     Args:
-        runs: frames `[start, end)` of each word; they follow one another.
-        duration: seconds of the recording; no run starts behind it.
+        runs: frames `[start, end)` of each word, in order.
+        duration: seconds of the recording; no run starts after it.
     """
     # 7 * 0.04 is 0.28, not 0.28000000000000003.
-    found = [(round(a * frame_seconds, 6), round(b * frame_seconds, 6)) for a, b in runs]
-    for index, (start, end) in enumerate(found):
-        if index + 1 < len(found) and found[index + 1][0] - end < _GAP_SECONDS:
-            following, its_end = found[index + 1]
+    bounds = [(round(a * frame_seconds, 6), round(b * frame_seconds, 6)) for a, b in runs]
+    for index, (start, end) in enumerate(bounds):
+        if index + 1 < len(bounds) and bounds[index + 1][0] - end < _GAP_SECONDS:
+            following, its_end = bounds[index + 1]
             end = round(end + _MEETING * (following - end), 6)
-            found[index + 1] = (end, its_end)
+            bounds[index + 1] = (end, its_end)
         else:
-            latest = found[index + 1][0] if index + 1 < len(found) else duration
+            latest = bounds[index + 1][0] if index + 1 < len(bounds) else duration
             end = min(max(end + end_offset, (start + end) / 2), latest)
-        found[index] = (start, min(end, duration))
-    return found
+        bounds[index] = (start, min(end, duration))
+    return bounds
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How words of one decoder become a transcript's."""
+    """How the words of one decoder become those of a transcript."""
 
     confidence: Logistic | None = None
-    """Probability that a word is right, of `HeardWord.features`."""
+    """Probability that a word is right, given `DecodedWord.features`."""
     speech: Logistic | None = None
-    """Of `stretch_features`; a stretch of words is speech from one half on."""
+    """Probability that a stretch of words is speech, given `stretch_features`; kept from 0.5."""
     end_offset: float = 0.0
     """Seconds from the last frame of a word before a pause to its end."""
 
-    def of_word(self, word: HeardWord) -> float:
+    def of_word(self, word: DecodedWord) -> float:
         """The word's confidence; without a fit, the posterior of its least probable unit."""
         return word.posterior if self.confidence is None else self.confidence(word.features())
 
-    def spoken(self, words: Sequence[HeardWord], frame_seconds: float) -> list[HeardWord]:
-        """The words of the stretches that are speech."""
+    def spoken(self, words: Sequence[DecodedWord], frame_seconds: float) -> list[DecodedWord]:
+        """The words in stretches that are speech."""
         if self.speech is None:
             return list(words)
-        found = stretches(words, PAUSE_SECONDS / frame_seconds)
-        return [word for run in found if self.speech(stretch_features(run)) >= 0.5 for word in run]
+        runs = stretches(words, PAUSE_SECONDS / frame_seconds)
+        return [word for run in runs if self.speech(stretch_features(run)) >= 0.5 for word in run]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -75,24 +75,24 @@ class Calibration:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Calibration":
-        """The calibration whose `to_dict` this is.
+        """The calibration that `to_dict` returned.
 
         Raises:
-            BadData: it is not.
+            BadData: the values are no calibration.
         """
         try:
-            found = cls(
+            calibration = cls(
                 confidence=_logistic(values.get("confidence"), _WORD_FEATURES),
                 speech=_logistic(values.get("speech"), _STRETCH_FEATURES),
                 end_offset=float(values.get("end_offset", 0.0)),
             )
             if unknown := values.keys() - {"confidence", "speech", "end_offset"}:
                 raise ValueError(f"unknown {', '.join(sorted(unknown))}")
-            if not abs(found.end_offset) <= _LONGEST_OFFSET:
-                raise ValueError(f"end_offset {found.end_offset}")
+            if not abs(calibration.end_offset) <= _LONGEST_OFFSET:
+                raise ValueError(f"end_offset {calibration.end_offset}")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadData(f"the calibration cannot be read ({error}).") from error
-        return found
+        return calibration
 
 
 def _logistic(values: Mapping[str, Any] | None, features: int) -> Logistic | None:

@@ -1,4 +1,4 @@
-"""How sure the model was: certainty of frames, and logistic curves fitted to what came true.
+"""Confidence: certainty of frames, and logistic curves fitted to outcomes.
 
 Shapes: B batch, U frames, V units, N examples, F features.
 """
@@ -8,27 +8,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+_LOWEST = np.float32(-1e4)  # stands for the logarithm of 0, which has no product with 0
 _STEPS = 100
-_ENOUGH = 1e-9  # a step of Newton's method that changes nothing worth having
+_ENOUGH = 1e-9  # a negligible step of Newton's method
 
 
-def certainty(log_probs: Tensor) -> Tensor:
-    """`(B, U)` float32 from 0 (all units are equally likely) to 1 (one unit is certain).
+def certainty(log_probs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`(B, U)` from 0 (all units are equally likely) to 1 (one unit is certain).
 
     Shannon's entropy H, exponentially normalised (Laptev and Ginsburg, "Fast entropy-based methods
     of word-level confidence estimation for end-to-end ASR", 2023): `(V exp(-H) - 1) / (V - 1)`.
-    Tsallis' entropy of order 1/3 was no better on the whole (`docs/results.md`).
+    Tsallis' entropy of order 1/3 was no better overall (`docs/results.md`).
 
     Args:
         log_probs: `(B, U, V)` natural logs.
     """
     units = log_probs.shape[-1]
-    entropy: Tensor = torch.special.entr(log_probs.float().exp()).sum(dim=-1)
-    return ((units * (-entropy).exp() - 1) / (units - 1)).clamp(0.0, 1.0)
+    terms = np.exp(log_probs) * np.maximum(log_probs, _LOWEST)  # x log x is 0 at 0
+    sure: NDArray[np.float32] = (units * np.exp(terms.sum(axis=-1)) - 1) / (units - 1)
+    return np.clip(sure, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,20 @@ class Logistic:
 
     @classmethod
     def fit(cls, features: NDArray[np.float64], true: NDArray[np.bool_]) -> "Logistic":
-        """The likeliest curve (Platt, 1999), found by Newton's method.
+        """The curve of maximum likelihood (Platt, 1999), by Newton's method.
 
         Args:
             features: `(N, F)`.
-            true: `(N,)` what came true; some did and some did not.
+            true: `(N,)` the outcomes; both values must occur.
         """
         mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-9
         rows = np.column_stack([(features - mean) / deviation, np.ones(len(features))])
         ridge = np.diag([1e-3] * len(mean) + [1e-9])  # keeps separable examples finite
         weights = np.zeros(len(mean) + 1)
         for _ in range(_STEPS):
-            found = 1 / (1 + np.exp(-np.clip(rows @ weights, -50, 50)))
-            slope = rows.T @ (found - true) + ridge @ weights
-            curve = (rows * (found * (1 - found))[:, None]).T @ rows + ridge
+            predicted = 1 / (1 + np.exp(-np.clip(rows @ weights, -50, 50)))
+            slope = rows.T @ (predicted - true) + ridge @ weights
+            curve = (rows * (predicted * (1 - predicted))[:, None]).T @ rows + ridge
             step = np.linalg.solve(curve, slope)
             weights -= step
             if np.abs(step).max() < _ENOUGH:
@@ -68,6 +68,6 @@ class Logistic:
 
 
 def logit(probability: float) -> float:
-    """The log of the odds, kept finite."""
+    """The logarithm of the odds, limited to finite values."""
     inside = min(max(probability, 1e-4), 1 - 1e-4)
     return math.log(inside / (1 - inside))

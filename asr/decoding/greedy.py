@@ -4,21 +4,19 @@ Shapes: B batch, U frames, V units, R runs of equal units over the whole batch.
 """
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from asr.decoding.hypothesis import Hypothesis
 from asr.text import BLANK
 
-_PADDING = -1  # no unit: sets what lies behind an utterance apart from it
+_PADDING = -1  # no unit: marks frames after an utterance's end
 
 
-def greedy(log_probs: Tensor, lengths: Tensor) -> list[Hypothesis]:
-    """The most probable CTC path of each utterance; of equal units the lowest wins.
+def greedy(log_probs: NDArray[np.float32], lengths: NDArray[np.int64]) -> list[Hypothesis]:
+    """The most probable CTC path of each utterance; of equally probable units the lowest wins.
 
     Args:
-        log_probs: `(B, U, V)`; what lies behind an utterance's length is never looked at.
+        log_probs: `(B, U, V)`; frames after an utterance's length are not used.
         lengths: `(B,)` frames of each utterance, 0 allowed.
     """
     batch, frames, _ = log_probs.shape
@@ -32,18 +30,19 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> list[Hypothesis]:
     confidences = np.add.reduceat(posteriors, starts) / counts
     rows, firsts = np.divmod(starts, frames)
     spelled = units.ravel()[starts]
-    heard = spelled > BLANK
-    runs = [column[heard] for column in (rows, spelled, firsts, firsts + counts, confidences)]
+    is_unit = spelled > BLANK
+    runs = [column[is_unit] for column in (rows, spelled, firsts, firsts + counts, confidences)]
     return _hypotheses(runs, scores.sum(axis=1))
 
 
-def _best(log_probs: Tensor, lengths: Tensor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _best(
+    log_probs: NDArray[np.float32], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Best unit and its log-probability at each frame, both `(B, U)`; padding is marked."""
-    best = log_probs.max(dim=-1)
-    # One transfer from the device for both: float32 holds every whole number below 2 ** 24.
-    values, indices = torch.stack([best.values.float(), best.indices.float()]).cpu().numpy()
-    padding = np.arange(values.shape[1]) >= lengths.cpu().numpy()[:, None]  # (B, U)
-    units = np.where(padding, _PADDING, indices).astype(np.int64)
+    best = log_probs.argmax(axis=-1)  # (B, U)
+    values = np.take_along_axis(log_probs, best[:, :, None], axis=-1)[:, :, 0]
+    padding = np.arange(best.shape[1]) >= lengths[:, None]
+    units = np.where(padding, _PADDING, best)
     return units, np.where(padding, 0.0, values).astype(np.float64)
 
 

@@ -1,14 +1,14 @@
-"""What a decoder returns."""
+"""The result of a decoder."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """The units that were heard in one utterance, without blanks, in order of time.
+    """The units decoded in one utterance, without blanks, in order of time.
 
-    The four tuples are of one length. The runs of frames `[start, end)` follow one another and
-    never overlap.
+    The four tuples have the same length. The frames `[start, end)` of units are in order and never
+    overlap.
     """
 
     units: tuple[int, ...]
@@ -16,8 +16,8 @@ class Hypothesis:
     starts: tuple[int, ...]
     """First frame of each unit."""
     ends: tuple[int, ...]
-    """The frame behind the last one of each unit."""
+    """The frame after the last one of each unit."""
     confidences: tuple[float, ...]
-    """From 0 to 1 for each unit: mean over its frames of the posterior of that unit."""
+    """For each unit, from 0 to 1: the mean of its posterior over its frames."""
     score: float
     """Natural log-probability of the path through the lattice, blanks included."""

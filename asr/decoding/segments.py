@@ -1,26 +1,26 @@
-"""Where a long lattice may be parted for a search: in its longest pauses.
+"""Where a long lattice is cut into segments for a search: in its longest pauses.
 
-A beam search reads frame by frame; parts of one recording are read side by side, as if they were
-utterances, and in bounded memory. Shapes: U frames, V units.
+A beam search goes frame by frame. Segments of one recording are searched side by side, as if they
+were utterances, and in bounded memory. Shapes: U frames, V units.
 """
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from asr.text import BLANK
 
 
-def part(lattice: Tensor, longest: int) -> list[tuple[int, int]]:
-    """Runs of frames `[first, end)` that a lattice `(U, V)` parts into, none over `longest`.
+def segments(lattice: NDArray[np.float32], longest: int) -> list[tuple[int, int]]:
+    """Segments `[first, end)` in frames of a lattice `(U, V)`, none longer than `longest`.
 
-    A cut lies in the middle of the longest run of frames that are blank more likely than not, in
-    the second half of what a part may hold; without one, where the blank is likeliest.
+    A cut lies in the middle of the longest run of frames that are more probably blank than not,
+    in the second half of the longest possible segment; if there is none, at the most probable
+    blank.
     """
     frames = len(lattice)
     if frames <= longest:
         return [(0, frames)]
-    blank = lattice[:, BLANK].float().exp().cpu().numpy()  # (U,)
+    blank = np.exp(lattice[:, BLANK])  # (U,)
     bounds = [0]
     while frames - bounds[-1] > longest:
         first = bounds[-1] + max(1, longest // 2)

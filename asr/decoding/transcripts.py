@@ -4,30 +4,29 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from asr.decoding.calibration import Calibration, times
-from asr.decoding.words import HeardWord
+from asr.decoding.words import DecodedWord
 from asr.transcript import Transcript, Word
 
 
 def transcript(
-    words: Sequence[HeardWord],
+    words: Sequence[DecodedWord],
     frame_seconds: float,
     duration: float,
     calibration: Calibration | None = None,
 ) -> Transcript:
-    """The transcript of a recording in which these words were heard.
+    """The transcript of a recording in which these words were decoded.
 
-    Stretches of words that are no speech by the calibration are left out. Times never overlap and
-    lie within the recording. Confidence is the probability that a word is right; the transcript
-    has the mean over its words, the share of them that may be expected to be right, and 0 where
-    there are none.
+    Stretches of words that are not speech by the calibration are left out. Times never overlap and
+    lie within the recording. Confidence is the probability that a word is right. The transcript
+    has the mean over its words, which is the expected share of right words, or 0 without words.
 
     Args:
         frame_seconds: seconds from one frame to the next.
-        duration: seconds of the recording; no frame starts behind it.
+        duration: seconds of the recording; no frame starts after it.
     """
     known = calibration or Calibration()
     kept = known.spoken(words, frame_seconds)
-    runs = [(one.start, one.end) for one in kept]
+    runs = [(spoken_word.start, spoken_word.end) for spoken_word in kept]
     bounds = times(runs, frame_seconds, duration, known.end_offset)
     spoken = tuple(
         Word(text=word.text, start=start, end=end, confidence=known.of_word(word))

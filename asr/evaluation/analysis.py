@@ -1,4 +1,4 @@
-"""All that an evaluation says: rates with their intervals, breakdowns, and the JSON of it."""
+"""The full analysis of an evaluation: rates with intervals, breakdowns, and its JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -7,15 +7,15 @@ from typing import Any
 
 from asr.corpus import read_manifest
 from asr.errors import BadData
+from asr.evaluation.bootstrap import Clusters, Interval
 from asr.evaluation.breakdown import Breakdown, Row, breakdowns, whole
 from asr.evaluation.compare import Comparison
 from asr.evaluation.evaluate import Evaluation, json_lines, normaliser_named
-from asr.evaluation.resample import Clusters, Interval
 
 
 @dataclass(frozen=True)
 class Recall:
-    """Words of the references that were recognised, by whether the training texts have them."""
+    """Recognised words of the references, split by whether the training texts have them."""
 
     seen: int
     seen_right: int
@@ -54,7 +54,7 @@ class Analysis:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: rates as shares, intervals as pairs, every clip with its words."""
         score, compared = self.evaluation.score, self.comparison
-        found: dict[str, Any] = {
+        values: dict[str, Any] = {
             "normaliser": self.evaluation.normaliser,
             "wer": round(score.wer, 6),
             "wer_interval": _rounded(self.whole.interval),
@@ -71,9 +71,9 @@ class Analysis:
             },
         }
         if self.recall is not None:
-            found["recall"] = asdict(self.recall)
+            values["recall"] = asdict(self.recall)
         if compared is not None:
-            found["comparison"] = {
+            values["comparison"] = {
                 "against": compared.against,
                 "wer": round(compared.score.wer, 6),
                 "difference": round(compared.difference, 6),
@@ -82,19 +82,19 @@ class Analysis:
                 "better": compared.better,
                 "worse": compared.worse,
             }
-        return {**found, "clips": list(self._clips())}
+        return {**values, "clips": list(self._clips())}
 
     def _clips(self) -> Iterator[dict[str, Any]]:
         scored = self.evaluation.score.utterances
-        for clip, one in zip(self.evaluation.clips, scored, strict=True):
+        for clip, utterance in zip(self.evaluation.clips, scored, strict=True):
             yield {
                 "id": clip.id,
                 "text": clip.text,
-                "heard": clip.heard,
-                "reference": one.reference,
-                "hypothesis": one.hypothesis,
-                "words": one.words,
-                "errors": one.errors,
+                "heard": clip.hypothesis,
+                "reference": utterance.reference,
+                "hypothesis": utterance.hypothesis,
+                "words": utterance.words,
+                "errors": utterance.errors,
                 "duration": round(clip.duration, 3),
                 "level": round(clip.level, 1),
                 "confidence": round(clip.confidence, 4),
@@ -104,13 +104,13 @@ class Analysis:
 
 
 def known_words(manifests: Sequence[Path], normaliser: str) -> set[str]:
-    """The words of the texts of some manifests.
+    """The words in the texts of several manifests.
 
     Raises:
         BadData: a manifest cannot be read, or has no line with a text.
     """
     normal = normaliser_named(normaliser)
-    found: set[str] = set()
+    words: set[str] = set()
     for manifest in manifests:
         utterances, _ = read_manifest(manifest)
         if not utterances:
@@ -118,8 +118,8 @@ def known_words(manifests: Sequence[Path], normaliser: str) -> set[str]:
         lines = json_lines(manifest) if normaliser != "plain" else {}
         for utterance in utterances:
             raw = lines[utterance.line]["text"] if lines else utterance.text
-            found.update(normal(raw).split())
-    return found
+            words.update(normal(raw).split())
+    return words
 
 
 def _recall(evaluation: Evaluation, known: set[str]) -> Recall:

@@ -1,4 +1,4 @@
-"""Error rates by what the clips are: length, rate of speech, level, speaker, accent."""
+"""Error rates by properties of the clips: length, rate of speech, level, speaker, accent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from asr.evaluation.bootstrap import Clusters, Interval, rate_intervals
 from asr.evaluation.evaluate import TRAITS, Clip, Evaluation
-from asr.evaluation.resample import Clusters, Interval, rate_intervals
 
 MEASURES: dict[str, tuple[str, tuple[float, ...]]] = {
     "duration": ("s", (2, 5, 10, 20)),
@@ -27,17 +27,17 @@ class Row:
     words: int
     errors: int
     interval: Interval | None
-    """Of the word error rate; None where the group lies within one speaker."""
+    """Of the word error rate; None if the group has a single speaker."""
 
     @property
     def wer(self) -> float:
-        """Errors over words; words that a normaliser took away count as one."""
+        """Errors over words; if a normaliser removed all words, they count as one."""
         return self.errors / max(1, self.words)
 
 
 @dataclass(frozen=True)
 class Breakdown:
-    """The clips in groups, each clip in one."""
+    """A division of the clips into groups."""
 
     by: str
     rows: tuple[Row, ...]
@@ -50,9 +50,9 @@ def whole(evaluation: Evaluation) -> Row:
 
 
 def breakdowns(evaluation: Evaluation) -> tuple[Breakdown, ...]:
-    """Every breakdown that splits the clips: by measures in order, by names the most words first.
+    """Every breakdown with several groups: measures in order, names by their number of words.
 
-    A trait that no clip states is left out, and so is a measure in which all clips are alike.
+    Traits that no clip has are left out, and measures with a single group too.
     """
     clips = evaluation.clips
     measures = {
@@ -63,15 +63,15 @@ def breakdowns(evaluation: Evaluation) -> tuple[Breakdown, ...]:
         ],
         "level": [clip.level for clip in clips],
     }
-    found = [
+    results = [
         _breakdown(evaluation, name, *_bands(values, *MEASURES[name]))
         for name, values in measures.items()
     ]
     for name in ("speaker", *TRAITS):
         labels = [_named(clip, name) for clip in clips]
         if set(labels) != {UNSTATED}:
-            found.append(_breakdown(evaluation, name, labels))
-    return tuple(breakdown for breakdown in found if len(breakdown.rows) > 1)
+            results.append(_breakdown(evaluation, name, labels))
+    return tuple(breakdown for breakdown in results if len(breakdown.rows) > 1)
 
 
 def _named(clip: Clip, trait: str) -> str:
@@ -100,7 +100,7 @@ def _breakdown(
     groups = [name for name in order or dict.fromkeys(labels) if name in set(labels)]
     numbers = {group: number for number, group in enumerate(groups)}
     index, count = np.array([numbers[label] for label in labels], np.intp), len(groups)
-    if by == "speaker":  # one speaker says nothing of others
+    if by == "speaker":  # a single speaker says nothing about others
         intervals: list[Interval | None] = [None] * count
     else:
         clusters = Clusters.of(evaluation.clips)

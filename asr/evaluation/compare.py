@@ -1,4 +1,4 @@
-"""Two systems on the same clips: how much better one is, and whether that is luck."""
+"""Two systems on the same clips: the difference, and whether it may be chance."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,42 +8,42 @@ from pathlib import Path
 import numpy as np
 
 from asr.errors import BadData
+from asr.evaluation.bootstrap import REPLICATES, Clusters, Interval, percentiles
 from asr.evaluation.evaluate import Clip, Evaluation, score_clips
-from asr.evaluation.resample import REPLICATES, Clusters, Interval, percentiles
 from asr.evaluation.score import Score
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """This system against another, by the paired bootstrap: both on the same drawn speakers."""
+    """This system against another, by a paired bootstrap: both on the same resampled speakers."""
 
     against: str
-    """What the other is called."""
+    """The name of the other system."""
     score: Score
-    """The other's."""
+    """The score of the other system."""
     difference: float
-    """Word error rate of this system less that of the other: below zero this one is better."""
+    """Word error rate of this system minus that of the other: if negative, this one is better."""
     interval: Interval
     p: float
-    """Two-sided: how often speakers drawn anew would not show a difference of this sign, doubled.
-    Never below 1 / (replicates + 1), the finest that so many draws can tell."""
+    """Two-sided: twice the share of replicates without a difference of this sign. At least
+    1 / (replicates + 1), the resolution of so many replicates."""
     better: int
     """Clips on which this system makes fewer errors."""
     worse: int
 
 
-def compare(ours: Evaluation, heard: Sequence[str], against: str) -> Comparison:
-    """The comparison with what another system heard in the clips, in their order."""
-    other = score_clips(ours.clips, heard, ours.normaliser)
+def compare(evaluation: Evaluation, texts: Sequence[str], against: str) -> Comparison:
+    """The comparison with another system's texts for the clips, in their order."""
+    other = score_clips(evaluation.clips, texts, evaluation.normaliser)
     table = np.array(
         [
-            (mine.errors, theirs.errors, mine.words)
-            for mine, theirs in zip(ours.score.utterances, other.utterances, strict=True)
+            (own.errors, rival.errors, own.words)
+            for own, rival in zip(evaluation.score.utterances, other.utterances, strict=True)
         ],
         np.float64,
     )
     fewer = table[:, 0] - table[:, 1]
-    clusters = Clusters.of(ours.clips)
+    clusters = Clusters.of(evaluation.clips)
     alone = np.zeros(len(fewer), np.intp)
     sums = [clusters.sums(values, alone, 1) for values in (fewer, table[:, 2])]
     drawn = clusters.replicates(np.concatenate(sums, axis=1))
@@ -52,7 +52,7 @@ def compare(ours: Evaluation, heard: Sequence[str], against: str) -> Comparison:
     return Comparison(
         against=against,
         score=other,
-        difference=float(fewer.sum() / ours.score.words),
+        difference=float(fewer.sum() / evaluation.score.words),
         interval=percentiles(differences),
         p=float(min(1.0, (2 * rarer + 1) / (REPLICATES + 1))),
         better=int((fewer < 0).sum()),
@@ -61,12 +61,12 @@ def compare(ours: Evaluation, heard: Sequence[str], against: str) -> Comparison:
 
 
 def read_saved(path: Path) -> dict[str, str]:
-    """What a system heard, by the clips' ids, from a file that `asr evaluate --json` wrote.
+    """A system's texts by the clips' ids, from a file that `asr evaluate --json` wrote.
 
     A file of another recogniser needs only `{"clips": [{"id": ..., "heard": ...}, ...]}`.
 
     Raises:
-        BadData: the file cannot be read or is none of these.
+        BadData: the file cannot be read, or has another format.
     """
     try:
         clips = json.loads(path.read_text("utf-8"))["clips"]
@@ -80,11 +80,11 @@ def read_saved(path: Path) -> dict[str, str]:
         ) from error
 
 
-def in_order(heard: Mapping[str, str], clips: Sequence[Clip], name: str) -> list[str]:
-    """What was heard in each of the clips; raises BadData where `heard` lacks one."""
-    if missing := [clip.id for clip in clips if clip.id not in heard]:
+def in_order(texts: Mapping[str, str], clips: Sequence[Clip], name: str) -> list[str]:
+    """The text of each of the clips; BadData if `heard` lacks one."""
+    if missing := [clip.id for clip in clips if clip.id not in texts]:
         raise BadData(
             f"{name} lacks {len(missing)} of the {len(clips)} clips, the first {missing[0]!r}: "
             "compare results of the same manifest."
         )
-    return [heard[clip.id] for clip in clips]
+    return [texts[clip.id] for clip in clips]

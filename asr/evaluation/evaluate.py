@@ -1,4 +1,4 @@
-"""A recogniser on a manifest: what it heard in each clip, error rates and speed."""
+"""A recogniser on a manifest: the text of each clip, error rates and speed."""
 
 import json
 import time
@@ -11,33 +11,33 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio import Audio, load
-from asr.corpus import Utterance, check_files, check_lines, explain, read_manifest
-from asr.errors import BadData, BadOption
-from asr.evaluation.english import english
+from asr.corpus import Utterance, read_checked, read_lines
+from asr.errors import BadOption
 from asr.evaluation.score import Score, score
 from asr.runtime import Recognizer
 from asr.text import normalise
+from asr.text.english import english
 
 NORMALISERS: dict[str, Callable[[str], str]] = {"plain": normalise, "english": english}
-"""How texts are made comparable; plain is the normal form of training and output."""
+"""How texts are normalised for comparison; `plain` is the normal form of training and output."""
 TRAITS = ("corpus", "accent", "gender", "age")
-"""What else than the speaker a manifest may say of a clip."""
+"""Properties of a clip that a manifest may have besides the speaker."""
 
-_GROUP = 128  # clips handed over together: enough to batch by length
-_GROUP_SECONDS = 1200.0  # and little enough for memory, where they are long
+_GROUP = 128  # clips transcribed together: enough to batch by length
+_GROUP_SECONDS = 1200.0  # and few enough for memory, if they are long
 _FRAME = 400  # samples, 25 ms
-_QUIETEST = 1e-10  # power of the level -100 dBFS, given to silence
+_QUIETEST = 1e-10  # power at -100 dBFS, the level of silence
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance as it was heard, and what is known of it."""
+    """One utterance: its texts and properties."""
 
     id: str
     text: str
-    """As the manifest has it."""
-    heard: str
-    """As the recogniser wrote it."""
+    """The text of the manifest."""
+    hypothesis: str
+    """The text of the recogniser."""
     duration: float
     """Seconds."""
     level: float
@@ -45,12 +45,12 @@ class Clip:
     confidence: float
     speaker: str | None = None
     traits: dict[str, str] = field(default_factory=dict)
-    """Those of `TRAITS` that the manifest states."""
+    """The `TRAITS` that the manifest has."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a recogniser did on a manifest."""
+    """A recogniser's results on a manifest."""
 
     score: Score
     clips: tuple[Clip, ...]
@@ -58,7 +58,7 @@ class Evaluation:
     normaliser: str
     audio_seconds: float
     wall_seconds: float
-    """From the first file opened to the last word, decoding of audio included."""
+    """From opening the first file to the last word, including audio decoding."""
 
     @property
     def realtime_factor(self) -> float:
@@ -73,7 +73,7 @@ def evaluate(
     normaliser: str = "plain",
     **options: Any,
 ) -> Evaluation:
-    """Transcribe every line of a manifest and compare with its text; no line is left out.
+    """Transcribes every line of a manifest and compares it with its text; no line is left out.
 
     Raises:
         BadData: a line cannot be scored; the message names every such line.
@@ -81,11 +81,7 @@ def evaluate(
         BadOption: the normaliser or another option is unknown.
     """
     normaliser_named(normaliser)
-    utterances, findings = read_manifest(manifest)
-    findings += [*check_lines(utterances), *check_files(utterances)]
-    if findings or not utterances:
-        listed = explain(manifest, findings, most=20) if findings else f"{manifest}: no lines"
-        raise BadData(f"{manifest} cannot be evaluated on; mend these lines.\n{listed}")
+    utterances = read_checked(manifest, "evaluated on")
     lines = json_lines(manifest)
     clips: list[Clip] = []
     began = time.perf_counter()
@@ -97,7 +93,7 @@ def evaluate(
                 Clip(
                     id=utterance.id,
                     text=values["text"],
-                    heard=transcript.text,
+                    hypothesis=transcript.text,
                     duration=audio.duration,
                     level=level(audio.samples),
                     confidence=transcript.confidence,
@@ -108,7 +104,7 @@ def evaluate(
         if progress is not None:
             progress(len(clips), len(utterances))
     return Evaluation(
-        score=score_clips(clips, [clip.heard for clip in clips], normaliser),
+        score=score_clips(clips, [clip.hypothesis for clip in clips], normaliser),
         clips=tuple(clips),
         normaliser=normaliser,
         audio_seconds=sum(clip.duration for clip in clips),
@@ -116,18 +112,18 @@ def evaluate(
     )
 
 
-def score_clips(clips: Sequence[Clip], heard: Sequence[str], normaliser: str) -> Score:
-    """The score of what was heard in the clips, by one normaliser on both sides."""
+def score_clips(clips: Sequence[Clip], texts: Sequence[str], normaliser: str) -> Score:
+    """The score of the recognised texts, with the same normaliser on both sides."""
     normal = normaliser_named(normaliser)
     return score(
         [clip.id for clip in clips],
         [normal(clip.text) for clip in clips],
-        [normal(text) for text in heard],
+        [normal(text) for text in texts],
     )
 
 
 def normaliser_named(name: str) -> Callable[[str], str]:
-    """The normaliser of that name; raises BadOption where there is none."""
+    """The normaliser of that name; BadOption if there is none."""
     if name not in NORMALISERS:
         raise BadOption(f"normaliser {name!r} is not known; choose from {', '.join(NORMALISERS)}.")
     return NORMALISERS[name]
@@ -135,9 +131,7 @@ def normaliser_named(name: str) -> Callable[[str], str]:
 
 def json_lines(manifest: Path) -> dict[int, dict[str, Any]]:
     """The objects of a manifest that `read_manifest` has read, by line number."""
-    with manifest.open(encoding="utf-8") as file:
-        lines = {number: line for number, line in enumerate(file, start=1) if line.strip()}
-    return {number: json.loads(line) for number, line in lines.items()}
+    return {number: json.loads(line) for number, line in read_lines(manifest)}
 
 
 def level(samples: npt.NDArray[np.float32]) -> float:
@@ -149,7 +143,7 @@ def level(samples: npt.NDArray[np.float32]) -> float:
 
 
 def _groups(utterances: Sequence[Utterance]) -> Iterator[list[tuple[Utterance, Audio]]]:
-    """The utterances with their audio, as many together as memory bears."""
+    """The utterances with their audio, in groups that fit into memory."""
     group: list[tuple[Utterance, Audio]] = []
     held = 0.0
     for utterance in utterances:

@@ -10,7 +10,7 @@ from asr.errors import BadData
 
 @dataclass(frozen=True)
 class Scored:
-    """One utterance's reference and hypothesis, both normalised, and how they differ."""
+    """One utterance's normalised reference and hypothesis, and their alignment."""
 
     id: str
     reference: str
@@ -35,19 +35,19 @@ class Scored:
 
     @property
     def right(self) -> list[bool]:
-        """For each word of the reference whether it was recognised where it was said."""
-        found = [False] * self.words
+        """For each word of the reference, whether it was recognised in its place."""
+        right = [False] * self.words
         for chunk in self.chunks:
             if chunk.type == "equal":
-                found[chunk.ref_start_idx : chunk.ref_end_idx] = [True] * (
+                right[chunk.ref_start_idx : chunk.ref_end_idx] = [True] * (
                     chunk.ref_end_idx - chunk.ref_start_idx
                 )
-        return found
+        return right
 
 
 @dataclass(frozen=True)
 class Score:
-    """Error rates over a set of utterances: errors of all over words of all."""
+    """Error rates over a set of utterances: all errors over all words."""
 
     wer: float
     cer: float
@@ -59,16 +59,16 @@ class Score:
     utterances: tuple[Scored, ...]
 
     def worst(self, most: int) -> list[Scored]:
-        """The utterances with the highest word error rate, errors being equal by their number."""
+        """The utterances with the highest word error rate; if equal, those with the most errors."""
         wrong = [utterance for utterance in self.utterances if utterance.errors]
         return sorted(wrong, key=lambda item: (-item.wer, -item.errors, item.id))[:most]
 
 
 def score(ids: Sequence[str], references: Sequence[str], hypotheses: Sequence[str]) -> Score:
-    """The score of normalised hypotheses against normalised references, in one order.
+    """The score of normalised hypotheses against normalised references, in the same order.
 
     Words are aligned by the fewest errors, each of weight 1 (Levenshtein), as jiwer and Kaldi do.
-    A reference that a normaliser has left without words counts what was inserted.
+    For a reference without words after normalisation, insertions count.
 
     Raises:
         BadData: there is nothing to score.
@@ -94,12 +94,12 @@ def score(ids: Sequence[str], references: Sequence[str], hypotheses: Sequence[st
 
 
 def aligned(scored: Scored) -> str:
-    """Reference over hypothesis, word under word; errors in capitals, gaps as stars."""
-    said, heard = scored.reference.split(), scored.hypothesis.split()
+    """The reference above the hypothesis, words aligned; errors in capitals, gaps as asterisks."""
+    reference, hypothesis = scored.reference.split(), scored.hypothesis.split()
     columns: list[tuple[str, str]] = []
     for chunk in scored.chunks:
-        left = said[chunk.ref_start_idx : chunk.ref_end_idx]
-        right = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+        right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
         if chunk.type == "equal":
             columns += zip(left, right, strict=True)
             continue
@@ -108,11 +108,11 @@ def aligned(scored: Scored) -> str:
             under = right[index].upper() if index < len(right) else ""
             columns.append((over or "*" * len(under), under or "*" * len(over)))
     widths = [max(map(len, column)) for column in columns]
-    said_line, heard_line = (
+    reference_line, hypothesis_line = (
         " ".join(column[row].ljust(width) for column, width in zip(columns, widths, strict=True))
         for row in range(2)
     )
-    return f"said:  {said_line}".rstrip() + "\n" + f"heard: {heard_line}".rstrip()
+    return f"said:  {reference_line}".rstrip() + "\n" + f"heard: {hypothesis_line}".rstrip()
 
 
 def _errors(chunk: jiwer.AlignmentChunk) -> int:

@@ -1,79 +1,34 @@
 """The acoustic model: raw samples -> log-probabilities of units, frame by frame.
 
-Read it from the top: features, subsampling, recurrent layers, head.
-Shapes: B batch, S samples, T feature frames, U output frames, F mels, H hidden, V units.
+In order: features, subsampling, recurrent layers, heads.
+Shapes: B batch, S samples, T feature frames, U output frames, F mels, H hidden, V units of all
+heads.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from asr.errors import BadOption
-from asr.model.features import SAMPLE_RATE, FeatureConfig, LogMel
-from asr.model.recurrent import Cell, RecurrentStack
-from asr.model.subsampling import FACTOR, Subsampling, subsampled
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The layers of an acoustic model."""
-
-    features: FeatureConfig = field(default_factory=FeatureConfig)
-    """The log-mel front end."""
-    channels: int = 32
-    """Channels of the two subsampling convolutions."""
-    cell: Cell = "lstm"
-    """Kind of recurrent cell: lstm, gru, or the vanilla rnn."""
-    layers: int = 4
-    """Number of bidirectional layers."""
-    hidden: int = 256
-    """Units of each direction; a multiple of 128 lets cuDNN use its fastest kernels."""
-    dropout: float = 0.1
-    """Share of outputs dropped behind each recurrent layer while training."""
-
-    def __post_init__(self) -> None:
-        if min(self.channels, self.layers, self.hidden) < 1 or not 0 <= self.dropout < 1:
-            raise BadOption(
-                f"a model cannot have {self.channels} channels, {self.layers} layers of "
-                f"{self.hidden} units and dropout {self.dropout}: give sizes of at least 1 and a "
-                "dropout from 0 to below 1."
-            )
-
-    @property
-    def frame_samples(self) -> int:
-        """Samples from one output frame to the next."""
-        return FACTOR * self.features.hop
-
-    @property
-    def frame_seconds(self) -> float:
-        """Seconds from one output frame to the next."""
-        return self.frame_samples / SAMPLE_RATE
-
-    def frames(self, samples: Any) -> Any:
-        """Output frames of recordings of so many samples: exact, for integers of any kind."""
-        return subsampled(self.features.frames(samples))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for checkpoints and bundles."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """The config whose `to_dict()` this is; raises TypeError on unknown keys."""
-        return cls(**{**values, "features": FeatureConfig(**values["features"])})
+from asr.model.config import ModelConfig
+from asr.model.features import LogMel
+from asr.model.recurrent import RecurrentStack
+from asr.model.subsampling import Subsampling
 
 
 class AcousticModel(nn.Module):
     """`(wave, wave_lengths)` -> `(log_probs, lengths)`: `(B, S)` float -> `(B, U, V)` float32.
 
-    The model's output for an utterance depends on that utterance alone, whatever else is in the
-    batch. Frames behind an utterance's length hold no meaning.
+    The output for an utterance depends on that utterance alone, not on the rest of the batch.
+    Frames after an utterance's length have no meaning.
+
+    Args:
+        n_units: units of the head for letters or subwords, including the blank.
+        n_phones: units of a second head for phones, including the blank; 0 for none. Its
+            log-probabilities follow those of the first head; each head is normalised by itself.
     """
 
-    def __init__(self, config: ModelConfig, n_units: int) -> None:
+    def __init__(self, config: ModelConfig, n_units: int, n_phones: int = 0) -> None:
         super().__init__()
         self.config = config
         self.features = LogMel(config.features)
@@ -82,9 +37,15 @@ class AcousticModel(nn.Module):
             2 * config.hidden, config.hidden, config.layers, config.cell, config.dropout
         )
         self.head = nn.Linear(2 * config.hidden, n_units)
+        self.phone_head = nn.Linear(2 * config.hidden, n_phones) if n_phones else None
+
+    @property
+    def heads(self) -> list[nn.Linear]:
+        """The heads in the order of their columns."""
+        return [self.head] if self.phone_head is None else [self.head, self.phone_head]
 
     def states(self, features: Tensor, lengths: Tensor) -> tuple[Iterator[Tensor], Tensor]:
-        """`(B, T, F)` features -> what each recurrent layer gives, `(B, U, 2 H)`, and lengths."""
+        """`(B, T, F)` features -> outputs of the recurrent layers, `(B, U, 2 H)`, and lengths."""
         x, lengths = self.subsampling(features, lengths)  # (B, U, 2 H)
         return self.recurrent.states(x, lengths), lengths
 
@@ -92,7 +53,7 @@ class AcousticModel(nn.Module):
         """`(B, T, F)` features -> `(B, U, V)` log-probabilities."""
         x, lengths = self.subsampling(features, lengths)  # (B, U, 2 H)
         x, lengths = self.recurrent(x, lengths)  # (B, U, 2 H)
-        return spell(self.head, x), lengths
+        return torch.cat([spell(head, x) for head in self.heads], dim=-1), lengths
 
     def forward(self, wave: Tensor, wave_lengths: Tensor) -> tuple[Tensor, Tensor]:
         return self.encode(*self.features(wave, wave_lengths))
@@ -100,5 +61,5 @@ class AcousticModel(nn.Module):
 
 def spell(head: nn.Linear, states: Tensor) -> Tensor:
     """`(B, U, 2 H)` -> `(B, U, V)` float32 log-probabilities of a head's units."""
-    logits = head(states).float()  # CTC sums many small terms: never in half
+    logits = head(states).float()  # CTC sums many small terms: never in half precision
     return torch.log_softmax(logits, dim=-1)

@@ -4,63 +4,18 @@ Shapes: B batch, S samples, T feature frames, F mels, N points of the Fourier tr
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from asr.errors import BadOption
+from asr.model.config import FeatureConfig
 from asr.model.lengths import mask_padding
+from asr.sampling import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 FLOOR = 1e-6
 """Added to mel energies before the logarithm: about the energy of 16-bit rounding noise."""
 
 _CACHED = 128  # frames at a time
-
-
-@dataclass(frozen=True)
-class FeatureConfig:
-    """How sound becomes features."""
-
-    mels: int = 80
-    """Number of mel bands from 20 Hz to 8 kHz."""
-    window_ms: int = 25
-    """Length of the analysis window."""
-    hop_ms: int = 10
-    """Time from one window to the next."""
-    normalize: Literal["corpus", "utterance"] = "corpus"
-    """Mean and deviation of each band: fixed ones of the training set, or each utterance's own."""
-
-    def __post_init__(self) -> None:
-        if self.normalize not in ("corpus", "utterance"):
-            raise BadOption(f"normalize {self.normalize!r} is neither corpus nor utterance.")
-        if min(self.mels, self.hop_ms) < 1 or self.window_ms < self.hop_ms:
-            raise BadOption(
-                f"features cannot have {self.mels} mels, windows of {self.window_ms} ms and hops "
-                f"of {self.hop_ms} ms: give at least 1 each, and windows no shorter than hops."
-            )
-
-    @property
-    def window(self) -> int:
-        """Window length in samples."""
-        return SAMPLE_RATE * self.window_ms // 1000
-
-    @property
-    def hop(self) -> int:
-        """Hop in samples."""
-        return SAMPLE_RATE * self.hop_ms // 1000
-
-    def frames(self, samples: Any) -> Any:
-        """Feature frames of recordings of so many samples: exact, for integers of any kind."""
-        windows = (samples - self.window) // self.hop + 1
-        return windows * (windows > 0)
-
-    @property
-    def points(self) -> int:
-        """Points of the Fourier transform: the next power of two at or above the window."""
-        return int(2 ** (self.window - 1).bit_length())
 
 
 def mel_filters(mels: int, points: int) -> Tensor:
@@ -83,8 +38,8 @@ def _mel(hz: float) -> float:
 class LogMel(nn.Module):
     """`(wave, wave_lengths)` -> `(features, lengths)`: `(B, S)` -> `(B, T, F)`.
 
-    No sample outside an utterance enters its frames: windows that do not fit whole are left
-    out, so T = (S - window) // hop + 1, and nothing depends on padding.
+    No sample outside an utterance enters its frames: incomplete windows are left out, so
+    T = (S - window) // hop + 1, and nothing depends on padding.
     """
 
     mean: Tensor
@@ -103,21 +58,21 @@ class LogMel(nn.Module):
         self.register_buffer("deviation", torch.ones(config.mels))
 
     def energies(self, wave: Tensor) -> Tensor:
-        """Log-mel energies `(B, T, F)` before normalisation; float32 whatever the autocast."""
+        """Log-mel energies `(B, T, F)` before normalisation; in float32 also under autocast."""
         config = self.config
         with torch.autocast(wave.device.type, enabled=False):
-            # A batch shorter than one window still yields one (masked) frame.
+            # A batch shorter than one window still has one (masked) frame.
             shortage = max(0, config.window - wave.shape[1])
             wave = nn.functional.pad(wave.float(), (0, shortage))
             frames = wave.unfold(1, config.window, config.hop)  # (B, T, window)
-            # Piece by piece on a CPU, so that what lies between stays in its cache.
+            # In blocks on a CPU, so that intermediate results stay in its cache.
             piece = _CACHED if wave.device.type == "cpu" else frames.shape[1]
             pieces = torch.split(frames, piece, dim=1)
             return torch.cat([self._log_mel(part) for part in pieces], dim=1)
 
     def _log_mel(self, frames: Tensor) -> Tensor:
         """`(B, T, window)` -> `(B, T, F)`."""
-        # In float64: in float32 the rounding of loud bands drowns quiet ones, and torch and ONNX
+        # In float64: in float32 rounding errors of loud bands exceed quiet ones, and torch and ONNX
         # would round differently.
         spectrum = torch.fft.rfft(frames.double() * self.window.double(), n=self.config.points)
         power = spectrum.real.square() + spectrum.imag.square()  # (B, T, N // 2 + 1)
@@ -134,10 +89,10 @@ class LogMel(nn.Module):
 
 
 def _normalize_each(energies: Tensor, lengths: Tensor) -> Tensor:
-    """Each band of each utterance to mean 0 and deviation 1 over its true frames."""
+    """Normalises each band of each utterance to mean 0 and deviation 1 over its valid frames."""
     count = lengths.clamp_min(1).view(-1, 1, 1)
     mean = mask_padding(energies, lengths).sum(1, keepdim=True) / count  # (B, 1, F)
     centred = mask_padding(energies - mean, lengths)
     variance = centred.square().sum(1, keepdim=True) / count
-    # The floor keeps a steady tone or digital silence from being blown up into a signal.
+    # The floor keeps a steady tone or digital silence from being amplified.
     return centred / variance.add(1e-2).sqrt()

@@ -1,7 +1,7 @@
-"""What the gates do: an LSTM opened up, step by step.
+"""The gates of an LSTM, step by step.
 
-The fused modules keep their gates to themselves. Here the same equations (see `BidirectionalLayer`)
-are run one frame at a time over one recording, and every gate is kept to be looked at.
+The fused modules do not return their gates. Here the same equations (see `BidirectionalLayer`) run
+frame by frame over one recording, and every gate is recorded.
 
 Shapes: T frames, D input width, H hidden units.
 """
@@ -23,9 +23,9 @@ class Gates:
     """The gates of one direction of one layer over a recording, each `(T, H)`, in order of time."""
 
     layer: int
-    """Counted from 1, from the sound upwards."""
+    """Counted from 1, starting at the input."""
     direction: str
-    """ahead or back: the latter reads from the end."""
+    """`ahead`, or `back`, which reads from the end."""
     input: Tensor
     forget: Tensor
     output: Tensor
@@ -33,9 +33,10 @@ class Gates:
     hidden: Tensor
 
     def half_life(self, frame_seconds: float) -> Tensor:
-        """`(H,)` seconds after which half of what a cell holds is left.
+        """`(H,)` seconds in which a cell's content falls to one half.
 
-        A cell keeps the product of its forget gates, so its mean logarithm is the rate of decay.
+        The content is multiplied by the forget gate at each step, so the mean logarithm of the gate
+        is the rate of decay.
         """
         decay = -self.forget.clamp_min(1e-12).log().mean(0)  # (H,) nats a frame
         return math.log(2.0) * frame_seconds / decay.clamp_min(1e-12)
@@ -43,10 +44,10 @@ class Gates:
 
 @torch.no_grad()
 def gates(model: AcousticModel, samples: Any) -> Iterator[Gates]:
-    """The gates of every layer and direction while the model hears `(S,)` samples, array or tensor.
+    """The gates of every layer and direction for `(S,)` samples, an array or a tensor.
 
     Raises:
-        BadOption: the model has no gates of this kind, or the recording not one frame.
+        BadOption: the model's cells have no such gates, or the recording is shorter than a frame.
     """
     if model.config.cell != "lstm":
         raise BadOption(f"the model's cells are {model.config.cell}: only lstm has these gates.")

@@ -1,4 +1,4 @@
-"""Lengths and masks: what keeps an utterance from seeing its neighbours' padding.
+"""Lengths and masks, which keep padding out of an utterance.
 
 Shapes: B batch, T frames.
 """
@@ -13,13 +13,13 @@ def valid_frames(lengths: Tensor, frames: int) -> Tensor:
 
 
 def mask_padding(x: Tensor, lengths: Tensor) -> Tensor:
-    """`x` `(B, T, ...)` with zeros behind each length; NaN in the padding goes too."""
+    """`x` `(B, T, ...)` with zeros after each length, also in place of NaN."""
     valid = valid_frames(lengths, x.shape[1])
     return x.masked_fill(~valid.view(*valid.shape, *[1] * (x.dim() - 2)), 0.0)
 
 
 def flip_by_length(x: Tensor, lengths: Tensor) -> Tensor:
-    """`x` `(B, T, H)` with each utterance's own frames in reverse; padding stays where it is."""
+    """`x` `(B, T, H)` with the frames of each utterance reversed; padding stays at the end."""
     steps = torch.arange(x.shape[1], device=x.device)  # (T,)
     mirrored = lengths[:, None] - 1 - steps  # (B, T)
     index = torch.where(mirrored >= 0, mirrored, steps)

@@ -5,25 +5,26 @@ Shapes: B batch, T frames, D input width, H hidden units.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from asr.model import through_time
+from asr.model.config import Cell
 from asr.model.lengths import flip_by_length, mask_padding
 
-Cell: TypeAlias = Literal["lstm", "gru", "rnn"]
+Run: TypeAlias = Callable[[nn.RNNBase, Tensor], Tensor]
+"""Runs one direction of a layer over padded input: `(B, T, D)` -> `(B, T, H)`."""
 CELLS: Mapping[Cell, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 class BidirectionalLayer(nn.Module):
     """One recurrent layer in both directions: `(B, T, D)` -> `(B, T, 2 H)`, padding zero.
 
-    Each direction is one fused module over a padded batch. The backward one reads every
-    utterance flipped by its own length, so it starts at the true last frame, never in padding.
-    Packed sequences would give the same and are 13 times slower in training on a CPU, since
-    oneDNN's fused path refuses them (pytorch#149194).
+    Each direction is one fused module over a padded batch. The backward one reads every utterance
+    flipped by its own length, so it starts at the last valid frame, never in padding. Packed
+    sequences would give the same result, but are 13 times slower in training on a CPU, since
+    oneDNN's fused path does not support them (pytorch#149194).
 
     The LSTM's gates, as in Hochreiter & Schmidhuber (1997) and Gers et al. (2000), with [i f g o]
     the order of rows in `weight_ih_l0` and `weight_hh_l0`:
@@ -34,6 +35,9 @@ class BidirectionalLayer(nn.Module):
         o = sigmoid(W_o x + U_o h + b_o)        output gate
         c' = f * c + i * g                      the cell carries memory
         h' = o * tanh(c')
+
+    `run` computes a direction; training may replace it by a faster one
+    (`asr.training.lstm_gradient`).
     """
 
     def __init__(self, width: int, hidden: int, cell: Cell) -> None:
@@ -41,27 +45,26 @@ class BidirectionalLayer(nn.Module):
         module = CELLS[cell]
         self.ahead = module(width, hidden, batch_first=True)
         self.back = module(width, hidden, batch_first=True)
+        self.run: Run = run_direction
         if cell == "lstm":
             for direction in (self.ahead, self.back):
                 _open_forget_gate(direction)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        ahead = _read(self.ahead, x)
-        back = _read(self.back, flip_by_length(x, lengths))
+        ahead = self.run(self.ahead, x)
+        back = self.run(self.back, flip_by_length(x, lengths))
         both = torch.cat([ahead, flip_by_length(back, lengths)], dim=-1)  # (B, T, 2 H)
         return mask_padding(both, lengths)
 
 
-def _read(direction: nn.RNNBase, x: Tensor) -> Tensor:
-    """`(B, T, D)` -> `(B, T, H)`."""
-    if isinstance(direction, nn.LSTM) and through_time.pays(x):
-        return through_time.lstm(direction, x)
+def run_direction(direction: nn.RNNBase, x: Tensor) -> Tensor:
+    """`(B, T, D)` -> `(B, T, H)`, as torch computes it."""
     out: Tensor = direction(x)[0]
     return out
 
 
 def _open_forget_gate(lstm: nn.RNNBase) -> None:
-    """Start with a forget-gate bias of 1, so that memory lasts from the first step.
+    """Sets the bias of the forget gate to 1, so that memory lasts from the first step.
 
     Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015).
     """
@@ -72,7 +75,7 @@ def _open_forget_gate(lstm: nn.RNNBase) -> None:
 
 
 class RecurrentStack(nn.Module):
-    """Bidirectional layers, LayerNorm and dropout behind each: `(B, T, D)` -> `(B, T, 2 H)`."""
+    """Bidirectional layers, each with LayerNorm and dropout: `(B, T, D)` -> `(B, T, 2 H)`."""
 
     def __init__(self, width: int, hidden: int, layers: int, cell: Cell, dropout: float) -> None:
         super().__init__()
@@ -84,11 +87,11 @@ class RecurrentStack(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def states(self, x: Tensor, lengths: Tensor) -> Iterator[Tensor]:
-        """What each layer gives, `(B, T, 2 H)`, the first first; padding holds no meaning."""
+        """The output of each layer in order, `(B, T, 2 H)`; padding has no meaning."""
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = self.dropout(norm(layer(x, lengths)))
             yield x
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        (last,) = deque(self.states(x, lengths), maxlen=1)  # the others are let go
+        (last,) = deque(self.states(x, lengths), maxlen=1)  # the others are freed
         return mask_padding(last, lengths), lengths

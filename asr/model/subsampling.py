@@ -3,30 +3,18 @@
 Shapes: B batch, T feature frames, U output frames, F mels, C channels, D output width.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from asr.model.config import halved, subsampled
 from asr.model.lengths import mask_padding
-
-FACTOR = 4
-
-
-def subsampled(frames: Any) -> Any:
-    """Output frames of so many feature frames: exact, for integers of any kind."""
-    return _halved(_halved(frames))
-
-
-def _halved(size: Any) -> Any:
-    return (size + 1) // 2
 
 
 class Subsampling(nn.Module):
     """Two 3x3 convolutions of stride 2, each followed by a mask, then one linear layer.
 
-    `(B, T, F)` -> `(B, U, D)` with U = ceil(ceil(T / 2) / 2). Masked frames are zeros, just as
-    the zeros that a convolution puts around a lone utterance (DESIGN's law of company).
+    `(B, T, F)` -> `(B, U, D)` with U = ceil(ceil(T / 2) / 2). Masked frames are zeros, like
+    the zeros with which a convolution pads a single utterance (guarantee 1).
     """
 
     def __init__(self, mels: int, channels: int, width: int) -> None:
@@ -39,7 +27,7 @@ class Subsampling(nn.Module):
         x = x.unsqueeze(1)  # (B, T, F) -> (B, 1, T, F)
         for convolution in (self.first, self.second):
             x = torch.relu(convolution(x))  # (B, C, T / 2, F / 2)
-            lengths = _halved(lengths)
+            lengths = halved(lengths)
             x = mask_padding(x.transpose(1, 2), lengths).transpose(1, 2)
         x = x.transpose(1, 2).flatten(2)  # (B, C, U, F / 4) -> (B, U, C * F / 4)
         return self.project(x), lengths

@@ -1,4 +1,4 @@
-"""The one small interface that everything which runs an acoustic model stands behind.
+"""The interface of everything that runs an acoustic model.
 
 Shapes: B batch, S samples, U frames, V units.
 """
@@ -8,10 +8,11 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 Wave = NDArray[np.float32]
 """`(S,)` samples at 16 kHz, all finite."""
+LogProbs = NDArray[np.float32]
+"""`(U, V)` natural logs, of one recording."""
 
 
 class Engine(Protocol):
@@ -24,20 +25,29 @@ class Engine(Protocol):
 
     @property
     def batch_seconds(self) -> float:
-        """Padded seconds of audio that one call takes with profit."""
+        """Padded seconds of audio up to which one call is efficient."""
         ...
 
-    def __call__(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
-        """`(log_probs, lengths)`: `(B, U, V)` float32 on the device, `(B,)` int64 on the CPU.
+    def __call__(self, waves: Sequence[Wave]) -> tuple[LogProbs, NDArray[np.int64]]:
+        """`(log_probs, lengths)`: `(B, U, V)` natural logs, `(B,)` frames.
 
-        Each utterance's log-probabilities depend on its own wave alone. A wave too short for
-        one analysis window has no frames. Frames behind an utterance's length hold no meaning.
+        The log-probabilities of an utterance depend on its own wave alone. A wave shorter than one
+        analysis window has no frames. Frames after an utterance's length have no meaning.
         """
         ...
 
 
+def stacked(rows: Sequence[LogProbs]) -> tuple[LogProbs, NDArray[np.int64]]:
+    """Rows `(U, V)`, at least one, as `(B, U, V)` padded with zeros, and their `(B,)` lengths."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    together = np.zeros((len(rows), lengths.max(), rows[0].shape[1]), np.float32)
+    for row, place in zip(rows, together, strict=True):
+        place[: len(row)] = row
+    return together, lengths
+
+
 def pad(waves: Sequence[Wave]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """`(wave, wave_lengths)`: `(B, S)` zero-padded behind each wave, and `(B,)` samples."""
+    """`(wave, wave_lengths)`: `(B, S)` padded with zeros, and `(B,)` samples."""
     wave_lengths = np.array([len(wave) for wave in waves], dtype=np.int64)
     padded = np.zeros((len(waves), wave_lengths.max(initial=0)), dtype=np.float32)
     for row, wave in zip(padded, waves, strict=True):

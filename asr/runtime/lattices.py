@@ -5,33 +5,32 @@ Shapes: B batch, U frames, V units.
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from asr.audio import SAMPLE_RATE
-from asr.runtime.engine import Engine, Wave
+from asr.runtime.engine import Engine, LogProbs, Wave
 from asr.runtime.windows import Grid, Window, batches, cut
 
 
-def rows(engine: Engine, waves: Sequence[Wave]) -> list[Tensor]:
+def rows(engine: Engine, waves: Sequence[Wave]) -> list[LogProbs]:
     """`(U, V)` log-probabilities of each wave, from one call of the engine."""
     log_probs, lengths = engine(waves)
     return [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
 
 
-def join(windows: Sequence[Window], rows: Sequence[Tensor]) -> Tensor:
+def join(windows: Sequence[Window], rows: Sequence[LogProbs]) -> LogProbs:
     """`(U, V)` log-probabilities of a recording from those of all its windows, in order."""
     kept = [
         row[window.skip : window.skip + window.keep]
         for window, row in zip(windows, rows, strict=True)
     ]
-    return kept[0] if len(kept) == 1 else torch.cat(kept)
+    return kept[0] if len(kept) == 1 else np.concatenate(kept)
 
 
-def lattices(engine: Engine, waves: Sequence[Wave], grid: Grid) -> list[Tensor]:
+def lattices(engine: Engine, waves: Sequence[Wave], grid: Grid) -> list[LogProbs]:
     """`(U, V)` log-probabilities of each recording, joined from its windows.
 
-    Windows of all recordings go through the engine together, those of like length in one batch.
+    Windows of all recordings go through the engine together, batched by similar length.
     """
     cuts = [cut(len(wave), grid) for wave in waves]
     pieces = [
@@ -39,9 +38,9 @@ def lattices(engine: Engine, waves: Sequence[Wave], grid: Grid) -> list[Tensor]:
         for wave, windows in zip(waves, cuts, strict=True)
         for window in windows
     ]
-    found: dict[int, Tensor] = {}
+    results: dict[int, LogProbs] = {}
     seconds = [len(piece) / SAMPLE_RATE for piece in pieces]
     for batch in batches(seconds, engine.batch_seconds):
-        found.update(zip(batch, rows(engine, [pieces[index] for index in batch]), strict=True))
-    ordered = iter([found[index] for index in range(len(pieces))])
+        results.update(zip(batch, rows(engine, [pieces[index] for index in batch]), strict=True))
+    ordered = iter([results[index] for index in range(len(pieces))])
     return [join(windows, [next(ordered) for _ in windows]) for windows in cuts]

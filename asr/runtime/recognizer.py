@@ -6,43 +6,81 @@
 Shapes: B batch, U frames, V units.
 """
 
+import ctypes
+import inspect
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, get_type_hints, overload
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from asr.audio import Audio, AudioSource, load
+from asr.audio import Audio, AudioSource, levelled, load
 from asr.bundle import Bundle, default_bundle
-from asr.decoding import BeamSearch, Calibration, NGram
-from asr.decoding.hotwords import automaton
-from asr.errors import BadBundle, BadData, BadOption
-from asr.runtime.engine import Engine, Wave
+from asr.decoding import Calibration
+from asr.errors import BadAudio, BadBundle, BadData, BadOption
+from asr.machine import usable_cores
+from asr.options import LM_OPTIONS, Options, OptionValues
+from asr.runtime.engine import Engine, LogProbs, Wave
 from asr.runtime.lattices import join, lattices, rows
-from asr.runtime.options import Options
-from asr.runtime.reader import Heard, Reader
+from asr.runtime.reader import Decoded, Reader
 from asr.runtime.windows import Grid, Window, cut
 from asr.transcript import Transcript
 
+if TYPE_CHECKING:
+    from asr.decoding.beam import BeamSearch
+
 DEVICES = ("auto", "cpu", "cuda")
+_MOST_THREADS = 1024
+_SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, Mapping, AbstractSet)
+"""What can be iterated over and is one source, or none: sets have no order."""
 _HELD_BATCHES = 4
 """Batches' worth of audio held at once: enough to sort by length, bounded for any list."""
 
-Source = TypeVar("Source", bound=AudioSource | Audio)
+Source: TypeAlias = AudioSource | Audio
+SomeSource = TypeVar("SomeSource", bound=Source)
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
+class _Left:
+    """How `help()` shows the value of an option that is left out."""
+
+    def __repr__(self) -> str:
+        return "<as the bundle says>"
+
+
+def _shows_options(function: Function) -> Function:
+    """Makes `help()` list the options that are taken as keywords."""
+    signature = inspect.signature(function)
+    *ours, _ = signature.parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(name, keyword, default=_Left(), annotation=hint)
+        for name, hint in get_type_hints(OptionValues).items()
+    ]
+    shown = signature.replace(parameters=[*ours, *options])
+    function.__signature__ = shown  # type: ignore[attr-defined]
+    return function
+
+
+@dataclass(frozen=True, repr=False)
 class Recognizer:
-    """A bundle on a device, ready to transcribe; immutable, safe to use from several threads."""
+    """A bundle on a device, ready to transcribe; immutable, safe to use from several threads.
+
+    It may be used in processes that are forked from this one, unless it is on a GPU. Pickled, and
+    so sent to a process that was spawned, it is its bundle's path, and loaded there anew.
+    """
 
     bundle: Bundle
     engine: Engine
     lm: Path | None = None
     """File of the n-gram language model in use."""
+    threads: int | None = None
+    """As `load` was told."""
 
     @classmethod
     def load(
@@ -50,6 +88,7 @@ class Recognizer:
         bundle: str | os.PathLike[str] | None = None,
         device: str = "auto",
         lm: str | os.PathLike[str] | None = None,
+        threads: int | None = None,
     ) -> "Recognizer":
         """The recogniser of a bundle, the one that ships with earshot unless told otherwise.
 
@@ -57,19 +96,22 @@ class Recognizer:
             device: "cpu" runs the ONNX graph, "cuda" the weights in torch on the GPU; "auto" is
                 "cuda" where there is a GPU.
             lm: an n-gram model that `asr lm build` wrote, in place of the bundle's.
+            threads: of the acoustic model on the CPU, and of the search; one for each usable core
+                unless told.
 
         Raises:
             BadBundle: the bundle is missing, damaged or of another version.
-            BadOption: the device is unknown or not there, or the language model of other units.
+            BadOption: the device is unknown or not there, the language model of other units, or
+                the number of threads cannot be.
             BadData: the language model cannot be read.
         """
         opened = Bundle.open(default_bundle() if bundle is None else Path(bundle))
         try:
-            Options.of(opened.info["decoding"])
+            Options.of(opened.info.decoding)
         except BadOption as error:
             raise BadBundle(f"{opened.path} needs a newer earshot: its {error}") from error
         given = None if lm is None else Path(lm)
-        recognizer = cls(opened, _engine(opened, device), given or opened.lm)
+        recognizer = cls(opened, _engine(opened, device, threads), given or opened.lm, threads)
         try:
             _ = recognizer._calibrations
         except BadData as error:
@@ -78,34 +120,59 @@ class Recognizer:
             _ = recognizer._search  # what is wrong with it is said now
         return recognizer
 
+    def __repr__(self) -> str:
+        return f"Recognizer({str(self.bundle.path)!r}, device={self.device!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        lm = None if self.lm == self.bundle.lm or self.lm is None else self.lm.resolve()
+        return Recognizer.load, (self.bundle.path.resolve(), self.device, lm, self.threads)
+
     @property
     def device(self) -> str:
         """Where it runs: "cpu" or "cuda"."""
         return self.engine.device
 
     @overload
-    def transcribe(self, source: AudioSource | Audio, **options: Any) -> Transcript: ...
+    def transcribe(  # type: ignore[overload-overlap]  # a file is an iterator of bytes
+        self, source: Source, *, track: int | None = None, **options: Unpack[OptionValues]
+    ) -> Transcript: ...
 
     @overload
-    def transcribe(self, source: list[Source], **options: Any) -> list[Transcript]: ...
-
     def transcribe(
-        self, source: AudioSource | Audio | list[Source], **options: Any
+        self,
+        source: Iterable[SomeSource],
+        *,
+        track: int | None = None,
+        **options: Unpack[OptionValues],
+    ) -> list[Transcript]: ...
+
+    @_shows_options
+    def transcribe(
+        self,
+        source: Source | Iterable[SomeSource],
+        *,
+        track: int | None = None,
+        **options: Unpack[OptionValues],
     ) -> Transcript | list[Transcript]:
-        """The transcript of a recording, or of each in a list, in the list's order.
+        """The transcript of a recording, or of each of several, in their order.
 
         Args:
-            source: a path, the bytes of a file, `(samples, rate)`, or what `asr.audio.load` gave;
-                of up to four hours. A list is fastest, since like lengths share batches.
+            source: a path, the bytes of a file, a file opened for reading them, `(samples, rate)`,
+                or what `asr.audio.load` gave; of up to four hours. Several come in a list, a tuple
+                or an iterator, and are read as they are needed; that is fastest, since like
+                lengths share batches.
+            track: the sound track of a film, from 1; by default the one that is marked so.
             options: fields of `Options`; those left out are as the bundle says.
 
         Raises:
-            BadAudio, TooLong: a source cannot be read; of a list the first such one.
-            BadOption: an option is unknown or has a value that cannot be.
+            BadAudio, TooLong: a source cannot be read; of several the first such one.
+            BadOption: an option is unknown or has a value that cannot be, or a source has no such
+                track.
         """
         chosen = self.options(**options)
-        sources = source if isinstance(source, list) else [source]
-        audios = (item if isinstance(item, Audio) else load(item) for item in sources)
+        several = _several(source)
+        sources: Any = source if several else [source]
+        audios = (_audio(item, track) for item in sources)
         transcripts = [
             result
             for group in _groups(audios, _HELD_BATCHES * self.engine.batch_seconds)
@@ -113,9 +180,10 @@ class Recognizer:
                 self.lattices(group), [audio.duration for audio in group], chosen
             )
         ]
-        return transcripts if isinstance(source, list) else transcripts[0]
+        return transcripts if several else transcripts[0]
 
-    def options(self, **values: Any) -> Options:
+    @_shows_options
+    def options(self, **values: Unpack[OptionValues]) -> Options:
         """How a call with these values is answered: what they leave out is as the bundle says.
 
         The decoder is `beam` where there is a language model or hot words are given, else as the
@@ -124,12 +192,12 @@ class Recognizer:
         Raises:
             BadOption: an option is unknown, has a value that cannot be, or would have no effect.
         """
-        stored = dict(self.bundle.info["decoding"])
+        stored = dict(self.bundle.info.decoding)
         if self.lm is not None or values.get("hotwords"):
             stored["decoder"] = "beam"
         chosen = Options.of(stored).given(values)
         if self.lm is None:
-            for name in ("lm_weight", "word_bonus", "unknown_price", "prior_weight"):
+            for name in LM_OPTIONS:
                 if values.get(name):
                     raise BadOption(
                         f"{name} has no effect, as this bundle has no language model; give one "
@@ -138,27 +206,35 @@ class Recognizer:
         if values.get("hotword_boost") is not None and not chosen.hotwords:
             raise BadOption("hotword_boost has no effect without hot words; give hotwords too.")
         if chosen.hotwords:  # those that cannot be spelled are named before any work
-            automaton(chosen.hotwords, self.bundle.tokenizer, None, chosen.beam_settings())
+            from asr.decoding.beam.hotwords import phrases
+
+            phrases(chosen.hotwords, self.bundle.tokenizer)
         return chosen
 
-    def lattices(self, audios: Sequence[Audio]) -> list[Tensor]:
-        """`(U, V)` log-probabilities of each recording, on the engine's device."""
-        return lattices(self.engine, [audio.samples for audio in audios], self._grid)
+    def lattices(self, audios: Sequence[Audio]) -> list[LogProbs]:
+        """`(U, V)` log-probabilities of each recording.
+
+        One that is too quiet to be read is made louder first (`asr.audio.level`).
+        """
+        return lattices(self.engine, [levelled(audio.samples) for audio in audios], self._grid)
 
     def windows(self, samples: int) -> list[Window]:
-        """Where a recording of so many samples is cut for the engine, in order."""
+        """Where a recording of so many samples is cut for the engine, in order.
+
+        Whoever cuts it has brought it to its level before: see `asr.audio.Meter`.
+        """
         return cut(samples, self._grid)
 
-    def run(self, waves: Sequence[Wave]) -> list[Tensor]:
-        """`(U, V)` log-probabilities of each window, on the engine's device; one call of it."""
+    def run(self, waves: Sequence[Wave]) -> list[LogProbs]:
+        """`(U, V)` log-probabilities of each window; one call of the engine."""
         return rows(self.engine, waves)
 
-    def join(self, windows: Sequence[Window], rows: Sequence[Tensor]) -> Tensor:
+    def join(self, windows: Sequence[Window], rows: Sequence[LogProbs]) -> LogProbs:
         """The `(U, V)` lattice of a recording from what `run` gave for each of its windows."""
         return join(windows, rows)
 
     def read(
-        self, lattices: Sequence[Tensor], durations: Sequence[float], options: Options
+        self, lattices: Sequence[LogProbs], durations: Sequence[float], options: Options
     ) -> list[Transcript]:
         """The transcripts of lattices `(U, V)`, whose recordings last so many seconds.
 
@@ -167,9 +243,9 @@ class Recognizer:
         """
         return self._reader(options).read(lattices, durations, options)
 
-    def hear(self, lattices: Sequence[Tensor], options: Options) -> list[Heard]:
-        """What `read` makes its transcripts of: words in frames, before any calibration."""
-        return self._reader(options).hear(lattices, options)
+    def decode(self, lattices: Sequence[LogProbs], options: Options) -> list[Decoded]:
+        """The words of each lattice in frames, before any calibration; `read` uses them."""
+        return self._reader(options).decode(lattices, options)
 
     def calibration(self, decoder: str) -> Calibration:
         """What the bundle has learnt of the words of a decoder."""
@@ -177,17 +253,22 @@ class Recognizer:
 
     def _reader(self, options: Options) -> Reader:
         frame_seconds = self.bundle.model.frame_seconds
+        search = None if options.decoder == "greedy" else self._search
+        letters = self.bundle.tokenizer.n_units
+        by_sound = search is not None and search.tokenizer is None
         return Reader(
             tokenizer=self.bundle.tokenizer,
             frame_seconds=frame_seconds,
             batch_frames=self.engine.batch_seconds / frame_seconds,
-            search=None if options.decoder == "greedy" else self._search,
+            search=search,
+            columns=slice(letters, None) if by_sound else slice(letters),
             calibrations=self._calibrations,
+            threads=self.threads or usable_cores(),
         )
 
     @cached_property
     def _calibrations(self) -> dict[str, Calibration]:
-        stored = self.bundle.info.get("calibration", {})
+        stored = self.bundle.info.calibration
         return {decoder: Calibration.of(values) for decoder, values in stored.items()}
 
     @cached_property
@@ -195,10 +276,34 @@ class Recognizer:
         return Grid.of(self.bundle)
 
     @cached_property
-    def _search(self) -> BeamSearch:
+    def _search(self) -> "BeamSearch":
         """Made when first needed: `greedy` does without a language model's seconds and memory."""
-        lm = None if self.lm is None else NGram.load(self.lm)
-        return BeamSearch(self.bundle.tokenizer, lm, self.device)
+        from asr.runtime.search import load_search  # and without the compiler's
+
+        return load_search(self.bundle, self.lm)
+
+
+def _several(source: object) -> bool:
+    """Whether these are recordings, rather than one."""
+    if isinstance(source, tuple) and len(source) == 2:  # else (samples, rate)
+        samples, rate = source
+        number = isinstance(rate, int | float) or getattr(rate, "ndim", None) == 0
+        return not (number or hasattr(samples, "ndim"))
+    if hasattr(source, "ndim") or hasattr(source, "read"):  # an array; a file
+        return False
+    return isinstance(source, Iterable) and not isinstance(source, _SINGLE)
+
+
+def _audio(source: Source, track: int | None) -> Audio:
+    if not isinstance(source, Audio):
+        return load(source, track=track)
+    if track is not None:
+        raise BadOption("track has no effect on sound that is loaded; give it to asr.audio.load.")
+    samples = source.samples
+    sound = isinstance(samples, np.ndarray) and samples.ndim == 1 and samples.dtype == np.float32
+    if not (sound and np.isfinite(samples).all()):
+        raise BadAudio("the audio is no row of finite float32 samples: let asr.audio.load make it.")
+    return source
 
 
 def _groups(audios: Iterable[Audio], seconds: float) -> Iterator[list[Audio]]:
@@ -215,16 +320,45 @@ def _groups(audios: Iterable[Audio], seconds: float) -> Iterator[list[Audio]]:
         yield group
 
 
-def _engine(bundle: Bundle, device: str) -> Engine:
+def _engine(bundle: Bundle, device: str, threads: int | None) -> Engine:
     """The engine for a device; only that engine's libraries are loaded."""
     if device not in DEVICES:
         raise BadOption(f"device {device!r} is not known; choose from {', '.join(DEVICES)}.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise BadOption("device 'cuda' is not there: torch finds no GPU; choose 'cpu' or 'auto'.")
-    if device == "cpu" or not torch.cuda.is_available():
+    on_gpu = device != "cpu" and _finds_gpu()
+    if device == "cuda" and not on_gpu:
+        raise BadOption(
+            "device 'cuda' is not there: no GPU is found, or the extra `gpu` is not installed "
+            "(`asr doctor` says which); choose 'cpu' or 'auto'."
+        )
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int)):
+        raise BadOption(f"threads {threads!r} is not a whole number; correct it.")
+    if threads is not None and not 1 <= threads <= _MOST_THREADS:
+        raise BadOption(f"threads {threads} is out of range; choose 1 to {_MOST_THREADS}.")
+    if not on_gpu:
         from asr.runtime.onnx_engine import OnnxEngine
 
-        return OnnxEngine(bundle)
+        return OnnxEngine(bundle, threads)
+    if threads is not None:
+        raise BadOption("threads has no effect on a GPU; leave it out, or choose the device cpu.")
     from asr.runtime.torch_engine import TorchEngine
 
     return TorchEngine(bundle, "cuda")
+
+
+def _finds_gpu() -> bool:
+    """Whether torch is installed and finds a GPU; it is loaded only where there is a driver."""
+    if not _has_driver() or find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _has_driver() -> bool:
+    if Path("/dev/kfd").exists():  # of AMD's GPUs
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True

@@ -1,14 +1,13 @@
-"""Long recordings: where to cut them, and how their pieces make one lattice again.
+"""Long recordings: where to cut them into windows, and how windows make one lattice again.
 
 A recording is cut on the grid of output frames, so frame k of a piece that starts at frame k0 is
-frame k0 + k of the whole. Each piece has some seconds more on both sides than is kept of it:
-there the recurrent layers warm up, and there the zeros that a convolution sees at a cut fade.
-The kept log-probabilities, joined, have exactly the frames of one pass, and are decoded once.
+frame k0 + k of the whole. Each piece has some seconds of context on both sides, which are
+discarded: there the recurrent layers warm up, and the effect of a convolution's padding fades. The
+joined log-probabilities have exactly the frames of one pass, and are decoded once.
 
-With features normalised per utterance each piece is normalised by its own statistics instead of
-the whole recording's: loudness that changes within a recording is then followed piece by piece,
-and words near seams may differ from one pass. Bundles normalised by the corpus have no such
-difference.
+With features normalised per utterance, each piece is normalised by its own statistics instead of
+those of the whole recording, so words near seams may differ from one pass. With features normalised
+by the corpus there is no such difference.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +17,12 @@ from itertools import pairwise
 from asr.bundle import Bundle
 
 WINDOW_SECONDS = 360.0
-"""Longest piece, context included: half more work than one pass, about 360 MB of activations."""
+"""Longest piece, including context: half as much work again as one pass, and about 360 MB of
+activations."""
 CONTEXT_SECONDS = 60.0
-"""Context on each side of what is kept of a piece.
+"""Context on each side of a piece's kept frames.
 
-The gates carry memory far, and the farther the longer a model was trained: on twenty minutes of
+The gates carry memory far, and farther the longer a model was trained: on twenty minutes of
 speech 0.2 to 0.4 % of words differed from one pass with windows of 240 s and 30 s of context, at
 most 0.03 % with these (`benchmarks/seams.py`)."""
 
@@ -32,7 +32,7 @@ class Grid:
     """Where cuts may lie, and how large pieces are."""
 
     frame_samples: int
-    """Samples from one output frame to the next."""
+    """Samples between output frames."""
     frames: Callable[[int], int]
     """Output frames of a recording of so many samples."""
     longest: int
@@ -54,14 +54,14 @@ class Grid:
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of a recording: samples `[start, stop)`, a few frames more than are kept of it."""
+    """A piece of a recording: samples `[start, stop)`, with context around its kept frames."""
 
     start: int
     """First sample, on the grid."""
     stop: int
-    """The sample behind the last one."""
+    """The sample after the last one."""
     skip: int
-    """Frames of context in front of those kept."""
+    """Frames of context before the kept ones."""
     keep: int
     """Frames kept."""
 
@@ -69,8 +69,8 @@ class Window:
 def cut(samples: int, grid: Grid) -> list[Window]:
     """The pieces of a recording, in order; their kept frames are those of one pass.
 
-    A recording no longer than a window is one piece. A longer one is cut evenly, so that all
-    pieces are of much the same length and fill a batch without padding.
+    A recording up to the length of a window is one piece. A longer one is cut evenly, so that
+    pieces have similar lengths and fill a batch without padding.
     """
     frames = grid.frames(samples)
     if frames <= grid.longest:
@@ -80,7 +80,7 @@ def cut(samples: int, grid: Grid) -> list[Window]:
     windows = []
     for first, end in pairwise(bounds):
         start = max(0, first - grid.context)
-        # The last pieces take the tail of samples that fill no frame, as one pass would.
+        # The last pieces include trailing samples that fill no frame, as one pass does.
         stop = end + grid.context
         windows.append(
             Window(
@@ -94,10 +94,10 @@ def cut(samples: int, grid: Grid) -> list[Window]:
 
 
 def batches(costs: Sequence[float], limit: float) -> Iterator[list[int]]:
-    """Indices of `costs`, dearest first, in batches whose padded cost stays within `limit`.
+    """Indices of `costs`, the highest first, in batches whose padded cost is at most `limit`.
 
-    An item dearer than the limit comes alone. Neighbours cost about the same, which keeps
-    padding small, and what does not fit in memory fails first.
+    An item above the limit is a batch of its own. Items in a batch have similar costs, which keeps
+    padding small, and what does not fit into memory fails first.
     """
     batch: list[int] = []
     for index in sorted(range(len(costs)), key=lambda index: -costs[index]):

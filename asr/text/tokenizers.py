@@ -1,26 +1,26 @@
-"""Tokenizers: words -> the units that the CTC head spells in, and back.
+"""Tokenizers: text -> units of the CTC head, and back.
 
 Unit 0 is CTC's blank in every tokenizer; it never stands for text.
 """
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import sentencepiece
 
 from asr.errors import BadData, BadOption
+from asr.text.ctc import BLANK
 
-BLANK = 0
 ENGLISH = " 'abcdefghijklmnopqrstuvwxyz"
 _SPACE = "▁"  # as SentencePiece writes the space before a word
 
 
 class Tokenizer(Protocol):
-    """What training, decoding and the bundle ask of a set of units."""
+    """What training, decoding and bundles need of a tokenizer."""
 
     @property
     def n_units(self) -> int:
@@ -28,8 +28,13 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def n_phones(self) -> int:
+        """Number of units of a second head that spells phones, blank included; 0 for none."""
+        ...
+
+    @property
     def spellings(self) -> tuple[str, ...]:
-        """What each unit spells, with "▁" for a space; the blank's is empty."""
+        """The spelling of each unit, with "▁" for a space; the blank's is empty."""
         ...
 
     def encode(self, text: str) -> list[int]:
@@ -37,7 +42,7 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, units: Iterable[int]) -> str:
-        """Units -> text. Any sequence of units has a text; blanks say nothing."""
+        """Units -> text. Any sequence of units has a text; blanks are dropped."""
         ...
 
     def unknown(self, text: str) -> set[str]:
@@ -49,34 +54,14 @@ class Tokenizer(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """All that `tokenizer_from_state` needs, JSON types only."""
+        """Everything that `tokenizer_from_state` needs, in JSON types."""
         ...
 
 
-@dataclass(frozen=True)
-class Units:
-    """Which units the model spells in."""
-
-    kind: Literal["characters", "sentencepiece"] = "characters"
-    """`characters` of `alphabet`, or `sentencepiece` subwords learnt from the training texts."""
-    alphabet: str = ENGLISH
-    """The characters that may occur, space included (for `characters`)."""
-    size: int = 256
-    """Number of subwords, blank included (for `sentencepiece`)."""
-
-    def count(self) -> int:
-        """Number of units, blank included; known before any text is read."""
-        return len(self.alphabet) + 1 if self.kind == "characters" else self.size
-
-    def tokenizer(self, texts: Iterable[str]) -> Tokenizer:
-        """The tokenizer; subwords are learnt from `texts` (normalised), deterministically."""
-        if self.kind == "characters":
-            return CharacterTokenizer(self.alphabet)
-        return SubwordTokenizer.learn(texts, self.size)
-
-
 class CharacterTokenizer:
-    """One unit per character of an alphabet, the space between words among them."""
+    """One unit per character of an alphabet, which includes the space."""
+
+    n_phones = 0
 
     def __init__(self, alphabet: str = ENGLISH) -> None:
         if len(set(alphabet)) != len(alphabet) or " " not in alphabet:
@@ -124,12 +109,16 @@ class CharacterTokenizer:
 class SubwordTokenizer:
     """SentencePiece unigram subwords (Kudo, 2018); piece 0, its unknown piece, is the blank."""
 
+    n_phones = 0
+
     def __init__(self, model: bytes) -> None:
         self.model = model
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
-            raise BadData(f"the SentencePiece model cannot be read ({error}).") from error
+            raise BadData(
+                "the SentencePiece model cannot be read: copy the bundle or checkpoint anew."
+            ) from error
         self._spellings: list[str] = [
             self._pieces.id_to_piece(unit) for unit in range(self._pieces.vocab_size())
         ]
@@ -137,10 +126,10 @@ class SubwordTokenizer:
 
     @classmethod
     def learn(cls, texts: Iterable[str], size: int) -> "SubwordTokenizer":
-        """The `size` subwords that fit `texts` best.
+        """Learns the `size` subwords that fit `texts` best.
 
         Raises:
-            BadOption: `size` does not suit the texts (the message has SentencePiece's reason).
+            BadOption: `size` does not suit the texts, or there are none.
         """
         model = io.BytesIO()
         try:
@@ -155,13 +144,11 @@ class SubwordTokenizer:
                 bos_id=-1,
                 eos_id=-1,
                 pad_id=-1,
-                num_threads=1,  # more threads sum in another order: other pieces each time
+                num_threads=1,  # with more threads the order of sums, and so the pieces, vary
                 minloglevel=2,
             )
         except RuntimeError as error:
-            raise BadOption(
-                f"units.size {size} does not suit these texts: {str(error).splitlines()[-1]}"
-            ) from error
+            raise BadOption(_unsuited(size, str(error))) from error
         return cls(model.getvalue())
 
     @property
@@ -195,19 +182,30 @@ class SubwordTokenizer:
             (self.decode(units[first:end]), first, end)
             for first, end in pairwise([*starts, len(units)])
         ]
-        return [span for span in spans if span[0]]  # a lone word-start sign spells nothing
+        return [span for span in spans if span[0]]  # a word-start sign alone spells nothing
 
     def state(self) -> dict[str, Any]:
         return {"kind": "sentencepiece", "model": base64.b64encode(self.model).decode("ascii")}
 
 
-def tokenizer_from_state(state: dict[str, Any]) -> Tokenizer:
-    """The tokenizer whose `state()` this is."""
-    if state["kind"] == "characters":
-        return CharacterTokenizer(state["alphabet"])
-    if state["kind"] == "sentencepiece":
-        return SubwordTokenizer(base64.b64decode(state["model"]))
-    raise BadData(f"units of kind {state['kind']!r} are not known here; update earshot.")
+def _unsuited(size: int, reason: str) -> str:
+    """The reason, from SentencePiece's message, why it cannot learn `size` subwords."""
+    if most := re.search(r"a value <= (\d+)", reason):
+        return (
+            f"data.units.size {size} is more subwords than the training texts give: lower it to "
+            f"{most[1]} or less, or train on more text."
+        )
+    if least := re.search(r"required_chars\. -?\d+ vs (\d+)", reason):
+        return (
+            f"data.units.size {size} is less than the training texts have characters: raise it to "
+            f"{least[1]} or more."
+        )
+    if "sentences_.empty()" in reason:
+        return "there are no training texts to learn subwords from: check data.train."
+    return (
+        f"subwords cannot be learnt from the training texts with data.units.size {size}: give "
+        "another size, or set data.units.kind to characters."
+    )
 
 
 def _listed(characters: set[str]) -> str:

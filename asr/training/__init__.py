@@ -1,1 +1,1 @@
-"""Training: the Lightning module, its data, and the `fit` command line."""
+"""Training: the Lightning module, its objective and optimizer, and what a run leaves behind."""

@@ -11,27 +11,30 @@ from typing import Any, Literal
 import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
-from asr.bundle import describe, trained_before
-from asr.corpus import Batch, Utterance
+from asr.corpus import Utterance
+from asr.corpus.dataset import Batch
 from asr.errors import BadOption
 from asr.model import AcousticModel, ModelConfig
 from asr.model.acoustic import spell
 from asr.text import Tokenizer
-from asr.training.augment import Augment, NoiseBank
-from asr.training.averaging import AveragedWeights
-from asr.training.data import SpeechData
-from asr.training.effects import SpecAugment
-from asr.training.forgetting import Forgetting
-from asr.training.guard import Guard
-from asr.training.memory import GivesBack
+from asr.training import lstm_gradient
+from asr.training.augmentation import Augment, NoiseBank, SpecAugment
+from asr.training.callbacks.averaging import AveragedWeights
+from asr.training.callbacks.forgetting import Forgetting
+from asr.training.callbacks.guard import Guard
+from asr.training.callbacks.memory import MemoryTrimmer
+from asr.training.callbacks.throughput import Throughput
+from asr.training.checkpoint import describe, trained_before
+from asr.training.data.module import SpeechData
+from asr.training.initial_weights import Freeze, InitialWeights, check_statistics, measure_features
+from asr.training.lightning_internals import batches_seen, update_group
 from asr.training.objective import Consistency, Losses, disagreement, frames_needed, reachable_ctc
 from asr.training.optimizer import OptimizerConfig
-from asr.training.pace import Pace
 from asr.training.rehearsal import rehearse
-from asr.training.start import Freeze, Start, measure_features
 from asr.training.validation import Tally
 
 
@@ -41,28 +44,35 @@ class CtcTraining(L.LightningModule):
     Args:
         network: The layers of the acoustic model.
         n_units: Number of units, blank included; linked from `data.units`.
+        n_phones: Number of phones of a second head, blank and space included, 0 for none; linked
+            from `data.units`.
         optimizer: The optimizer and its schedule.
         loss_per: Whether a step's loss is stated in nats per token or per utterance.
         augment: Speed, rooms, noise, gain and masks for training clips; without it, none.
         consistency: Two masked views of each clip that must agree; needs `augment.masks`.
-        middle_layer: The recurrent layer, counted from 1, behind which a second CTC loss is taken
-            (Lee & Watanabe, "Intermediate loss regularization for CTC", 2021); 0 for none.
-        middle_weight: Share of that loss in the whole.
-        average: Decay of a running average of the weights, which validation, `best.ckpt` and
-            `asr export` see; 0 for none.
+        phone_weight: Share of the phone head's loss, if there is one; the rest is that of the
+            letters.
+        middle_layer: The recurrent layer, counted from 1, after which a second CTC loss is computed
+            (Lee & Watanabe, "Intermediate loss regularization for CTC", 2021); 0 for none. It is
+            computed on phones, if there are some: they are closer to the sound than letters.
+        middle_weight: Share of that loss in the total.
+        average: Share of the steps so far that a running average of the weights spans, which
+            validation, `best.ckpt` and `asr export` use; 0 for none.
         patience: Steps in a row with a loss or gradient that is not finite before training stops.
-        init_from: The folder of a bundle, or a checkpoint, whose weights training starts from.
-        freeze: What of these is held still at first; without it, nothing.
+        init_from: The folder of a bundle, or a checkpoint, with the initial weights.
+        freeze: Which of these weights are frozen at first; without it, none.
     """
 
     def __init__(
         self,
         network: ModelConfig = ModelConfig(),
         n_units: int = 29,
+        n_phones: int = 0,
         optimizer: OptimizerConfig = OptimizerConfig(),
         loss_per: Literal["token", "utterance"] = "token",
         augment: Augment | None = None,
         consistency: Consistency | None = None,
+        phone_weight: float = 0.6,
         middle_layer: int = 0,
         middle_weight: float = 0.3,
         average: float = 0.0,
@@ -72,27 +82,31 @@ class CtcTraining(L.LightningModule):
     ) -> None:
         super().__init__()
         _refuse(network, augment, consistency, middle_layer, middle_weight, patience)
-        self.network = AcousticModel(network, n_units)
+        self.network = AcousticModel(network, n_units, n_phones)
+        lstm_gradient.install(self.network)
+        self.phone_weight = phone_weight
         self.optimizer = optimizer
         self.per_token = loss_per == "token"
         self.augment = augment
         self.consistency = consistency
         self.middle_layer = middle_layer
         self.middle_weight = middle_weight
-        # Its own: the network's head may go on to spell while the middle still gathers evidence.
-        self.middle_head = nn.Linear(2 * network.hidden, n_units) if middle_layer else None
+        # A head of its own: the network's head spells, the middle layers still gather evidence.
+        self.middle_head = (
+            nn.Linear(2 * network.hidden, n_phones or n_units) if middle_layer else None
+        )
         self.average = average
         self.patience = patience
         self.init_from = init_from
         self._held = [] if freeze is None else list(freeze.held(self.network))
         self._held_epochs = 0 if freeze is None else freeze.epochs
         self._noise: NoiseBank | None = None
-        self._before: dict[str, Any] | None = None  # the training of the weights it started from
+        self._before: dict[str, Any] | None = None  # how the initial weights were trained
         self.tallies: dict[str, Tally] = {}
-        """What each development set has shown in the last validation: `val`, `old`, `test`."""
+        """The results of the last validation by development set: `val`, `old`, `test`."""
 
     def configure_callbacks(self) -> Sequence[L.Callback]:
-        callbacks: list[L.Callback] = [Guard(self.patience), Pace(), GivesBack()]
+        callbacks: list[L.Callback] = [Guard(self.patience), Throughput(), MemoryTrimmer()]
         if self.average:
             callbacks.append(AveragedWeights(self.average))
         if self.init_from is not None and self.data.old_dev is not None:
@@ -106,9 +120,9 @@ class CtcTraining(L.LightningModule):
         return data
 
     @property
-    def heard(self) -> list[tuple[Utterance, str]]:
-        """The utterances of the last validation, and what was heard in each."""
-        return [(heard.utterance, heard.text) for heard in self.tallies["val"].heard]
+    def results(self) -> list[tuple[Utterance, str]]:
+        """The utterances of the last validation, and the text recognised in each."""
+        return [(result.utterance, result.text) for result in self.tallies["val"].results]
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -121,37 +135,38 @@ class CtcTraining(L.LightningModule):
         if self.trainer.ckpt_path is not None:
             return
         if self.init_from is not None:
-            start = Start.read(self.init_from)
-            start.load_into(self.network, self.tokenizer)
-            self._before = start.training
+            initial = InitialWeights.read(self.init_from)
+            initial.load_into(self.network, self.tokenizer)
+            self._before = initial.training
         elif self.network.config.features.normalize == "corpus":
-            measure_features(self.network, self.data.parts["train"].dataset, self.device)
+            measure_features(self.network, self.data.splits["train"].dataset, self.device)
 
     def on_train_start(self) -> None:
-        # Not before: asking earlier starts the loader's processes before a resumed run knows
-        # which epoch it is in.
+        # Not earlier: that would start the loader's processes before a resumed run knows its
+        # epoch.
         if not math.isfinite(self.trainer.estimated_stepping_batches):
             raise BadOption(
                 "training has no end: set trainer.max_epochs or trainer.max_steps, over which the "
                 "learning rate rises and falls."
             )
+        check_statistics(self.network.features)
         slowest = self.augment.speed.slowest if self.augment and self.augment.speed else 1.0
         rehearse(self, self.data.worst_batch(slowest), self._loss_of, self.data.batch_seconds)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        # Dropout and augmentation draw from generators that each step seeds: a resumed run draws
-        # what an uninterrupted one would have, and no generator's state needs to be kept.
-        seen = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
+        # Each step seeds the generators of dropout and augmentation: a resumed run draws the same
+        # numbers as an uninterrupted one, and checkpoints need no generator's state.
+        seen = batches_seen(self.trainer)
         torch.manual_seed((self.data.seed * 1_000_003 + seen) * 1_009 + self.global_rank)
-        # Set at each step from the config alone: what a checkpoint remembers of its optimizer's
-        # settings gives way to it.
+        # Set at each step from the config alone, which overrides the settings in a checkpoint's
+        # optimizer.
         steps = int(self.trainer.estimated_stepping_batches)
         rate = self.optimizer.rate(self.trainer.global_step, steps)
         momentum = self.optimizer.momentum(self.trainer.global_step, steps)
-        for group in self.trainer.optimizers[0].param_groups:
-            group.update(lr=rate, weight_decay=self.optimizer.weight_decay)
-            group["betas"] = (momentum, group["betas"][1])
-            group["fused"] = self.device.type == "cpu"  # three times as fast there
+        groups = self.trainer.optimizers[0].param_groups
+        for group, decay in zip(groups, self.optimizer.decays, strict=True):
+            on_cpu = self.device.type == "cpu"  # where the fused step is three times as fast
+            update_group(group, rate, momentum, decay, fused=on_cpu)
         self.log("train/learning_rate", rate, batch_size=1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002
@@ -160,7 +175,9 @@ class CtcTraining(L.LightningModule):
         if augment is not None and self.current_epoch < augment.first_epoch:
             augment = None
         if augment is not None:
-            wave, wave_lengths = augment.waves(wave, wave_lengths, self._noise, self._fits(batch))
+            wave, wave_lengths = augment.waves(
+                wave, wave_lengths, self._noise, self._fits(batch), always=batch.synthetic
+            )
         losses = self.losses(wave, wave_lengths, batch, None if augment is None else augment.masks)
         loss = self._total(losses, batch, log=True)
         return {"loss": loss, "losses": losses.ctc.detach(), "reachable": losses.reachable}
@@ -168,26 +185,29 @@ class CtcTraining(L.LightningModule):
     def losses(
         self, wave: Tensor, wave_lengths: Tensor, batch: Batch, masks: SpecAugment | None
     ) -> Losses:
-        """What each utterance costs, heard as `wave` `(B, S)`."""
+        """The losses of each utterance, given as `wave` `(B, S)`."""
         network = self.network
         features, lengths = network.features(wave, wave_lengths)
         if self.consistency is not None and masks is not None:
             features, lengths = features.repeat(2, 1, 1), lengths.repeat(2)  # (2 B, T, F)
         if masks is not None:
-            features = masks(features)
+            features = masks(features, lengths)
         states, lengths = network.states(features, lengths)
-        middle = None
+        middle = phones = None
         for layer, state in enumerate(states, start=1):  # (B, U, 2 H)
             if layer == self.middle_layer and self.middle_head is not None:
-                log_probs = spell(self.middle_head, state)
-                middle, _ = reachable_ctc(log_probs, lengths, batch.units, batch.unit_lengths)
-        log_probs = spell(network.head, state)
-        losses, reachable = reachable_ctc(log_probs, lengths, batch.units, batch.unit_lengths)
-        two = len(log_probs) > len(batch.wave)
-        return Losses(losses, reachable, middle, disagreement(log_probs, lengths) if two else None)
+                middle, _ = reachable_ctc(spell(self.middle_head, state), lengths, *batch.lowest)
+        heads = [spell(head, state) for head in network.heads]  # (B, U, V) of each
+        losses, reachable = reachable_ctc(heads[0], lengths, batch.units, batch.unit_lengths)
+        if len(heads) > 1:
+            phones, _ = reachable_ctc(heads[1], lengths, *batch.lowest)
+        apart = None
+        if len(state) > len(batch.wave):  # two views
+            apart = torch.stack([disagreement(head, lengths) for head in heads]).mean(0)
+        return Losses(losses, reachable, phones, middle, apart)
 
     def _total(self, losses: Losses, batch: Batch, log: bool) -> Tensor:
-        """The loss of a step, a scalar: of all processes together once gradients are averaged."""
+        """The loss of a step, a scalar: that of all processes once their gradients are averaged."""
         counted = batch.unit_lengths if self.per_token else torch.ones_like(batch.unit_lengths)
         count = (counted * losses.reachable).sum().float()
         if log:  # else processes would wait for one another
@@ -195,6 +215,9 @@ class CtcTraining(L.LightningModule):
         count = count.clamp_min(1.0)
         total = stated = losses.ctc.sum() / count
         parts = {"loss": stated}
+        if losses.phones is not None:
+            parts["phone_loss"] = losses.phones.sum() / count
+            total = (1.0 - self.phone_weight) * total + self.phone_weight * parts["phone_loss"]
         if losses.middle is not None:
             parts["middle_loss"] = losses.middle.sum() / count
             total = (1.0 - self.middle_weight) * total + self.middle_weight * parts["middle_loss"]
@@ -217,17 +240,13 @@ class CtcTraining(L.LightningModule):
     def on_after_backward(self) -> None:
         if self.current_epoch < self._held_epochs:
             for weight in self._held:
-                weight.grad = None  # the optimizer passes over weights without a gradient
+                weight.grad = None  # the optimizer skips weights without a gradient
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            self.parameters(),
-            lr=self.optimizer.learning_rate,
-            weight_decay=self.optimizer.weight_decay,
-        )
+        return self.optimizer.adamw(self.parameters())
 
     def on_validation_epoch_start(self) -> None:
-        self.tallies = {"val": Tally()} | ({"old": Tally()} if "old" in self.data.parts else {})
+        self.tallies = {"val": Tally()} | ({"old": Tally()} if "old" in self.data.splits else {})
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
         self._measure(batch, list(self.tallies.values())[dataloader_idx])
@@ -254,7 +273,10 @@ class CtcTraining(L.LightningModule):
         tally = self.tallies[stage] = self.tallies[stage].gathered()
         bar = {f"{stage}/loss": tally.loss(self.per_token), f"{stage}/wer": tally.wer}
         self.log_dict(bar, prog_bar=True, batch_size=1)
-        self.log_dict({f"{stage}/cer": tally.cer, f"{stage}/blank": tally.blank}, batch_size=1)
+        more = {f"{stage}/cer": tally.cer, f"{stage}/blank": tally.blank}
+        if self.network.phone_head is not None:
+            more[f"{stage}/per"] = tally.per
+        self.log_dict(more, batch_size=1)
         if self.trainer.sanity_checking:
             return
         said = tally.explain(stage)
@@ -265,13 +287,21 @@ class CtcTraining(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._before = trained_before(checkpoint)
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self.optimizer.refuse_other_groups(checkpoint)
+
+    @property
+    def _hours(self) -> float:
+        """Of all speech that is trained on."""
+        splits = self.data.splits.items()
+        return sum(split.hours for name, split in splits if name == "train" or "shares." in name)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what `asr export` needs, so that a checkpoint stands without its run."""
+        """Adds what `asr export` needs, so that a checkpoint is enough without its run."""
         training = {
             "epochs": self.current_epoch + 1,
             "steps": self.global_step,
-            "hours": round(self.data.parts["train"].hours, 2),
+            "hours": round(self._hours, 2),
             "before": self._before,
         }
         describe(checkpoint, self.network.config, self.tokenizer, self.data.sources, training)
@@ -285,7 +315,7 @@ def _refuse(
     middle_weight: float,
     patience: int,
 ) -> None:
-    """BadOption where settings contradict one another."""
+    """BadOption if settings contradict each other."""
     if consistency is not None and (augment is None or augment.masks is None):
         raise BadOption(
             "model.consistency compares two masked views of a clip: set model.augment.masks too."

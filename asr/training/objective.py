@@ -1,4 +1,4 @@
-"""What training minimises, utterance by utterance.
+"""The losses of training, one value per utterance.
 
 Shapes: B batch, K views of it, N units of the longest text, U output frames, V units.
 """
@@ -18,14 +18,14 @@ from asr.text import BLANK
 class Consistency:
     """Two masked views of each clip that must agree: "CR-CTC" (Yao et al., 2024, eq. 4 and 5).
 
-    Twice the work and memory of a step. The masks are those of `augment.masks`; the paper covers
-    2.5 times as much time with them as in training with one view.
+    It takes twice the work and memory per step. The masks are those of `augment.masks`; in the
+    paper they cover 2.5 times as much time as in training with one view.
     """
 
     weight: float = 0.2
-    """Nats of disagreement, summed over frames, are weighed with this against those of CTC."""
+    """Weight of the disagreement, in nats summed over frames, relative to the CTC loss."""
     warmup_steps: int = 1000
-    """Steps in which the weight rises from 0: at first the views have nothing to agree on."""
+    """Steps in which the weight rises from 0, since at first there is nothing to agree on."""
 
     def __post_init__(self) -> None:
         if self.weight <= 0 or self.warmup_steps < 0:
@@ -42,11 +42,14 @@ class Consistency:
 
 @dataclass(frozen=True)
 class Losses:
-    """Nats of each utterance of a batch, `(B,)` float32; 0 where CTC cannot reach the text."""
+    """Loss of each utterance of a batch in nats, `(B,)` float32; 0 if CTC cannot reach the text."""
 
     ctc: Tensor
+    """Of the head of letters or subwords."""
     reachable: Tensor
-    """`(B,)` bool: the text can be spelled in the frames there are."""
+    """`(B,)` bool: the text can be spelled in the available frames."""
+    phones: Tensor | None = None
+    """Of the head of phones."""
     middle: Tensor | None = None
     """CTC on the middle layer."""
     views: Tensor | None = None
@@ -54,7 +57,7 @@ class Losses:
 
 
 def frames_needed(units: Tensor, unit_lengths: Tensor) -> Tensor:
-    """`(B,)` int64: frames in which CTC can spell each text, as `asr.corpus.frames_needed`."""
+    """`(B,)` int64: frames in which CTC can spell each text, as `asr.text.frames_needed`."""
     repeats = (units[:, 1:] == units[:, :-1]) & (units[:, 1:] != BLANK)
     return unit_lengths + repeats.sum(1)
 
@@ -62,11 +65,11 @@ def frames_needed(units: Tensor, unit_lengths: Tensor) -> Tensor:
 def ctc(log_probs: Tensor, lengths: Tensor, units: Tensor, unit_lengths: Tensor) -> Tensor:
     """CTC loss in nats (Graves et al., 2006), `(B,)` float32; the mean over views.
 
-    Native kernels are chosen by padded int64 targets; cuDNN's CTC has given wrong gradients
-    (pytorch#21680). Infinite where a text cannot be reached, which callers leave out beforehand.
+    Padded int64 targets select the native kernels, since cuDNN's CTC has given wrong gradients
+    (pytorch#21680). The loss is infinite if a text cannot be reached; callers exclude such texts.
 
     Args:
-        log_probs: `(K B, U, V)`, the views of a batch one behind the other.
+        log_probs: `(K B, U, V)`, the views of a batch, one after the other.
         lengths: `(K B,)` int64, in frames.
         units: `(B, N)` int64.
         unit_lengths: `(B,)` int64.
@@ -87,20 +90,21 @@ def ctc(log_probs: Tensor, lengths: Tensor, units: Tensor, unit_lengths: Tensor)
 def reachable_ctc(
     log_probs: Tensor, lengths: Tensor, units: Tensor, unit_lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """CTC loss as `ctc`, 0 and without gradient where `(B,)` bool, the second, is false."""
+    """The loss of `ctc`, and `(B,)` bool: whether a text can be reached; if not, its loss is 0."""
     reachable = lengths[: len(units)] >= frames_needed(units, unit_lengths)
-    # An empty text can always be spelled: no infinity arises that a mask would turn into NaN.
+    # An empty text can always be spelled, so no infinity arises that masking would turn into NaN.
     spelled = unit_lengths.masked_fill(~reachable, 0)
     return ctc(log_probs, lengths, units, spelled).masked_fill(~reachable, 0.0), reachable
 
 
 def disagreement(log_probs: Tensor, lengths: Tensor) -> Tensor:
-    """Of two views, `(2 B, U, V)`: how far each is from the other held still, `(B,)` nats.
+    """The divergence between two views, given as `(2 B, U, V)`: `(B,)` nats.
 
-    The mean of both Kullback-Leibler divergences, summed over frames (Yao et al., 2024, eq. 4).
+    The mean of both Kullback-Leibler divergences, summed over frames; each view's target is the
+    other one without gradient (Yao et al., 2024, eq. 4).
     """
-    one, other = log_probs.chunk(2)
-    apart = F.kl_div(one, other.detach(), reduction="none", log_target=True)
-    apart = apart + F.kl_div(other, one.detach(), reduction="none", log_target=True)
-    per_frame = mask_padding(apart.sum(-1, keepdim=True), lengths[: len(one)])  # (B, U, 1)
+    first, other = log_probs.chunk(2)
+    apart = F.kl_div(first, other.detach(), reduction="none", log_target=True)
+    apart = apart + F.kl_div(other, first.detach(), reduction="none", log_target=True)
+    per_frame = mask_padding(apart.sum(-1, keepdim=True), lengths[: len(first)])  # (B, U, 1)
     return torch.sum(per_frame, dim=(1, 2)) / 2.0

@@ -1,4 +1,4 @@
-"""The costliest batch of a run, tried before its first step."""
+"""The most expensive batch of a run, tried before the first step."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 from asr.audio import SAMPLE_RATE
-from asr.corpus import Batch
+from asr.corpus.dataset import Batch
 from asr.errors import BadOption
 
-_CPU_ALLOCATOR = "DefaultCPUAllocator"  # torch's sign of memory that ran out on the host
+_CPU_ALLOCATOR = "DefaultCPUAllocator"  # torch names it when the host runs out of memory
 
 
 def rehearse(
     module: L.LightningModule, batch: Batch, loss: Callable[[Batch], Tensor], batch_seconds: float
 ) -> None:
-    """Go forward and back through `batch`; neither weights nor random numbers move.
+    """Computes the gradient of `batch` without changing weights or random numbers.
 
     Raises:
-        BadOption: the memory does not hold it.
+        BadOption: there is not enough memory for it.
     """
     devices: Sequence[torch.device] = [module.device] if module.device.type == "cuda" else []
     weights = [weight for weight in module.parameters() if weight.requires_grad]
@@ -29,7 +29,7 @@ def rehearse(
             torch.enable_grad(),
             module.trainer.precision_plugin.forward_context(),
         ):
-            # Not `backward`: gradients would be left behind, and processes wait for one another.
+            # Not `backward`, which would leave gradients and synchronise processes.
             torch.autograd.grad(loss(batch.to(module.device)), weights, allow_unused=True)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -39,11 +39,11 @@ def rehearse(
             f"the largest batch, {clips} clips of up to {samples / SAMPLE_RATE:.1f} s, does not "
             f"fit into the memory of {module.device}: lower data.batch_seconds (now "
             f"{batch_seconds:g}), take a smaller model.network, or on a GPU set "
-            "trainer.precision to bf16-mixed."
+            "trainer.precision to auto."
         ) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a device or on the host."""
+    """Whether an error means that a device or the host ran out of memory."""
     exhausted = isinstance(error, torch.OutOfMemoryError | MemoryError)
     return exhausted or _CPU_ALLOCATOR in str(error)

@@ -22,7 +22,7 @@ def _json(transcript: Transcript, _name: str) -> str:
 
 
 def _srt(transcript: Transcript, _name: str) -> str:
-    """SubRip, the most widely read kind of subtitles."""
+    """SubRip, the most widely supported subtitle format."""
     return "\n".join(
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_stack(cue.lines)}"
         for number, cue in enumerate(cues(transcript.words, transcript.duration), start=1)
@@ -30,7 +30,7 @@ def _srt(transcript: Transcript, _name: str) -> str:
 
 
 def _vtt(transcript: Transcript, _name: str) -> str:
-    """WebVTT, what browsers read (https://www.w3.org/TR/webvtt1)."""
+    """WebVTT, the format of browsers (https://www.w3.org/TR/webvtt1)."""
     blocks = [
         f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_stack(map(_escaped, cue.lines))}"
         for cue in cues(transcript.words, transcript.duration)
@@ -39,7 +39,7 @@ def _vtt(transcript: Transcript, _name: str) -> str:
 
 
 def _tsv(transcript: Transcript, _name: str) -> str:
-    """A row for what is said between two pauses, in whole milliseconds as Whisper writes it."""
+    """A row for the words between two pauses, in whole milliseconds as Whisper writes it."""
     rows = [
         f"{round(1000 * said[0].start)}\t{round(1000 * said[-1].end)}\t"
         + " ".join(" ".join(word.text.split()) for word in said)
@@ -85,20 +85,19 @@ FORMATS: Mapping[str, Writer] = MappingProxyType(
         "ctm": _ctm,
     }
 )
-"""Format's name -> what writes it; `text` is another name for `txt`."""
+"""Format name -> writer; `text` is another name for `txt`."""
 
 
 def write(transcript: Transcript, format: str, name: str = "recording") -> str:
-    """`transcript` as the whole content of a file of lines, the last one ended too.
+    """`transcript` as the content of a file in `format`, with a newline at the end.
 
-    `name` is what the recording is called inside a `ctm`. BadOption for a format that is not in
-    `FORMATS`.
+    `name` is the recording's name in a `ctm`. BadOption for a format that is not in `FORMATS`.
     """
     return _writer(format)(transcript, name)
 
 
 def file_suffix(format: str) -> str:
-    """How the name of a file in `format` ends, with its dot. BadOption as in `write`."""
+    """The file suffix of `format`, with its dot. BadOption as in `write`."""
     writer = _writer(format)
     return "." + next(name for name, known in FORMATS.items() if known is writer)
 

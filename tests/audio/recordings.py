@@ -1,7 +1,9 @@
-"""Real speech written into every format that is read, and damaged in every way that is named."""
+"""Real speech in every format that is read, and with every kind of damage that is named."""
 
 import io
 import struct
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -11,6 +13,9 @@ import soundfile
 import soxr
 
 from asr.audio import SAMPLE_RATE
+
+FILES = Path(__file__).parents[1] / "data" / "files"
+"""Recordings from other programs: see the README there."""
 
 CLIP = Path(__file__).parents[2] / "samples" / "1272-141231-0000.flac"
 
@@ -46,19 +51,61 @@ def encoded_by_ffmpeg(
     samples: Samples, rate: int, container: str, codec: str, path: Path, options: str = ""
 ) -> bytes:
     """`samples` `(S,)` or `(S, channels)` as the bytes of a file that FFmpeg writes at `path`."""
-    channels = np.atleast_2d(samples.T)
-    layout = "mono" if len(channels) == 1 else "stereo"
+    return muxed([(0.0, samples)], rate, container, codec, path, options)
+
+
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+
+
+def muxed(
+    parts: Sequence[tuple[float, Samples]],
+    rate: int,
+    container: str,
+    codec: str,
+    path: Path,
+    options: str = "",
+    picture: bool = False,
+) -> bytes:
+    """Stretches of sound, each to be heard at its time in seconds, as FFmpeg puts them in a file.
+
+    With a `picture` the file has one that begins at 0.
+    """
+    layout = _LAYOUTS[np.atleast_2d(parts[0][1].T).shape[0]]
     flags = {"movflags": options} if options else {}
     with av.open(path, "w", format=container, options=flags) as file:
+        video = _film(file) if picture else None
         stream = file.add_stream(codec, rate=rate)
         stream.layout = layout
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channels), "fltp", layout)
-        frame.sample_rate, frame.pts = rate, 0
-        fit = av.AudioResampler(stream.format, layout, rate, stream.codec_context.frame_size)
-        for ready in [*fit.resample(frame), *fit.resample(None)]:
-            file.mux(stream.encode(ready))
-        file.mux(stream.encode(None))
+        if codec.startswith("wma"):
+            stream.bit_rate = 32_000
+        size = stream.codec_context.frame_size
+        packets = list(_picture(video)) if video else []
+        for start, samples in parts:
+            packed = np.ascontiguousarray(samples).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
+            frame.sample_rate, frame.pts = rate, round(start * rate)
+            frame.time_base = Fraction(1, rate)
+            fit = av.AudioResampler(stream.format, layout, rate, size)
+            for ready in [*fit.resample(frame), *fit.resample(None)]:
+                packets += stream.encode(ready)
+        packets += stream.encode(None)
+        for packet in packets:
+            file.mux(packet)
     return path.read_bytes()
+
+
+def _film(file: av.container.OutputContainer) -> av.VideoStream:
+    stream = file.add_stream("mpeg4", rate=10)
+    stream.width = stream.height = 64
+    stream.pix_fmt = "yuv420p"
+    return stream
+
+
+def _picture(stream: av.VideoStream) -> Iterator[av.Packet]:
+    """A second of nothing to be seen."""
+    for _ in range(10):
+        yield from stream.encode(av.VideoFrame(64, 64, "yuv420p"))
+    yield from stream.encode(None)
 
 
 def wav_header(
@@ -94,3 +141,8 @@ def likeness(heard: Samples, said: Samples, most_lag: int = 1600) -> float:
     products = np.fft.irfft(spectrum, size)
     near = np.concatenate([products[:most_lag], products[-most_lag:]])
     return float(near.max() / (np.linalg.norm(heard) * np.linalg.norm(said)))
+
+
+def onset(samples: Samples) -> float:
+    """When sound begins, in seconds."""
+    return float((np.abs(samples) > 0.02 * np.abs(samples).max()).argmax()) / SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""`(samples, rate)`: any type, rate and channels; nonsense is named."""
+"""`(samples, rate)`: any type, rate and number of channels; invalid input is named."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import at_rate, likeness, speech, stereo
 
-from asr.audio import SAMPLE_RATE, load
-from asr.audio.load import MAX_RATE, MIN_RATE
+from asr.audio import SAMPLE_RATE, load, load_channels
+from asr.audio.pieces import MAX_RATE, MIN_RATE
 from asr.errors import BadAudio
 
 SAID = speech()
@@ -55,6 +55,12 @@ def test_channels_are_averaged() -> None:
     assert np.allclose(load((stereo(SAID), SAMPLE_RATE)).samples, SAID, atol=1e-6)
 
 
+def test_channels_may_come_first() -> None:
+    both = stereo(SAID)
+    assert np.array_equal(load((both.T, 44_100)).samples, load((both, 44_100)).samples)
+    assert [len(one.samples) for one in load_channels((both.T, SAMPLE_RATE))] == [len(SAID)] * 2
+
+
 def test_lists_and_big_endian_arrays_are_taken() -> None:
     assert load(([0.0, 0.5], SAMPLE_RATE)).samples.tolist() == [0.0, 0.5]
     assert load((np.array([0, 16384], ">i2"), SAMPLE_RATE)).samples.tolist() == [0.0, 0.5]
@@ -75,7 +81,7 @@ def test_the_given_samples_are_not_changed() -> None:
 @pytest.mark.parametrize(
     ("samples", "sentence"),
     [
-        (np.zeros((2, 16_000)), r"shape \(2, 16000\): give \(samples,\) or \(samples, channels\)"),
+        (np.zeros((99, 1_600)), r"shape \(99, 1600\): give \(samples,\), \(samples, channels\) or"),
         (np.zeros((10, 0)), r"shape \(10, 0\)"),
         (np.zeros((10, 2, 2)), r"shape \(10, 2, 2\)"),
         (np.float32(0.5), r"shape \(\)"),

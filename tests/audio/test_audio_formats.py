@@ -1,4 +1,4 @@
-"""Real speech in every format, rate and channel count comes out as the same sound."""
+"""Real speech in every format, rate and number of channels is decoded to the same audio."""
 
 import io
 import subprocess
@@ -11,6 +11,7 @@ import soundfile
 import soxr
 from recordings import (
     CLIP,
+    FILES,
     at_rate,
     encoded,
     encoded_by_ffmpeg,
@@ -21,7 +22,8 @@ from recordings import (
 )
 
 from asr.audio import EXTENSIONS, SAMPLE_RATE, load
-from asr.audio.decode import BLOCK_VALUES
+from asr.audio.pieces import BLOCK_VALUES
+from asr.errors import BadAudio
 
 SAID = speech()
 
@@ -75,6 +77,18 @@ def test_what_libsndfile_reads(format: str, subtype: str | None, rate: int, chan
         ("webm", "libopus", 48_000, ""),
         ("matroska", "pcm_s16le", 16_000, ""),
         ("adts", "aac", 22_050, ""),
+        ("caf", "alac", 16_000, ""),
+        ("ac3", "ac3", 44_100, ""),
+        ("eac3", "eac3", 44_100, ""),
+        ("wv", "wavpack", 16_000, ""),
+        ("tta", "tta", 16_000, ""),
+        ("asf", "wmav2", 16_000, ""),
+        ("mp2", "mp2", 44_100, ""),
+        ("mpegts", "aac", 44_100, ""),
+        ("mpeg", "mp2", 44_100, ""),
+        ("flv", "aac", 44_100, ""),
+        ("avi", "mp2", 44_100, ""),
+        ("au", "pcm_s16be", 16_000, ""),
     ],
 )
 @pytest.mark.parametrize("channels", [1, 2])
@@ -147,10 +161,69 @@ def test_a_wav_of_one_sample_is_read_at_any_rate() -> None:
     assert len(load(encoded(SAID[:1], 44_100)).samples) <= 1
 
 
-def test_a_wav_written_to_a_pipe_is_read_to_its_end() -> None:
+@pytest.mark.parametrize(
+    "placeholder",
+    [0, 0x7FFFF024, 0x7FFFFFFF, 0x80000000, 0x8000_0024, 0xFFFF_FFDB, 0xFFFF_FFFE, 0xFFFFFFFF],
+)
+def test_a_wav_written_to_a_pipe_is_read_to_its_end(placeholder: int, tmp_path: Path) -> None:
     pcm = (SAID * 32767).astype("<i2").tobytes()
-    for placeholder in (0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF024):
-        assert len(load(wav_header(data_bytes=placeholder) + pcm).samples) == len(SAID)
+    data = wav_header(data_bytes=placeholder) + pcm
+    (tmp_path / "x.wav").write_bytes(data)
+    for source in (data, tmp_path / "x.wav"):
+        heard = load(source)
+        assert len(heard.samples) == len(SAID)
+        assert np.allclose(heard.samples, SAID, atol=1e-3)
+
+
+@pytest.mark.parametrize("placeholder", [0, 2**64 - 1])
+def test_an_rf64_written_to_a_pipe_is_read_to_its_end(placeholder: int) -> None:
+    data = bytearray(encoded(SAID, format="RF64"))
+    sizes = data.index(b"ds64") + 8
+    data[sizes : sizes + 24] = placeholder.to_bytes(8, "little") * 3
+    assert_is_read(bytes(data))
+
+
+@pytest.mark.parametrize("placeholder", [0, 2**32 - 1])
+def test_an_au_written_to_a_pipe_is_read_to_its_end(placeholder: int) -> None:
+    data = bytearray(encoded(SAID, format="AU"))
+    data[8:12] = placeholder.to_bytes(4, "little")
+    assert_is_read(bytes(data))
+
+
+@pytest.mark.parametrize("placeholder", [0, 24, 2**63 - 6, 2**63 - 1, 2**64 - 1])
+def test_a_w64_written_to_a_pipe_is_read_to_its_end(placeholder: int) -> None:
+    data = bytearray(encoded(SAID, format="W64"))
+    size = data.index(b"data") + 16
+    data[16:24] = data[size : size + 8] = placeholder.to_bytes(8, "little")
+    assert_is_read(bytes(data))
+
+
+@pytest.mark.parametrize("kind", ["AIFF", "AU", "RF64", "W64", "WAV"])
+def test_what_is_cut_short_is_refused(kind: str) -> None:
+    with pytest.raises(BadAudio, match=r"promises \d+ bytes of sound and holds \d+ bytes"):
+        load(encoded(SAID, format=kind)[:-2000])
+
+
+def assert_is_read(data: bytes) -> None:
+    audio = load(data)
+    assert len(audio.samples) == len(SAID)
+    assert np.allclose(audio.samples, SAID, atol=1e-3)
+
+
+def test_a_wav_of_alsa() -> None:
+    assert load(FILES / "size_80000000.wav").duration == 2.5
+
+
+@pytest.mark.parametrize("frames", [50, 150])
+def test_amr(frames: int) -> None:
+    """There is no encoder at hand: frames of 12.2 kbit/s, of nothing to be heard."""
+    assert load(b"#!AMR\n" + (b"\x3c" + bytes(31)) * frames).duration == frames / 50
+
+
+@pytest.mark.parametrize("name", ["voice_opus.caf", "voice_alac.caf", "book.m4b"])
+def test_files_of_phones(name: str) -> None:
+    heard = load(FILES / name)
+    assert 4.7 < heard.duration < 4.9 and np.abs(heard.samples).max() > 0.3
 
 
 def test_extensions_are_suffixes_in_lower_case() -> None:

@@ -82,6 +82,7 @@ def test_a_high_rate_in_many_channels_stops_at_the_bytes_with_flat_memory(tmp_pa
     assert _peak_while_refused(path, Limits(max_bytes=2**27)) < 16 * 2**20
 
 
+@pytest.mark.slow
 def test_a_long_opus_in_a_small_file_stop_at_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "silence.opus"
     path.write_bytes(encoded(np.zeros(600 * 8_000, np.float32), 8_000, "OGG", "OPUS"))

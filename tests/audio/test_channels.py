@@ -1,4 +1,4 @@
-"""Channels apart: each as it would be alone, under the same limits as a mix."""
+"""Separate channels: each is read as if it were alone, with the same limits as a mix."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a job takes for its inputs: all of it, once, in a stable order."""
+"""Inputs of a job: every file, once, in a stable order."""
 
 import os
 from pathlib import Path
@@ -92,3 +92,18 @@ def test_the_current_folder_may_be_given(tmp_path: Path, monkeypatch: pytest.Mon
     assert _inner(list_inputs(["."])) == ["a.wav"]
     (tmp_path / "a.wav").unlink()
     assert _inner(list_inputs(["."])) == [tmp_path.name]
+
+
+def test_every_format_that_is_read_is_taken(tmp_path: Path) -> None:
+    kinds = ["m4b", "amr", "3gp", "wma", "asf", "flv", "avi", "ts", "mpg", "mp2", "mpga", "ogv"]
+    kinds += ["au", "w64", "rf64", "caf", "aif", "wv", "tta", "ac3"]
+    _make(tmp_path, *(f"x.{kind}" for kind in kinds))
+    assert sorted(_inner(list_inputs([tmp_path]))) == sorted(f"x.{kind}" for kind in kinds)
+
+
+def test_what_is_passed_over_is_counted_once(tmp_path: Path) -> None:
+    _make(tmp_path, "a.wav", "notes.txt", "in/cover.jpg", "in/b.json", ".hidden", "voice.dat")
+    assert list_inputs([tmp_path]).passed_over == 4
+    assert list_inputs([tmp_path, tmp_path / "in"]).passed_over == 4
+    assert list_inputs([tmp_path, tmp_path / "voice.dat"]).passed_over == 3  # it is read after all
+    assert list_inputs([tmp_path / "a.wav"]).passed_over == 0

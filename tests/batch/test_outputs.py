@@ -1,4 +1,4 @@
-"""Where transcripts go: every input has a file of its own, and none is seen half written."""
+"""Files of transcripts: one for every input, written atomically."""
 
 import os
 import stat
@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.batch import Input, list_inputs, output_paths, write_atomically
+from asr.batch import Input, list_inputs, output_paths
 from asr.errors import BadOption
+from asr.files import write_atomically
 
 OUT = Path("out")
 

@@ -2,19 +2,17 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import ASR, asr
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "tests" / "data" / "train" / "manifest.jsonl"
-ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
 
 
 def check(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*ASR, "check", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return asr("check", *arguments)
 
 
 @pytest.fixture
@@ -29,8 +27,11 @@ def manifest(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_good_manifest_is_exit_code_0(tiny_bundle: Path) -> None:
-    done = check(TRAIN, "--bundle", tiny_bundle)
+    """In a process of its own, as a user has it."""
+    command = [*ASR, "check", str(TRAIN), "--bundle", str(tiny_bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].split()[:2] == ["kept", "10"]
 
@@ -60,6 +61,17 @@ def test_the_layers_and_units_of_a_config_decide(manifest: Path, tmp_path: Path)
     assert done.returncode == 1, done.stderr
     done = check(manifest, "--config", ROOT / "configs" / "none.yaml")
     assert done.returncode == 2 and "none.yaml" in done.stderr
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(
+    manifest: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    manifest.write_text("\ufeff" + manifest.read_text(encoding="utf-8"), encoding="utf-8")
+    clean = tmp_path / "clean.jsonl"
+    done = check(manifest, "--bundle", tiny_bundle, "--write-clean", clean)
+    assert done.stdout.count("error:") == 2, done.stdout
+    lines = clean.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 10 and lines[0].startswith("{")
 
 
 def test_nothing_to_use_is_exit_code_2(tmp_path: Path, tiny_bundle: Path) -> None:

@@ -3,18 +3,13 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
-
-
-def asr(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [*ASR, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+from commands import ASR, asr
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +23,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, clips: list[Path]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_one_file_prints_its_words_alone(clips: list[Path], tiny_bundle: Path) -> None:
-    done = asr("transcribe", clips[0], "--bundle", tiny_bundle, "--decoder", "greedy")
+    """In a process of its own, as a user has it."""
+    command = [*ASR, "transcribe", clips[0], "--bundle", tiny_bundle, "--decoder", "greedy"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.count("\n") == 1
 
@@ -49,6 +47,7 @@ def test_a_bad_file_is_named_and_stops_nothing(folder: Path, tiny_bundle: Path) 
     assert "bad.wav" in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_output_has_a_file_for_each_input_by_its_path(
     folder: Path, tiny_bundle: Path, tmp_path: Path, clips: list[Path]
 ) -> None:
@@ -62,6 +61,7 @@ def test_output_has_a_file_for_each_input_by_its_path(
     assert (tmp_path / f"{clips[0].stem}.json").read_text(encoding="utf-8") == alone
 
 
+@pytest.mark.slow
 def test_nothing_done_is_exit_code_2(folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -89,12 +89,30 @@ def test_an_option_that_cannot_be_is_one_sentence(
     assert named in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
+def test_other_files_are_counted_and_another_track_is_read(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    film = Path(__file__).parents[1] / "data" / "files" / "second_track_default.mp4"
+    for name in ("film.mp4", "notes.txt", "in/cover.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(film.read_bytes())
+    texts = []
+    for track in ((), ("--track", "1")):
+        done = asr("transcribe", tmp_path, "--bundle", tiny_bundle, *track)
+        assert done.returncode == 0
+        assert done.stderr.splitlines()[-1] == "asr: 2 other files passed over"
+        texts.append(done.stdout)
+    assert texts[0] != texts[1]
+
+
 def test_an_empty_path_is_not_the_folder_you_are_in(clips: list[Path]) -> None:
     done = asr("transcribe", "", clips[0])
     assert done.returncode == 2 and done.stdout == ""
     assert "a path is empty" in done.stderr
 
 
+@pytest.mark.slow
 def test_words_on_their_way_to_a_file_get_there_from_a_terminal(
     clips: list[Path], tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -109,8 +127,10 @@ def test_words_on_their_way_to_a_file_get_there_from_a_terminal(
     assert out.read_text(encoding="utf-8").strip()
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback(clips: list[Path]) -> None:
-    done = asr("--debug", "transcribe", clips[0], "--bundle", "nowhere")
+    command = [*ASR, "--debug", "transcribe", clips[0], "--bundle", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode != 0 and "Traceback" in done.stderr
 
 
@@ -123,11 +143,16 @@ def test_evaluate_states_rates_and_aligned_errors(tiny_bundle: Path, clips: list
     assert done.stdout.count("said: ") == 2
 
 
+@pytest.mark.slow
 def test_evaluate_records_its_figure_in_the_card(
     tiny_checkpoint: Path, tmp_path: Path, clips: list[Path]
 ) -> None:
     bundle = tmp_path / "bundle"
-    assert asr("export", tiny_checkpoint, bundle).returncode == 0
+    done = asr("export", tiny_checkpoint, bundle)
+    assert done.returncode == 0
+    assert re.search(
+        r"\nint8: 0\.0\d+ nats a frame from fp32, as where it was exported", done.stdout
+    )
     manifest = clips[0].parent / "transcripts.jsonl"
     assert asr("evaluate", manifest, "--bundle", bundle, "--record").returncode == 0
     assert "| transcripts.jsonl | greedy | int8 | 6 |" in (bundle / "README.md").read_text("utf-8")

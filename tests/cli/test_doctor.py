@@ -1,27 +1,26 @@
-"""`asr doctor` on a machine that works, and on what does not."""
+"""`asr doctor` on a machine where everything works, and with faults."""
 
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
-ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
+import pytest
+from commands import asr
 
 
-def asr(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*ASR, *arguments], capture_output=True, text=True, timeout=120)
-
-
+@pytest.mark.slow
 def test_all_is_well_here() -> None:
     done = asr("doctor", "--device", "cpu")
     assert done.returncode == 0, done.stdout
     lines = {line[2:16].strip(): line[17:] for line in done.stdout.splitlines() if line}
-    assert lines["torch"] == version("torch")
+    assert lines["onnxruntime"] == version("onnxruntime")
+    assert lines["extra gpu"] == "installed"
     assert {lines[name] for name in ("wav", "flac", "mp3", "ogg", "opus", "m4a", "webm")} == {
         "read"
     }
     assert lines["runs on"] == "cpu"
+    assert "nats a frame from fp32, as where it was exported" in lines["int8"]
     assert " sir " in lines["a real clip"]
+    assert " files, " in lines["cache"]
 
 
 def test_a_damaged_bundle_is_marked(tmp_path: Path) -> None:

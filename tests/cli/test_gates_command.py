@@ -10,7 +10,6 @@ from asr.cli import main
 CLIP = Path(__file__).parents[2] / "samples" / "1272-141231-0000.flac"
 
 
-@pytest.mark.filterwarnings("ignore")  # of matplotlib
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("gates.xyz", "name a .png, .svg, .pdf file"), ("file/gates.svg", "File exists")],

@@ -76,6 +76,7 @@ def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, text: Path) ->
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_bundle_gets_a_language_model_and_its_weights(
     asr: Asr, tmp_path: Path, text: Path, tiny_bundle: Path
 ) -> None:
@@ -95,9 +96,9 @@ def test_a_bundle_gets_a_language_model_and_its_weights(
     asr("lm", "add", lm, "--bundle", bundle, "--sources", "a text of cats")
     opened = Bundle.open(bundle)
     assert opened.lm is not None and opened.lm.read_bytes() == lm.read_bytes()
-    assert opened.info["lm"]["sources"] == "a text of cats"
+    assert opened.info.lm is not None and opened.info.lm["sources"] == "a text of cats"
     assert "lm_weight" in asr("lm", "tune", manifest, "--bundle", bundle, "--clips", 1)[0]
-    tuned = Bundle.open(bundle).info["decoding"]
+    tuned = Bundle.open(bundle).info.decoding
     assert tuned.keys() == {"prior_weight", "lm_weight", "word_bonus", "unknown_price"}
     asr("lm", "build", text, units, "--units", "characters")
     foreign = tmp_path / "other.npz"

@@ -42,6 +42,7 @@ def test_hot_words_that_cannot_be_read_are_named(tmp_path: Path) -> None:
             reading(path)
 
 
+@pytest.mark.slow
 def test_several_readings_are_listed_in_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,17 +1,11 @@
 """Corpora in the layouts in which they are downloaded, made of the real clips in tests/data."""
 
-import io
 import json
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import soundfile
 
 from asr.audio import SAMPLE_RATE, load
-from asr.cli import main
 
 TRAIN = Path(__file__).parents[1] / "data" / "train"
 CLIPS = [
@@ -43,27 +37,3 @@ def common_voice(root: Path, split: str, clips: list[dict[str, str]]) -> Path:
         rows.append(f'c{number}\t{name}\ts\t"{clip["text"]}"\t2\ttwenties\t\tUS English')
     (root / f"{split}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return root
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command said, and how it ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def asr(*arguments: object) -> Done:
-    """Run a command as the command line does, in this process: torch need not be loaded anew."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with (
-        patch.object(sys, "argv", ["asr", *map(str, arguments)]),
-        redirect_stdout(out),
-        redirect_stderr(err),
-    ):
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    return Done(code, out.getvalue(), err.getvalue())

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.corpus import Buckets
+from asr.corpus.buckets import Buckets
 from asr.errors import BadOption
 
 LENGTHS = st.lists(st.integers(0, 400), min_size=1, max_size=300)

@@ -9,6 +9,9 @@ import layouts
 import numpy as np
 import pytest
 import soundfile
+from commands import asr
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
@@ -38,13 +41,12 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_the_commands_do_what_the_page_says(checkout: Path) -> None:
     assert len(COMMANDS) == 8 and len(set(COMMANDS)) == 8
     for command in COMMANDS:
         program, *arguments = shlex.split(command)
         assert program == "asr"
-        done = layouts.asr(*arguments)
+        done = asr(*arguments)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     written = {path.name for path in (checkout / "manifests").iterdir()}
     assert written == {
@@ -53,35 +55,35 @@ def test_the_commands_do_what_the_page_says(checkout: Path) -> None:
     }  # fmt: skip
     assert (checkout / "heard" / "heard.png").is_file()
     assert (checkout / "caches" / "earshot" / "sounds.sqlite").is_file()
-    again = layouts.asr("check", "manifests/shards", "--dev", "manifests/dev-clean-2.jsonl")
+    again = asr("check", "manifests/shards", "--dev", "manifests/dev-clean-2.jsonl")
     assert again.returncode == 0 and "kept                        4" in again.stdout
 
 
 def test_the_config_names_the_development_set(checkout: Path) -> None:
     """A speaker of it in the training set is found without `--dev`."""
-    layouts.asr("data", "librispeech", "corpora", "manifests")
+    asr("data", "librispeech", "corpora", "manifests")
     train = checkout / "manifests" / "train-clean-5.jsonl"
     with train.open("a", encoding="utf-8") as file:
         line = (checkout / "manifests" / "dev-clean-2.jsonl").read_text(encoding="utf-8")
         file.write(line.splitlines()[0].replace('"90-100-0000"', '"other"') + "\n")
     config = ("--config", "configs/mini_librispeech.yaml")
-    done = layouts.asr("check", train, *config)
+    done = asr("check", train, *config)
     assert done.returncode == 1
     assert f"{train}:5: error: the speaker '90' is also in dev-clean-2.jsonl" in done.stdout
     assert "shared speaker              1" in done.stdout
     (checkout / "manifests" / "dev-clean-2.jsonl").unlink()
-    done = layouts.asr("check", train, *config)
+    done = asr("check", train, *config)
     assert done.returncode == 0 and "is not there: no speakers compared" in done.stderr
 
 
 def test_shards_have_no_clean_manifest(checkout: Path) -> None:
     (checkout / "manifests").mkdir()
-    layouts.asr("data", "librispeech", "corpora", "manifests")
-    layouts.asr("data", "shards", "manifests/train-clean-5.jsonl", "shards")
-    done = layouts.asr("check", "shards", "--write-clean", "clean.jsonl")
+    asr("data", "librispeech", "corpora", "manifests")
+    asr("data", "shards", "manifests/train-clean-5.jsonl", "shards")
+    done = asr("check", "shards", "--write-clean", "clean.jsonl")
     assert done.returncode == 2 and "leave it out" in done.stderr
     address = f"pipe:cat {checkout}/shards/{{000000..000000}}"
-    done = layouts.asr("check", address)
+    done = asr("check", address)
     assert done.returncode == 0 and done.stdout.split()[2:5] == [
         "kept",
         "4",
@@ -91,7 +93,7 @@ def test_shards_have_no_clean_manifest(checkout: Path) -> None:
 
 def test_noise_is_heard_too(checkout: Path) -> None:
     """As `model.augment` of a config may want it, from a manifest without texts."""
-    layouts.asr("data", "librispeech", "corpora", "manifests")
+    asr("data", "librispeech", "corpora", "manifests")
     hiss = np.random.default_rng(0).standard_normal(16_000) * 0.1
     soundfile.write(checkout / "manifests" / "hiss.wav", hiss, 16_000)
     (checkout / "manifests" / "noise.jsonl").write_text('{"audio": "hiss.wav"}', encoding="utf-8")
@@ -101,12 +103,12 @@ def test_noise_is_heard_too(checkout: Path) -> None:
         "data: {train: train-clean-5.jsonl, root: manifests}\n",
         encoding="utf-8",
     )
-    done = layouts.asr("data", "hear", config, "heard", "--clips", 1)
+    done = asr("data", "hear", config, "heard", "--clips", 1)
     assert done.returncode == 0, done.stderr
     recorded, heard = (
         soundfile.read(checkout / "heard" / f"1-{name}.wav")[0] for name in ("recorded", "heard")
     )
     assert (heard**2).mean() == pytest.approx(2 * (recorded**2).mean(), rel=0.1)
-    none = layouts.asr("data", "hear", "gone.yaml", "other")
+    none = asr("data", "hear", "gone.yaml", "other")
     assert none.returncode == 2 and "no config gone.yaml" in none.stderr
     assert not (checkout / "other").exists()

@@ -1,12 +1,14 @@
-"""Corpora become manifests; what cannot is named with its place."""
+"""Corpora become manifests; lines that cannot be used are named with their place."""
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import layouts
 import pytest
+from commands import asr
 
 from asr.corpus import read_manifest
 from asr.text import normalise
@@ -18,7 +20,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def refused(done: layouts.Done, out: Path) -> str:
+def refused(done: subprocess.CompletedProcess[str], out: Path) -> str:
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert not out.exists()
     return done.stderr
@@ -28,7 +30,7 @@ def test_librispeech_becomes_a_manifest_for_each_subset(tmp_path: Path) -> None:
     layouts.librispeech(tmp_path, "train-clean-5", layouts.CLIPS[:3])
     layouts.librispeech(tmp_path, "dev-clean-2", layouts.CLIPS[3:5])
     out = tmp_path / "manifests"
-    done = layouts.asr("data", "librispeech", tmp_path, out)
+    done = asr("data", "librispeech", tmp_path, out)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in out.iterdir()} == {"train-clean-5.jsonl", "dev-clean-2.jsonl"}
     lines = rows(out / "train-clean-5.jsonl")
@@ -47,7 +49,7 @@ def test_a_missing_flac_or_text_is_named_and_the_rest_taken(tmp_path: Path) -> N
     (folder / "dev-clean/1/100/1-100-0000.flac").unlink()
     (folder / "dev-clean/2/100/2-100.trans.txt").write_text("2-100-0000\n", encoding="utf-8")
     shutil.copy(folder / "dev-clean/3/100/3-100-0000.flac", folder / "dev-clean/3/100/alone.flac")
-    done = layouts.asr("data", "librispeech", folder, tmp_path / "out")
+    done = asr("data", "librispeech", folder, tmp_path / "out")
     assert done.returncode == 1
     assert "1-100.trans.txt:1: there is no file" in done.stderr
     assert "2-100.trans.txt:1: its text is empty" in done.stderr
@@ -60,26 +62,26 @@ def test_a_subset_without_a_good_line_stops_no_other(tmp_path: Path) -> None:
     layouts.librispeech(tmp_path, "dev-clean-2", layouts.CLIPS[1:2], first=5)
     audio = tmp_path / "LibriSpeech/train-clean-5/1/100/1-100-0000.flac"
     audio.unlink()
-    done = layouts.asr("data", "librispeech", tmp_path, tmp_path / "out")
+    done = asr("data", "librispeech", tmp_path, tmp_path / "out")
     assert done.returncode == 1 and "train-clean-5.jsonl would be good" in done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"dev-clean-2.jsonl"}
     only = ("--subset", "train-clean-5")
-    refused(layouts.asr("data", "librispeech", tmp_path, tmp_path / "no", *only), tmp_path / "no")
+    refused(asr("data", "librispeech", tmp_path, tmp_path / "no", *only), tmp_path / "no")
 
 
 def test_common_voice_keeps_speakers_and_accents(tmp_path: Path) -> None:
     folder = layouts.common_voice(tmp_path / "en", "train", layouts.CLIPS[:3])
-    done = layouts.asr("data", "commonvoice", folder, tmp_path / "out", "--split", "train")
+    done = asr("data", "commonvoice", folder, tmp_path / "out", "--split", "train")
     assert done.returncode == 0, done.stderr
     lines = rows(tmp_path / "out" / "train.jsonl")
     assert [line["text"] for line in lines] == TEXTS[:3]  # its quotation marks are no table's
     assert [line["speaker"] for line in lines] == ["c0", "c1", "c2"]
     assert lines[0]["accent"] == "US English" and "gender" not in lines[0]
-    assert layouts.asr("data", "commonvoice", folder, tmp_path / "all").returncode == 0
+    assert asr("data", "commonvoice", folder, tmp_path / "all").returncode == 0
     out = tmp_path / "no"
-    said = refused(layouts.asr("data", "commonvoice", folder, out, "--split", "dev"), out)
+    said = refused(asr("data", "commonvoice", folder, out, "--split", "dev"), out)
     assert "no dev.tsv; it has train" in said
-    assert "no split" in refused(layouts.asr("data", "commonvoice", tmp_path, out), out)
+    assert "no split" in refused(asr("data", "commonvoice", tmp_path, out), out)
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".lab"])
@@ -90,7 +92,7 @@ def test_a_folder_with_texts_beside_its_recordings(tmp_path: Path, suffix: str) 
         beside.write_text(f"{text.title()}.\n", encoding="utf-8")
     shutil.copy(layouts.TRAIN / layouts.CLIPS[4]["audio"], tmp_path / "alone.opus")
     (tmp_path / f"stray{suffix}").write_text("nobody says it", encoding="utf-8")
-    done = layouts.asr("data", "folder", tmp_path, tmp_path / "out.jsonl")
+    done = asr("data", "folder", tmp_path, tmp_path / "out.jsonl")
     assert done.returncode == 1 and "alone.opus: it has no text beside it" in done.stderr
     assert f"stray{suffix}: it has no recording beside it" in done.stderr
     assert sorted(line["text"] for line in rows(tmp_path / "out.jsonl")) == sorted(TEXTS[:3])
@@ -111,7 +113,7 @@ def test_a_folder_with_a_table(tmp_path: Path, name: str, content: str) -> None:
     clip = layouts.CLIPS[0]["audio"]
     shutil.copy(layouts.TRAIN / clip, tmp_path)
     (tmp_path / name).write_text("\ufeff" + content.format(clip), encoding="utf-8")
-    done = layouts.asr("data", "folder", tmp_path, tmp_path / "out" / "made.jsonl")
+    done = asr("data", "folder", tmp_path, tmp_path / "out" / "made.jsonl")
     assert done.returncode == 1 and "missing.wav" in done.stderr
     (line,) = rows(tmp_path / "out" / "made.jsonl")
     assert line["text"] == "so it is" and line["audio"] == f"../{clip}"
@@ -120,12 +122,12 @@ def test_a_folder_with_a_table(tmp_path: Path, name: str, content: str) -> None:
 def test_a_manifest_is_copied_by_corpus(tmp_path: Path) -> None:
     source = layouts.TRAIN / "manifest.jsonl"
     wanted = layouts.CLIPS[0]["corpus"]
-    done = layouts.asr("data", "jsonl", source, tmp_path / "part.jsonl", "--corpus", wanted)
+    done = asr("data", "jsonl", source, tmp_path / "part.jsonl", "--corpus", wanted)
     assert done.returncode == 0, done.stderr
     lines = rows(tmp_path / "part.jsonl")
     assert lines and {line["corpus"] for line in lines} == {wanted}
     assert lines[0]["duration"] == layouts.CLIPS[0]["duration"]
-    none = layouts.asr("data", "jsonl", source, tmp_path / "no.jsonl", "--corpus", "nope")
+    none = asr("data", "jsonl", source, tmp_path / "no.jsonl", "--corpus", "nope")
     assert "has no line of the corpus nope: choose from" in refused(none, tmp_path / "no.jsonl")
 
 
@@ -136,7 +138,7 @@ def test_what_only_a_reader_could_say_is_named(tmp_path: Path, sign: str) -> Non
         audio = tmp_path / f"{number}.opus"
         shutil.copy(layouts.TRAIN / layouts.CLIPS[0]["audio"], audio)
         audio.with_suffix(".txt").write_text(text, encoding="utf-8")
-    done = layouts.asr("data", "folder", tmp_path, tmp_path / "out.jsonl")
+    done = asr("data", "folder", tmp_path, tmp_path / "out.jsonl")
     assert done.returncode == 1
     assert f"1.opus: its text has {sign!r}: write what is said there in words" in done.stderr
     assert [line["text"] for line in rows(tmp_path / "out.jsonl")] == ["plain words"]
@@ -145,7 +147,7 @@ def test_what_only_a_reader_could_say_is_named(tmp_path: Path, sign: str) -> Non
 def test_marks_that_nobody_reads_aloud_are_left_out(tmp_path: Path) -> None:
     shutil.copy(layouts.TRAIN / layouts.CLIPS[0]["audio"], tmp_path / "one.opus")
     (tmp_path / "one.lab").write_text("«Don’t» — she said…\n  (twice!)", encoding="utf-8")
-    assert layouts.asr("data", "folder", tmp_path, tmp_path / "out.jsonl").returncode == 0
+    assert asr("data", "folder", tmp_path, tmp_path / "out.jsonl").returncode == 0
     assert [line["text"] for line in rows(tmp_path / "out.jsonl")] == ["don't she said twice"]
 
 
@@ -164,42 +166,43 @@ def test_a_broken_table_is_a_sentence(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     out = tmp_path / "deep" / "out.jsonl"
-    assert words in refused(layouts.asr("data", "folder", tmp_path, out), out.parent)
+    assert words in refused(asr("data", "folder", tmp_path, out), out.parent)
 
 
 def test_where_nothing_can_be_written_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     out = tmp_path / "file" / "out.jsonl"
     source = layouts.TRAIN / "manifest.jsonl"
-    assert "cannot be written" in refused(layouts.asr("data", "jsonl", source, out), out)
+    assert "cannot be written" in refused(asr("data", "jsonl", source, out), out)
 
 
 def test_where_no_line_is_good_nothing_is_written(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "no recordings" in refused(layouts.asr("data", "folder", empty, out), out)
+    assert "no recordings" in refused(asr("data", "folder", empty, out), out)
     (empty / "noise.wav").write_bytes(b"RIFF")
-    assert "no text beside it" in refused(layouts.asr("data", "folder", empty, out), out)
-    assert "no folder" in refused(layouts.asr("data", "folder", tmp_path / "absent", out), out)
-    refused(layouts.asr("data", "librispeech", empty, out), out)
+    assert "no text beside it" in refused(asr("data", "folder", empty, out), out)
+    assert "no folder" in refused(asr("data", "folder", tmp_path / "absent", out), out)
+    refused(asr("data", "librispeech", empty, out), out)
     (tmp_path / "bad.jsonl").write_text('{"audio": 3}\nnonsense\n', encoding="utf-8")
     bad = tmp_path / "bad.jsonl"
-    assert "bad.jsonl:2" in refused(layouts.asr("data", "jsonl", bad, out), out)
-    assert "no clip" in refused(layouts.asr("data", "shards", bad, out), out)
+    assert "bad.jsonl:2" in refused(asr("data", "jsonl", bad, out), out)
+    assert "no clip" in refused(asr("data", "shards", bad, out), out)
     voices = layouts.common_voice(tmp_path / "en", "train", [])
     (voices / "train.tsv").write_text("path\tsentence\ngone.mp3\thi\n", encoding="utf-8")
-    assert "train.tsv:2" in refused(layouts.asr("data", "commonvoice", voices, out), out)
+    assert "train.tsv:2" in refused(asr("data", "commonvoice", voices, out), out)
 
 
 def test_where_nothing_is_heard_nothing_is_written(tmp_path: Path, tiny_bundle: Path) -> None:
     out = tmp_path / "heard" / "out.jsonl"
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     command = ("data", "pseudo-label", tmp_path, out, "--bundle", tiny_bundle, "--device", "cpu")
-    assert "broken.wav" in refused(layouts.asr(*command), out)
+    assert "broken.wav" in refused(asr(*command), out)
     assert not list(out.parent.iterdir())
 
 
+@pytest.mark.slow
 def test_pseudo_labels_go_on_where_they_stopped(tmp_path: Path, tiny_bundle: Path) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
@@ -208,7 +211,7 @@ def test_pseudo_labels_go_on_where_they_stopped(tmp_path: Path, tiny_bundle: Pat
     (clips / "broken.wav").write_bytes(b"RIFF")
     out, journal = tmp_path / "heard.jsonl", tmp_path / "heard.jsonl.journal"
     command = ("data", "pseudo-label", clips, out, "--bundle", tiny_bundle, "--device", "cpu")
-    done = layouts.asr(*command)
+    done = asr(*command)
     assert done.returncode == 1 and "broken.wav" in done.stderr
     lines = rows(out)
     assert all(line["text"] and 0 <= line["confidence"] <= 1 for line in lines)
@@ -216,14 +219,14 @@ def test_pseudo_labels_go_on_where_they_stopped(tmp_path: Path, tiny_bundle: Pat
     kept = whole.splitlines(keepends=True)
     # As a kill would leave it: two clips done, the third half written.
     journal.write_text("".join(kept[:3]) + kept[3][:20], encoding="utf-8")
-    assert layouts.asr(*command).returncode == 1
+    assert asr(*command).returncode == 1
     assert rows(out) == lines
     assert sorted(journal.read_text(encoding="utf-8").splitlines()) == sorted(whole.splitlines())
     highest = max(line["confidence"] for line in lines)
-    few = layouts.asr(*command, "--threshold", highest)
+    few = asr(*command, "--threshold", highest)
     assert few.stderr.count("is below") == sum(line["confidence"] < highest for line in lines)
     assert [line["confidence"] for line in rows(out)] == [highest]
-    other = layouts.asr(*command[:4], "--device", "cpu")  # the shipped bundle
+    other = asr(*command[:4], "--device", "cpu")  # the shipped bundle
     assert other.returncode == 2 and "another bundle" in other.stderr
 
 
@@ -234,7 +237,7 @@ def test_pseudo_labels_keep_what_is_known_of_a_clip(tmp_path: Path, tiny_bundle:
     ]
     (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     out = tmp_path / "out.jsonl"
-    done = layouts.asr(
+    done = asr(
         "data",
         "pseudo-label",
         tmp_path / "m.jsonl",

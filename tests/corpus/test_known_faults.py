@@ -1,4 +1,4 @@
-"""What training toolkits are known to get wrong with data, held to be right here."""
+"""Known faults of other toolkits in handling data: none of them is here."""
 
 import json
 from pathlib import Path

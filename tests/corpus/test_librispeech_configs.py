@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import commands
 import layouts
 import pytest
 import torch
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 PARTS = {
@@ -14,13 +17,12 @@ PARTS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", PARTS)
 def test_its_commands_and_two_steps(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def asr(*arguments: object) -> None:
-        done = layouts.asr(*arguments)
+        done = commands.asr(*arguments)
         assert done.returncode == 0, done.stderr
 
     monkeypatch.chdir(tmp_path)
@@ -34,9 +36,8 @@ def test_its_commands_and_two_steps(
     if len(parts) > 1:  # as the config's first lines say: cat train-*.jsonl > train-960.jsonl
         lines = [Path("manifests", f"{part}.jsonl").read_text(encoding="utf-8") for part in parts]
         Path("manifests", "train-960.jsonl").write_text("".join(lines), encoding="utf-8")
-    units = [] if name == "mini_librispeech" else ["--data.units.size", 32]
     asr(
-        "fit", "--config", ROOT / "configs" / f"{name}.yaml", "--data.root", "manifests", *units,
+        "fit", "--config", ROOT / "configs" / f"{name}.yaml", "--data.root", "manifests",
         "--data.batch_seconds", 8, "--data.workers", 0, "--model.network.hidden", 16,
         "--trainer.max_steps", 2, "--trainer.accelerator", "cpu", "--trainer.limit_val_batches", 1,
         "--trainer.enable_progress_bar", "false",

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from asr.corpus import check_lines, explain, frames_needed, read_manifest
+from asr.corpus import check_lines, explain, read_manifest
 from asr.corpus.check import check_files, check_spelling
 from asr.errors import BadData
-from asr.text import CharacterTokenizer
+from asr.evaluation.evaluate import json_lines
+from asr.text import CharacterTokenizer, frames_needed
 
 
 def manifest(tmp_path: Path, *lines: object) -> Path:
@@ -24,6 +25,21 @@ def test_lines_are_normalised_and_audio_is_relative_to_the_manifest(tmp_path: Pa
     assert findings == []
     assert (utterance.text, utterance.audio) == ("hello world", tmp_path / "a/b.wav")
     assert (utterance.id, utterance.line, utterance.duration) == ("a/b.wav", 1, None)
+
+
+def test_a_byte_order_mark_loses_no_line(tmp_path: Path) -> None:
+    """Some programs write one before a file, and files are joined."""
+    lines = [json.dumps({"audio": f"{name}.wav", "text": "fine"}) for name in "abc"]
+    path = tmp_path / "m.jsonl"
+    path.write_text(f"\ufeff{lines[0]}\n\n{lines[1]}\n\ufeff{lines[2]}\n", encoding="utf-8")
+    utterances, findings = read_manifest(path)
+    assert findings == []
+    assert [(utterance.id, utterance.line) for utterance in utterances] == [
+        ("a.wav", 1),
+        ("b.wav", 3),
+        ("c.wav", 4),
+    ]
+    assert json_lines(path)[1]["audio"] == "a.wav"
 
 
 def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:

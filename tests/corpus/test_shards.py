@@ -1,19 +1,25 @@
-"""Shards hold what their manifest held, wherever they lie, and what is broken is named."""
+"""Shards have the content of their manifest, wherever they are stored; damage is named."""
 
 import gzip
 import json
 import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import layouts
 import numpy as np
 import pytest
+from commands import asr
 from lhotse import CutSet
 
-from asr.corpus import Buckets, Survey, read_manifest, read_utterances, survey
-from asr.corpus.sharding import write_shards
-from asr.corpus.shards import TOGETHER, locate
-from asr.corpus.spool import Spool
+from asr.corpus import Survey, read_manifest, read_utterances, survey
+from asr.corpus.buckets import Buckets
+from asr.corpus.shards import locate
+from asr.corpus.shards.downloads import Downloads
+from asr.corpus.shards.reading import TOGETHER
+from asr.corpus.shards.writing import write_shards
 from asr.errors import BadData, BadOption
 from asr.model import ModelConfig
 from asr.text import CharacterTokenizer
@@ -34,9 +40,31 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_training_reads_the_same_from_shards(shards: Path, elsewhere: bool, tmp_path: Path) -> None:
-    source = f"pipe:cat {shards}/{{000000..000002}}" if elsewhere else shards
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(shards: Path) -> Iterator[str]:
+    """The address of an HTTP server that has the shards."""
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(QuietHandler, directory=str(shards))
+    ) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("place", ["folder", "command", "server"])
+def test_training_reads_the_same_from_shards(
+    shards: Path, address: str, place: str, tmp_path: Path
+) -> None:
+    source = {
+        "folder": shards,
+        "command": f"pipe:cat {shards}/{{000000..000002}}",
+        "server": f"{address}/{{000000..000002}}",
+    }[place]
     stored, sharded = read(MANIFEST, tmp_path / "cache"), read(source, tmp_path / "cache")
     assert not sharded.findings and sharded.pools.tolist() == [0] * 10
     rows = {utterance.id: row for row, utterance in enumerate(stored.usable)}
@@ -59,7 +87,7 @@ def test_lhotse_reads_them(shards: Path) -> None:
 
 
 def test_shards_of_others_are_measured(tmp_path: Path) -> None:
-    """Without our measures beside each cut, and from recordings at another rate."""
+    """Without our measurements in each cut, and with recordings at another sampling rate."""
     recordings = CutSet.from_manifests(recordings=_recordings(tmp_path))
     cuts = recordings.map(_with_text)
     (tmp_path / "theirs").mkdir()
@@ -91,7 +119,7 @@ def _with_text(cut: "object") -> "object":
     return cut
 
 
-def test_what_is_broken_is_named(shards: Path, tmp_path: Path) -> None:
+def test_damaged_shards_are_named(shards: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(shards, broken)
     cuts = broken / "cuts.000001.jsonl.gz"
@@ -115,7 +143,7 @@ def test_what_is_broken_is_named(shards: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "words"),
+    ("source", "words"),
     [
         ("s3://bucket/train", "names no shards"),
         ("pipe:cat /nowhere/{000000..000001}", "exit 1"),
@@ -123,19 +151,24 @@ def test_what_is_broken_is_named(shards: Path, tmp_path: Path) -> None:
         ("gopher://host/{0..1}", "cannot be read"),
     ],
 )
-def test_what_is_not_there_is_said(address: str, words: str) -> None:
+def test_shards_that_do_not_exist_are_named(source: str, words: str) -> None:
     with pytest.raises(BadData, match=words):
-        read_utterances(address)
+        read_utterances(source)
 
 
-def test_a_spool_keeps_the_last_few_and_no_half_ones(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool", most=2)
+def test_a_shard_that_the_server_lacks_is_named(address: str) -> None:
+    with pytest.raises(BadData, match=r"cuts\.000003\.jsonl\.gz cannot be read \(.*404"):
+        read_utterances(f"{address}/{{000000..000003}}")
+
+
+def test_downloads_keep_the_last_few_files_and_no_incomplete_ones(tmp_path: Path) -> None:
+    downloads = Downloads(tmp_path / "spool", most=2)
     for number in (1, 2, 1, 3):
-        with spool.open(f"pipe:echo {number}", f"{number}.tar") as file:
+        with downloads.open(f"pipe:echo {number}", f"{number}.tar") as file:
             assert file.read() == f"{number}\n".encode()
     assert {path.name for path in (tmp_path / "spool").glob("*.tar")} == {"1.tar", "3.tar"}
     with pytest.raises(BadData, match="exit 1"):
-        spool.open("pipe:echo half; exit 1", "4.tar")
+        downloads.open("pipe:echo half; exit 1", "4.tar")
     assert not list((tmp_path / "spool").glob("*4.*tar*"))
     assert not list((tmp_path / "spool").glob("*.partial"))
 
@@ -147,7 +180,7 @@ def test_addresses_stay_and_paths_follow_the_root(tmp_path: Path) -> None:
 
 
 def test_batches_keep_to_pools() -> None:
-    """So that no more than a few shards are needed at a time."""
+    """Then only a few shards are needed at a time."""
     lengths = np.random.default_rng(0).integers(100, 400, 500)
     pools = np.arange(500) // (10 * TOGETHER)
     orders = []
@@ -175,14 +208,14 @@ def test_the_command_names_what_it_leaves_out(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"RIFF....WAVE")
     manifest, out = tmp_path / "m.jsonl", tmp_path / "deep" / "shards"
     manifest.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    done = layouts.asr("data", "shards", manifest, out, "--size", 2, "--first", 7)
+    done = asr("data", "shards", manifest, out, "--size", 2, "--first", 7)
     assert done.returncode == 1, done.stderr
     assert f"{manifest}:2: error: " in done.stderr and f"{manifest}:3: error: " in done.stderr
     assert done.stdout == f"{out}: 3 clips in shards {{000007..000008}}\n"
-    again = layouts.asr("data", "shards", manifest, out)
+    again = asr("data", "shards", manifest, out)
     assert again.returncode == 2 and "is there already" in again.stderr
     manifest.write_text(json.dumps(lines[1]), encoding="utf-8")
-    none = layouts.asr("data", "shards", manifest, tmp_path / "none")
+    none = asr("data", "shards", manifest, tmp_path / "none")
     assert none.returncode == 2 and "no clip of" in none.stderr and "Traceback" not in none.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.wav", "deep", "m.jsonl"]
 

@@ -1,4 +1,4 @@
-"""Law 6, for data: every line is usable or named with a reason."""
+"""Guarantee 6, for data: every line is usable or named with a reason."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.corpus import Survey, explain, frames_needed, survey
+from asr.corpus import Survey, explain, read_manifest, survey
 from asr.corpus.check import check_speakers
+from asr.corpus.recordings.measurement_file import MeasurementFile, state
+from asr.corpus.recordings.measurements import Measurement
 from asr.model import ModelConfig
-from asr.text import CharacterTokenizer
+from asr.text import CharacterTokenizer, frames_needed
 
 TOKENIZER = CharacterTokenizer()
 
@@ -88,6 +90,25 @@ def test_each_fault_is_found_on_its_line(corpus: Path, tmp_path: Path, cached: b
     printed = explain(corpus, found.findings).splitlines()
     assert sum(": error: " in line for line in printed) == 8
     assert sum(": warning: " in line for line in printed) == 5
+
+
+@pytest.mark.parametrize("way", ["decoded", "remembered", "cached"])
+def test_samples_that_no_sound_has_are_an_error(tmp_path: Path, way: str) -> None:
+    """In a development set too; also where they were measured before any rule knew of them."""
+    line = {"audio": "wild.wav", "text": "fine"}
+    samples = np.zeros(32_000, np.float32)
+    samples[5000] = 1e30
+    soundfile.write(tmp_path / "wild.wav", samples, 16_000, subtype="FLOAT")
+    path, measures = tmp_path / "m.jsonl", tmp_path / "sounds.sqlite"
+    path.write_text(json.dumps(line), encoding="utf-8")
+    if way == "remembered":
+        (utterance,) = read_manifest(path)[0]
+        MeasurementFile(measures).write({state(utterance): Measurement(32_000, 1e30, 0.0)})
+    cache = tmp_path / "cache" if way == "cached" else None
+    found = survey(path, TOKENIZER, lambda *_: None, cache=cache, measures=measures)
+    (finding,) = found.findings
+    assert finding.kind == "undecodable audio" and finding.is_error and not found.usable
+    assert "wild.wav" in finding.reason and "1e+30" in finding.reason
 
 
 def test_a_development_set_is_held_only_to_what_its_use_needs(corpus: Path) -> None:

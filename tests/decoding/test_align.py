@@ -6,20 +6,24 @@ from itertools import groupby, product
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from torch import Tensor
 
-from asr.decoding import align, greedy, part
+from asr.decoding import align, greedy, segments
+
+
+def normalised(scores: np.ndarray) -> np.ndarray:
+    """Scores as log-probabilities of the last axis."""
+    return scores - np.logaddexp.reduce(scores, axis=-1, keepdims=True)
+
 
 LATTICES = st.tuples(st.integers(1, 6), st.integers(2, 4)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=st.floats(-8, 8, width=32))
 )
 
 
-def best_path(lattice: Tensor, units: Sequence[int]) -> tuple[float, list[tuple[int, ...]]]:
+def best_path(lattice: np.ndarray, units: Sequence[int]) -> tuple[float, list[tuple[int, ...]]]:
     """The score of the best path that spells the units, and all paths that reach it."""
     scores: dict[tuple[int, ...], float] = {}
     frames, n_units = lattice.shape
@@ -34,15 +38,15 @@ def best_path(lattice: Tensor, units: Sequence[int]) -> tuple[float, list[tuple[
 def test_it_is_the_best_of_all_paths_that_spell_the_text(
     scores: np.ndarray, data: st.DataObject
 ) -> None:
-    lattice = torch.from_numpy(scores).log_softmax(dim=1)
+    lattice = normalised(scores)
     frames, n_units = lattice.shape
     units = data.draw(st.lists(st.integers(1, n_units - 1), max_size=frames))
     best, paths = best_path(lattice, units)
     if not paths:
         with pytest.raises(ValueError, match="frames cannot spell"):
-            align(lattice[None], torch.tensor([frames]), [units])
+            align(lattice[None], np.array([frames]), [units])
         return
-    (found,) = align(lattice[None], torch.tensor([frames]), [units])
+    (found,) = align(lattice[None], np.array([frames]), [units])
     assert found.units == tuple(units)
     assert found.score == pytest.approx(best, abs=1e-3)
     taken = [0] * frames
@@ -53,9 +57,8 @@ def test_it_is_the_best_of_all_paths_that_spell_the_text(
 
 
 def test_greedy_text_is_aligned_as_greedy_read_it() -> None:
-    torch.manual_seed(3)
-    log_probs = (2 * torch.randn(4, 60, 12)).log_softmax(dim=2)
-    lengths = torch.tensor([60, 0, 31, 45])
+    log_probs = normalised(2 * np.random.default_rng(3).standard_normal((4, 60, 12), np.float32))
+    lengths = np.array([60, 0, 31, 45])
     heard = greedy(log_probs, lengths)
     found = align(log_probs, lengths, [one.units for one in heard])
     for one, other in zip(found, heard, strict=True):
@@ -66,44 +69,44 @@ def test_greedy_text_is_aligned_as_greedy_read_it() -> None:
 
 @given(st.integers(0, 20), st.integers(0, 3))
 def test_company_and_what_lies_behind_the_end_change_nothing(frames: int, others: int) -> None:
-    torch.manual_seed(frames)
-    log_probs = torch.randn(1 + others, 24, 5).log_softmax(dim=2)
-    lengths = torch.tensor([frames, *[24] * others])
+    generator = np.random.default_rng(frames)
+    log_probs = normalised(generator.standard_normal((1 + others, 24, 5), np.float32))
+    lengths = np.array([frames, *[24] * others])
     units = [[1, 1, 2][: frames // 3], *[[3, 4, 1, 2, 2]] * others]
-    padded = log_probs.clone()
+    padded = log_probs.copy()
     padded[0, frames:] = math.nan
     (alone,) = align(log_probs[:1, :frames], lengths[:1], units[:1])
     assert align(padded, lengths, units)[0] == alone
 
 
 def test_units_that_cannot_be_are_still_placed() -> None:
-    log_probs = torch.full((1, 4, 3), -math.inf)
+    log_probs = np.full((1, 4, 3), -math.inf, np.float32)
     log_probs[:, :, 0] = 0.0
-    (found,) = align(log_probs, torch.tensor([4]), [[1, 2]])
+    (found,) = align(log_probs, np.array([4]), [[1, 2]])
     assert found.units == (1, 2)
     assert 0 <= found.starts[0] < found.ends[0] <= found.starts[1] < found.ends[1] <= 4
 
 
 def test_nothing_is_aligned_to_nothing() -> None:
-    assert align(torch.zeros(0, 0, 3), torch.zeros(0, dtype=torch.int64), []) == []
-    (silent,) = align(torch.zeros(1, 0, 3), torch.tensor([0]), [[]])
+    assert align(np.zeros((0, 0, 3), np.float32), np.zeros(0, np.int64), []) == []
+    (silent,) = align(np.zeros((1, 0, 3), np.float32), np.array([0]), [[]])
     assert (silent.units, silent.score) == ((), 0.0)
 
 
 def test_long_lattices_part_in_their_longest_pause() -> None:
-    posteriors = torch.full((100, 2), 0.1)
+    posteriors = np.full((100, 2), 0.1, np.float32)
     posteriors[:, 1] = 0.9
-    posteriors[30:34] = posteriors[42:50] = torch.tensor([0.9, 0.1])
-    assert part(posteriors.log(), 100) == [(0, 100)]
-    assert part(posteriors.log(), 60) == [(0, 46), (46, 100)]
+    posteriors[30:34] = posteriors[42:50] = [0.9, 0.1]
+    assert segments(np.log(posteriors), 100) == [(0, 100)]
+    assert segments(np.log(posteriors), 60) == [(0, 46), (46, 100)]
 
 
 @given(st.integers(0, 80), st.integers(1, 30), st.integers(0, 9))
 def test_parts_follow_one_another_and_are_none_too_long(
     frames: int, longest: int, seed: int
 ) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    parts = part(torch.randn(frames, 3, generator=generator).log_softmax(dim=1), longest)
+    scores = np.random.default_rng(seed).standard_normal((frames, 3), np.float32)
+    parts = segments(normalised(scores), longest)
     assert [first for first, _ in parts] == [0, *(end for _, end in parts[:-1])]
     assert parts[-1][1] == frames
     assert all(0 < end - first <= longest for first, end in parts) or frames == 0

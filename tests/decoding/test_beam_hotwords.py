@@ -1,11 +1,15 @@
-"""Hot words: what they earn, and when it is taken back."""
+"""Hot words: their bonus, and when the search takes it back."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
-import torch
+from ngrams import estimated
 
-from asr.decoding import BeamSearch, BeamSettings
-from asr.decoding.hotwords import MAX_LETTERS, automaton
+from asr.decoding.beam import BeamSearch, Spellings
+from asr.decoding.beam.hotwords import MAX_LETTERS
 from asr.errors import BadOption
+from asr.options import BeamSettings
 from asr.text import CharacterTokenizer, SubwordTokenizer, Tokenizer
 
 CHARACTERS = CharacterTokenizer()
@@ -23,15 +27,19 @@ def tokenizer(request: pytest.FixtureRequest, subwords: SubwordTokenizer) -> Tok
     return CHARACTERS if request.param == "characters" else subwords
 
 
-def earned(tokenizer: Tokenizer, hotwords: list[str], text: str) -> tuple[list[float], float]:
-    """What each unit of the text adds, and what remains at the end."""
-    found = automaton(hotwords, tokenizer, None, BOOST)
-    state, gains = 0, []
-    for unit in tokenizer.encode(text):
-        cell = state * tokenizer.n_units + unit
-        gains.append(float(found.gain[cell]))
-        state = int(found.target[cell])
-    return gains, sum(gains) + float(found.finish[state])
+def certain(units: list[int], n_units: int) -> np.ndarray:
+    """`(U, V)` of a lattice that says just these units."""
+    frames = np.full((2 * len(units), n_units), -50.0, dtype=np.float32)
+    frames[range(0, len(frames), 2), units] = 0.0
+    frames[1::2, 0] = 0.0
+    return frames
+
+
+def earned(tokenizer: Tokenizer, hotwords: list[str], text: str) -> float:
+    lattice = certain(tokenizer.encode(text), tokenizer.n_units)
+    ((best,),) = BeamSearch.by_spelling(tokenizer)([lattice], BOOST, hotwords)
+    assert best.text == text
+    return best.language
 
 
 @pytest.mark.parametrize(
@@ -58,29 +66,71 @@ def earned(tokenizer: Tokenizer, hotwords: list[str], text: str) -> tuple[list[f
 def test_what_a_text_earns(
     tokenizer: Tokenizer, hotwords: list[str], text: str, total: float
 ) -> None:
-    assert earned(tokenizer, hotwords, text)[1] == pytest.approx(total)
+    assert earned(tokenizer, hotwords, text) == pytest.approx(total)
 
 
-def test_the_boost_comes_letter_by_letter_and_goes_when_the_spelling_parts() -> None:
-    gains, total = earned(CHARACTERS, ["new york"], "new yoga")
-    assert gains == [1, 1, 1, 0, 1, 1, -5, 0]
-    assert total == 0
+def test_the_boost_comes_letter_by_letter() -> None:
+    # In a beam of one a name is found only if its first letters are worth something already.
+    lattice = certain(CHARACTERS.encode("zoe"), CHARACTERS.n_units)
+    lattice[0, CHARACTERS.encode("s")] = 0.5
+    settings = BeamSettings(size=1, hotword_boost=1.0)
+    search = BeamSearch.by_spelling(CHARACTERS)
+    assert [search([lattice], settings, hot)[0][0].text for hot in ([], ["zoe"])] == ["soe", "zoe"]
 
 
 def test_a_name_is_read_that_the_lattice_alone_would_miss() -> None:
-    units = CHARACTERS.encode("ana")
-    log_probs = torch.full((1, 3, CHARACTERS.n_units), 1e-4).log()
-    log_probs[0, range(3), units] = torch.tensor([0.99, 0.7, 0.99]).log()
-    log_probs[0, 1, CHARACTERS.encode("v")] = torch.tensor(0.2).log()
-    search = BeamSearch(CHARACTERS)
+    lattice = np.full((3, CHARACTERS.n_units), 1e-4)
+    lattice[range(3), CHARACTERS.encode("ana")] = [0.99, 0.7, 0.99]
+    lattice[1, CHARACTERS.encode("v")] = 0.2
+    search = BeamSearch.by_spelling(CHARACTERS)
 
     def text(*hotwords: str) -> str:
-        ((best,),) = search(log_probs, torch.tensor([3]), BOOST, hotwords)
-        return CHARACTERS.decode(best.units)
+        ((best,),) = search([np.log(lattice)], BOOST, hotwords)
+        return best.text
 
     assert text() == "ana"
     assert text("Ava") == text("ava", "bob") == "ava"
     assert text("avas") == "ana"
+
+
+def test_of_words_that_sound_alike_the_hot_one_is_read(tmp_path: Path) -> None:
+    model = estimated(tmp_path, ["right", "right", "wright", "a wright"], 2).model
+    ids = {word: id for id, word in enumerate(model.vocabulary)}
+    sounds = Spellings.of([(ids["right"], [3, 4]), (ids["wright"], [3, 4]), (ids["a"], [2])])
+    search = BeamSearch.by_sound(sounds, model, n_units=5, space=1)
+    lattice = certain([3, 4], 5)
+
+    def text(*hotwords: str) -> str:
+        return search([lattice], BOOST, hotwords)[0][0].text
+
+    assert (text(), text("Wright"), text("a wright")) == ("right", "wright", "right")
+    with pytest.raises(BadOption, match="hot word 'wrong' is not among the words that this model"):
+        text("wrong")
+
+
+def test_a_hot_word_that_no_lexicon_has_is_written_as_it_is_pronounced(tmp_path: Path) -> None:
+    model = estimated(tmp_path, ["right", "right", "wright", "a wright"], 2).model
+    ids = {word: id for id, word in enumerate(model.vocabulary)}
+    sounds = Spellings.of([(ids["right"], [3, 4]), (ids["a"], [2])])
+    ways = {"wrighte": [[3, 4]], "wright": [[3, 2], [3, 3]], "ryte": [[4, 3], [4, 2, 4]]}
+    search = BeamSearch.by_sound(
+        sounds, model, 5, space=1, pronounce=lambda words: [ways.get(word, []) for word in words]
+    )
+
+    def text(units: list[int], *hotwords: str) -> str:
+        return search([certain(units, 5)], BOOST, hotwords)[0][0].text
+
+    assert text([3, 4]) == text([3, 4], "ryte") == "right"
+    assert text([4, 3], "Ryte") == text([4, 2, 4], "ryte") == "ryte"
+    assert text([3, 2], "wright", "ryte") == "wright"  # the language model knows that one
+    assert text([4, 3, 1, 3, 4], "ryte") == "ryte right"
+    assert text([3, 4], "wrighte") == "wrighte"  # sounds as a word that is likelier without
+    assert text([3, 4, 1, 4, 3], "right ryte") == "right ryte"
+    ways["rayte"] = ways["ryte"]  # of two that sound alike the first is written
+    assert text([4, 3], "ryte", "rayte") == "ryte"
+    with pytest.raises(BadOption, match="hot word 'wrong' is not among the words that this model"):
+        text([3, 4], "ryte wrong")
+    assert text([3, 4]) == "right"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +144,5 @@ def test_a_name_is_read_that_the_lattice_alone_would_miss() -> None:
     ],
 )
 def test_refusals(hotwords: list[str], message: str) -> None:
-    search = BeamSearch(CHARACTERS)
-    nothing = torch.zeros((0, 0, CHARACTERS.n_units)), torch.zeros(0, dtype=torch.int64)
     with pytest.raises(BadOption, match=message):
-        search(*nothing, BOOST, hotwords)
+        BeamSearch.by_spelling(CHARACTERS)([], BOOST, hotwords)

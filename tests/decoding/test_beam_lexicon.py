@@ -1,9 +1,10 @@
-"""The trie of spellings, walked unit by unit."""
+"""The trie of spellings and pronunciations, walked unit by unit."""
 
 import numpy as np
 import pytest
 
-from asr.decoding.lexicon import ROOT, UNKNOWN, Boundaries, Lexicon
+from asr.decoding.beam import Boundaries, Lexicon, Spellings
+from asr.decoding.beam.lexicon import ROOT, UNKNOWN
 from asr.text import CharacterTokenizer, SubwordTokenizer, Tokenizer
 
 WORDS = ["", "a", "an", "and", "ann's", "bee", "beer", "bees", "naïve"]
@@ -22,26 +23,33 @@ def tokenizer(request: pytest.FixtureRequest, subwords: SubwordTokenizer) -> Tok
     return CHARACTERS if request.param == "characters" else subwords
 
 
+def spelled(
+    tokenizer: Tokenizer, words: list[str] = WORDS, unigram: np.ndarray = UNIGRAM
+) -> Lexicon:
+    boundaries = Boundaries.of(tokenizer)
+    return Lexicon.build(Spellings.by(tokenizer, words), unigram, boundaries, open=True)
+
+
 def walk(lexicon: Lexicon, units: list[int]) -> int:
-    node = np.array([ROOT])
+    node = ROOT
     for unit in units:
-        node = lexicon.follow(node, np.array([unit]))
-    return int(node[0])
+        node = int(lexicon.entry[unit]) if lexicon.parts[unit] else lexicon.follow(node, unit)
+    return node
 
 
 def test_every_word_is_found_and_no_other(tokenizer: Tokenizer) -> None:
-    lexicon = Lexicon.build(tokenizer, WORDS, UNIGRAM)
-    spelled = [(id, word) for id, word in enumerate(WORDS) if word and word != "naïve"]
-    for id, word in spelled:
-        assert lexicon.word[walk(lexicon, tokenizer.encode(word))] == id
-        assert lexicon.word[walk(lexicon, tokenizer.encode("at " + word))] == id
+    lexicon = spelled(tokenizer)
+    known = [(id, word) for id, word in enumerate(WORDS) if word and word != "naïve"]
+    for id, word in known:
+        assert lexicon.words_at(walk(lexicon, tokenizer.encode(word))) == [id]
+        assert lexicon.words_at(walk(lexicon, tokenizer.encode("at " + word))) == [id]
     for text in ("at", "be", "bee an t", "stands"):
-        assert lexicon.word[walk(lexicon, tokenizer.encode(text))] == 0
-    assert int((lexicon.word > 0).sum()) == len(spelled)
+        assert lexicon.words_at(walk(lexicon, tokenizer.encode(text))) == [0]
+    assert len(lexicon.words) == len(known)
 
 
 def test_a_node_knows_the_best_word_it_leads_to() -> None:
-    lexicon = Lexicon.build(CHARACTERS, WORDS, UNIGRAM)
+    lexicon = spelled(CHARACTERS)
     best = {text: float(lexicon.best[walk(lexicon, CHARACTERS.encode(text))]) for text in
             ("a", "an", "ann", "and", "b", "beer", "bees", "x", "a ")}  # fmt: skip
     assert best == {"a": -2, "an": -3, "ann": -5, "and": -4, "b": -6, "beer": -7, "bees": -8,
@@ -49,36 +57,47 @@ def test_a_node_knows_the_best_word_it_leads_to() -> None:
 
 
 def test_spelling_on_past_all_words_is_unknown_until_the_next_word(tokenizer: Tokenizer) -> None:
-    lexicon = Lexicon.build(tokenizer, WORDS, UNIGRAM)
+    lexicon = spelled(tokenizer)
     assert walk(lexicon, tokenizer.encode("tat")) == UNKNOWN
-    assert lexicon.word[walk(lexicon, tokenizer.encode("tat bee"))] == WORDS.index("bee")
+    assert lexicon.words_at(walk(lexicon, tokenizer.encode("tat bee"))) == [WORDS.index("bee")]
 
 
 def test_spaces_without_a_word_between_them_spell_nothing() -> None:
-    lexicon = Lexicon.build(CHARACTERS, WORDS, UNIGRAM)
+    lexicon = spelled(CHARACTERS)
     for text in (" ", "  ", "a ", "a  "):
         assert walk(lexicon, CHARACTERS.encode(text)) == ROOT
-    assert lexicon.word[ROOT] == -1
+    assert not lexicon.spelled[ROOT]
 
 
 def test_a_lone_sign_of_a_word_start_spells_nothing(subwords: SubwordTokenizer) -> None:
     (lone,) = (u for u in range(1, subwords.n_units) if subwords.decode([u]) == "")
-    lexicon = Lexicon.build(subwords, WORDS, UNIGRAM)
-    assert lexicon.word[walk(lexicon, [lone])] == -1
+    lexicon = spelled(subwords)
+    assert not lexicon.spelled[walk(lexicon, [lone])]
 
 
 def test_without_a_word_everything_is_unknown(tokenizer: Tokenizer) -> None:
-    lexicon = Lexicon.build(tokenizer, ["", "naïve"], UNIGRAM[:2])
+    lexicon = spelled(tokenizer, ["", "naïve"])
     assert walk(lexicon, tokenizer.encode("bee")) == UNKNOWN
 
 
 def test_many_children_and_one_child_are_both_found() -> None:
     words = ["", *"abcdefghij", "abc", "abd"]
-    lexicon = Lexicon.build(CHARACTERS, words, np.zeros(len(words), dtype=np.float32))
+    lexicon = spelled(CHARACTERS, words, np.zeros(len(words), dtype=np.float32))
     for word in words[1:]:
-        assert lexicon.word[walk(lexicon, CHARACTERS.encode(word))] == words.index(word)
+        assert lexicon.words_at(walk(lexicon, CHARACTERS.encode(word))) == [words.index(word)]
     for text in ("ab", "abb", "abe", "ba", "k"):
-        assert lexicon.word[walk(lexicon, CHARACTERS.encode(text))] == 0
+        assert lexicon.words_at(walk(lexicon, CHARACTERS.encode(text))) == [0]
+
+
+def test_words_have_any_number_of_pronunciations_and_these_of_words() -> None:
+    sounds = [(1, [2, 3]), (2, [2, 3]), (3, [2, 3]), (1, [2]), (1, [3, 3, 3]), (1, [2, 3])]
+    lexicon = Lexicon.build(sounds, -np.arange(4, dtype=np.float32), Boundaries.spaced(4, space=1))
+    node = lexicon.follow(lexicon.follow(ROOT, 2), 3)
+    assert lexicon.words_at(node) == [1, 2, 3]
+    assert lexicon.best[node] == -1.0
+    assert lexicon.words_at(lexicon.follow(ROOT, 2)) == [1]
+    assert lexicon.follow(node, 2) == -1  # nothing is spelled beside the lexicon
+    assert len(lexicon.unit) == 2 + 5
 
 
 def test_boundaries(subwords: SubwordTokenizer) -> None:

@@ -1,11 +1,12 @@
-"""What a beam search may be told."""
+"""Settings of the beam search."""
 
-from typing import Any
+from dataclasses import fields
+from typing import Any, get_type_hints
 
 import pytest
 
-from asr.decoding import BeamSettings
 from asr.errors import BadOption
+from asr.options import NAMES, BeamSettings, Options, OptionValues, described
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,13 @@ def test_refusals(values: dict[str, Any], message: str) -> None:
 
 def test_whole_numbers_are_numbers() -> None:
     assert BeamSettings(lm_weight=1, unknown_price=0).lm_weight == 1
+
+
+def test_each_option_is_described_with_the_type_that_callers_are_told() -> None:
+    assert set(NAMES) == {option.name for option in fields(Options)}
+    hints = get_type_hints(OptionValues)
+    for name in NAMES:
+        option = described(name)
+        assert option.help.endswith(".") and getattr(Options(), name) == option.default
+        assert name == "hotwords" or hints[name] is option.kind
+    assert described("beam_size")[1:4] == (BeamSettings().size, 1, 2_048)

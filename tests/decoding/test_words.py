@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from asr.decoding import (
     Calibration,
-    HeardWord,
+    DecodedWord,
     Hypothesis,
     Logistic,
-    heard_words,
+    decoded_words,
     stretches,
     times,
     transcript,
@@ -36,13 +37,17 @@ def spelled(text: str) -> Hypothesis:
     return Hypothesis(units, tuple(frames), ends, (0.5,) * len(units), 0.0)
 
 
-def word(text: str, start: int, end: int, certainty: float = 0.5) -> HeardWord:
-    return HeardWord(text, start, end, certainty, doubt=0.5, posterior=certainty)
+def heard(hypothesis: Hypothesis, sure: NDArray[np.float32]) -> list[DecodedWord]:
+    return decoded_words(hypothesis, CHARACTERS.word_spans(hypothesis.units), sure)
+
+
+def word(text: str, start: int, end: int, certainty: float = 0.5) -> DecodedWord:
+    return DecodedWord(text, start, end, certainty, doubt=0.5, posterior=certainty)
 
 
 def test_words_have_the_frames_of_their_units() -> None:
     sure = np.linspace(0.1, 0.9, 9, dtype=np.float32)
-    one, cat = heard_words(spelled("a cat"), CHARACTERS, sure)
+    one, cat = heard(spelled("a cat"), sure)
     assert (one.text, one.start, one.end) == ("a", 0, 1)
     assert (cat.text, cat.start, cat.end) == ("cat", 4, 9)
     assert cat.certainty == pytest.approx(0.5)
@@ -50,14 +55,14 @@ def test_words_have_the_frames_of_their_units() -> None:
 
 
 def test_the_last_word_may_end_with_the_lattice() -> None:
-    (found,) = heard_words(spelled("a"), CHARACTERS, np.array([0.25], dtype=np.float32))
+    (found,) = heard(spelled("a"), np.array([0.25], dtype=np.float32))
     assert (found.start, found.end, found.certainty) == (0, 1, 0.25)
 
 
 @pytest.mark.parametrize("text", ["", " ", "   "])
 def test_without_words_there_is_no_speech(text: str) -> None:
     sure = np.full(2 * len(text), 0.5, dtype=np.float32)
-    found = transcript(heard_words(spelled(text), CHARACTERS, sure), FRAME_S, 1.5)
+    found = transcript(heard(spelled(text), sure), FRAME_S, 1.5)
     assert (found.text, found.words, found.confidence) == ("", (), 0.0)
     assert found.no_speech
     assert found.duration == 1.5
@@ -108,7 +113,8 @@ def test_times_follow_one_another_inside_the_recording(
     hypothesis = Hypothesis(tuple(units), tuple(starts), tuple(ends), (0.5,) * len(units), -1.0)
     sure = np.full(frame, 0.5, dtype=np.float32)
     known = Calibration(end_offset=data.draw(st.floats(-0.5, 0.5)))
-    found = transcript(heard_words(hypothesis, tokenizer, sure), FRAME_S, duration, known)
+    words = decoded_words(hypothesis, tokenizer.word_spans(units), sure)
+    found = transcript(words, FRAME_S, duration, known)
     assert found.text == tokenizer.decode(units)
     for one in found.words:
         assert 0.0 <= one.start < one.end <= duration

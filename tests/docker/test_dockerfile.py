@@ -40,6 +40,7 @@ def stage(name: str) -> list[tuple[str, str]]:
 def test_both_images_are_there_and_neither_runs_as_root() -> None:
     assert ("USER", "10001") in stage("cpu")
     assert stage("cuda")[0] == ("FROM", "cpu AS cuda")
+    assert any(word == "RUN" and "[serve,gpu]" in rest for word, rest in stage("build-cuda"))
     assert any(word == "HEALTHCHECK" for word, _ in stage("cpu"))
     assert ("CMD", '["asr", "serve"]') in stage("cpu")
 
@@ -50,8 +51,6 @@ def test_what_is_copied_is_let_through_and_there() -> None:
     for word, rest in stage("build"):
         if word == "COPY":
             for source in rest.split()[:-1]:
-                if "[" in source:  # a pattern: its files may be absent
-                    continue
                 assert source in through and (ROOT / source).exists()
 
 
@@ -59,26 +58,22 @@ def test_what_is_copied_is_let_through_and_there() -> None:
 def test_its_install_steps_make_a_service_that_answers(tmp_path: Path) -> None:
     build, home = tmp_path / "build", tmp_path / "earshot"
     build.mkdir()
-    places = {"/opt/earshot": str(home), "/wheels/": f"{tmp_path}/wheels/"}
-    environment = {**os.environ, "TORCH_WHEEL": "torch", "VIRTUAL_ENV": str(home)}
+    environment = {**os.environ, "VIRTUAL_ENV": str(home)}
     environment.pop("UV_PROJECT_ENVIRONMENT", None)
     for word, rest in stage("build"):
         if word == "COPY":
             *sources, target = rest.split()
             for source in sources:
-                for path in ROOT.glob(source):
-                    place = build / target if target.startswith(".") else tmp_path / "wheels"
-                    place.mkdir(exist_ok=True)
-                    if path.is_dir():
-                        shutil.copytree(path, build / target, dirs_exist_ok=True)
-                    else:
-                        shutil.copy(path, place)
+                if (ROOT / source).is_dir():
+                    shutil.copytree(ROOT / source, build / target, dirs_exist_ok=True)
+                else:
+                    shutil.copy(ROOT / source, build)
         elif word == "RUN" and not rest.startswith("pip install"):  # uv is here already
             command = re.sub(r"--mount=\S+ ", "", rest)
-            for inside, outside in places.items():
-                command = command.replace(inside, outside)
+            command = command.replace("/opt/earshot", str(home))
             command = command.replace("uv venv", f"uv venv --python {sys.executable}")
             subprocess.run(command, shell=True, cwd=build, env=environment, check=True)
+    assert not list(home.glob("lib/python*/site-packages/torch"))
     answers(home / "bin" / "asr", ROOT / "samples" / "1272-141231-0000.flac")
 
 

@@ -1,4 +1,4 @@
-"""What watches the service: alerts, dashboard, scaling and runbook name what there really is."""
+"""Monitoring: alerts, dashboard, scaling and runbook name metrics and settings that exist."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app
-from service.metrics import Metrics
+from service.monitoring.metrics import Metrics
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "service").rglob("*.py"))
 
 FUNCTIONS = {"rate", "increase", "histogram_quantile", "max_over_time", "absent"}
-AGGREGATIONS = {"sum", "max"}
+AGGREGATIONS = {"sum", "max", "min"}
 WORDS = {"by", "or", "bool"}
 RANGED = {"rate", "increase", "max_over_time"}
 TOKEN = re.compile(
@@ -67,7 +67,8 @@ def series() -> dict[str, set[str]]:
     metrics = Metrics()
     metrics.requests.labels(route="/", status="200").inc()
     metrics.refusals.labels(reason="deadline").inc()
-    metrics.restarts.labels(kind="device").inc()
+    metrics.restarts.labels(kind="device", reason="died").inc()
+    metrics.ready.labels(model="en").set(1)
     metrics.answers.labels(route="/").observe(1)
     metrics.stages.labels(stage="decode").observe(1)
     return {

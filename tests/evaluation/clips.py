@@ -1,4 +1,4 @@
-"""Evaluations made of texts, as if heard in recordings."""
+"""Evaluations made of texts, as if a recogniser had returned them."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def evaluation(
         Clip(
             id=str(index),
             text=text,
-            heard=heard[index],
+            hypothesis=heard[index],
             duration=1.0 if durations is None else durations[index],
             level=-20.0,
             confidence=0.5,

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from asr.evaluation import evaluate
 from asr.runtime import Recognizer
 
@@ -12,13 +14,11 @@ the same on every CPU."""
 RECORD = "asr evaluate tests/data/clips/check-clips.jsonl --record"
 
 
+@pytest.mark.slow
 def test_the_shipped_bundle_reads_as_it_was_recorded(shipped_bundle: Path) -> None:
     recognizer = Recognizer.load(shipped_bundle, "cpu")
     kind = (MANIFEST.name, recognizer.options().decoder, recognizer.bundle.precision)
-    recorded = {
-        (figure["manifest"], figure["decoder"], figure["precision"]): figure["wer"]
-        for figure in recognizer.bundle.info["figures"]
-    }
+    recorded = {figure.key: figure.wer for figure in recognizer.bundle.info.figures}
     assert kind in recorded, f"{shipped_bundle} has no figure of {kind}: `{RECORD}`"
     wer = evaluate(recognizer, MANIFEST).score.wer
     assert abs(wer - recorded[kind]) <= BAND, (

@@ -1,4 +1,4 @@
-"""Breakdowns: every clip in one group of each, and words that training never had."""
+"""Breakdowns: every clip is in one group of each; and words that training did not have."""
 
 import json
 
@@ -71,7 +71,7 @@ def test_a_terminal_shows_few_groups_and_a_file_has_all() -> None:
     assert len(parts["speaker"]) == len(parts["accent"]) == count
 
 
-def test_a_filler_that_the_normaliser_takes_away_breaks_nothing() -> None:
+def test_a_reference_of_fillers_alone_is_scored_without_words() -> None:
     found = evaluation(["um", "two words"], ["hum", "two words"], normaliser="english")
     assert found.score.words == 2 and found.score.insertions == 1
     assert Analysis.of(found).whole.wer == 0.5

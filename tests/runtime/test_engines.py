@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from asr.audio import load
 from asr.bundle import Bundle
@@ -25,12 +24,12 @@ def test_log_probabilities_and_their_lengths(engine: Engine, clips: list[Path]) 
     log_probs, lengths = engine(waves)
     assert lengths.tolist() == [(len(wave) - 400) // 640 + 1 for wave in waves]
     assert log_probs.shape[:2] == (3, max(lengths.tolist()))
-    assert log_probs.dtype == torch.float32
-    assert lengths.dtype == torch.int64
-    assert lengths.device.type == log_probs.device.type == engine.device == "cpu"
+    assert log_probs.dtype == np.float32
+    assert lengths.dtype == np.int64
+    assert engine.device == "cpu"
     for row, length in zip(log_probs, lengths.tolist(), strict=True):
-        total = row[:length].exp().sum(-1)
-        torch.testing.assert_close(total, torch.ones(length), rtol=0, atol=1e-4)
+        total = np.exp(row[:length]).sum(-1)
+        assert np.allclose(total, 1.0, rtol=0, atol=1e-4)
 
 
 def test_waves_shorter_than_a_window_have_no_frames(engine: Engine) -> None:
@@ -53,4 +52,4 @@ def test_threads_may_share_an_engine(engine: Engine, clips: list[Path]) -> None:
     with ThreadPoolExecutor(4) as pool:
         among = list(pool.map(lambda wave: engine([wave])[0], waves * 5))
     for one, other in zip(alone * 5, among, strict=True):
-        torch.testing.assert_close(other, one, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-5)

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from asr.audio import load
 from asr.bundle import Bundle
 from asr.errors import BadAudio, BadBundle, BadOption
-from asr.runtime import Engine, Options, Recognizer
+from asr.runtime import Engine, LogProbs, Options, Recognizer
 from asr.runtime.engine import Wave
 from asr.runtime.windows import WINDOW_SECONDS
 
@@ -34,7 +34,7 @@ class Watched:
         self.batch_seconds = batch_seconds
         self.calls: list[float] = []
 
-    def __call__(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
+    def __call__(self, waves: Sequence[Wave]) -> tuple[LogProbs, NDArray[np.int64]]:
         self.calls.append(len(waves) * max(map(len, waves)) / 16_000)
         return self.engine(waves)
 
@@ -74,6 +74,7 @@ def test_unreadable_audio_is_named(recognizer: Recognizer, tmp_path: Path) -> No
         recognizer.transcribe(path)
 
 
+@pytest.mark.slow
 def test_long_recordings_pass_in_bounded_batches(recognizer: Recognizer, clips: list[Path]) -> None:
     speech = np.concatenate([load(clip).samples for clip in clips])
     long = np.resize(speech, 500 * 16_000)

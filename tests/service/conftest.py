@@ -11,6 +11,14 @@ from service.app import create_app
 from service.settings import Settings
 
 
+@pytest.fixture(scope="session", autouse=True)
+def processes_find_the_tests_modules() -> Iterator[None]:
+    """Worker processes may be told to run what stands in `faulty`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        yield
+
+
 @pytest.fixture(scope="session")
 def recognizer(tiny_bundle: Path) -> Recognizer:
     return Recognizer.load(tiny_bundle, "cpu")
@@ -18,19 +26,33 @@ def recognizer(tiny_bundle: Path) -> Recognizer:
 
 @pytest.fixture(scope="session")
 def settings(tiny_bundle: Path) -> Settings:
-    """A service with the tiny bundle and low limits."""
+    """A service with the tiny bundle and low limits, but for those in seconds.
+
+    However slow the machine is, nothing is refused for want of time, and a process that a test
+    stops goes on later.
+    """
     return Settings(
         bundle=tiny_bundle,
         device="cpu",
         decode_workers=2,
         max_upload_bytes=MAX_UPLOAD_BYTES,
         max_seconds=MAX_SECONDS,
+        hang_s=600,
+        deadline_s=3600,
     )
 
 
 @pytest.fixture(scope="session")
 def address(settings: Settings) -> Iterator[str]:
     with served(create_app(settings)) as address:
+        wait_until_ready(address)
+        yield address
+
+
+@pytest.fixture(scope="session")
+def english_address(shipped_bundle: Path) -> Iterator[str]:
+    """A server of the shipped bundle, as it is without any settings."""
+    with served(create_app(Settings(bundle=shipped_bundle, device="cpu"))) as address:
         wait_until_ready(address)
         yield address
 

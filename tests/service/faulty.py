@@ -1,33 +1,45 @@
-"""Workers with faults of a kind that real ones may have; a test names them as the target."""
+"""Workers with faults that real ones may have; tests name them as the target."""
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from asr.audio import Limits
-from service.decoding import decoder
-from service.device import Load, Read, Run, device
-from service.workers import Answer, Handler, Memory
+import numpy as np
+
+from asr.audio import SAMPLE_RATE, Limits
+from service.engine import decode_pool
+from service.engine.decode_pool import decoder
+from service.engine.device import Load, RunModel, Search, device
+from service.engine.worker import Answer, Handler, Memory
 
 POISON = 12_345
 """Samples of a recording that the faulty device cannot take."""
 DEADLY = 12_347
 """Samples of one that it dies of."""
+STUCK = 12_349
+"""Samples of one that never comes back from it, as from a driver's fault."""
 FULL = 200_000
 """Padded samples in a batch beyond which its memory is full."""
 BOMB = b"RIFFbomb"
 """An upload that ends whoever decodes it."""
+ENDLESS = b"RIFFendless"
+"""An upload that the slow decoder never comes back from."""
+SLOWNESS = 0.2
+"""Seconds for each second of sound that the slow decoder takes."""
 
 
 def faulty(_: None) -> Handler:
     """A device that fails on some batches and dies of others."""
     sound = device(None)
 
-    def answer(message: Load | Run | Read, memory: Sequence[Memory]) -> Answer:
-        if isinstance(message, Run):
+    def answer(message: Load | RunModel | Search, memory: Sequence[Memory]) -> Answer:
+        if isinstance(message, RunModel):
             sizes = [piece.stop - piece.start for piece in message.pieces]
             if DEADLY in sizes:
                 os._exit(9)
+            if STUCK in sizes:
+                time.sleep(3600)
             if POISON in sizes:
                 raise RuntimeError("a kernel refused these samples")
             if max(sizes) * len(sizes) > FULL:
@@ -42,8 +54,25 @@ def fragile(limits: Limits) -> Handler:
     sound = decoder(limits)
 
     def decode(message: Any, memory: Sequence[Memory]) -> Answer:
-        if message is not None and message[2].startswith(BOMB):
+        if message is not None and message[-1].startswith(BOMB):
             os._exit(9)
         return sound(message, memory)
 
     return decode
+
+
+def slow(limits: Limits) -> Handler:
+    """A decoder that takes its time for each second of sound, and for ever for one upload."""
+    fast = decode_pool.stream
+
+    def stream(body: bytes, *given: Any, **named: Any) -> Iterator[Any]:
+        if body.startswith(ENDLESS):
+            time.sleep(3600)
+        for block in fast(body, *given, **named):
+            for start in range(0, len(block), SAMPLE_RATE):
+                piece: np.ndarray = block[start : start + SAMPLE_RATE]
+                time.sleep(SLOWNESS * len(piece) / SAMPLE_RATE)
+                yield piece
+
+    decode_pool.stream = stream
+    return decoder(limits)

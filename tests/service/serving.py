@@ -1,30 +1,57 @@
 """A real server on a free port, and OpenAI's own client for it."""
 
 import contextlib
+import io
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import openai
 import pytest
+import soundfile
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
+from asr.audio import load
+from service.access.connections import server_config
+from service.app import create_app
+from service.engine.transcriber import Transcriber
+from service.settings import Settings
+
+SERVE = """
+import sys
+from pathlib import Path
+from service.run import run
+from service.settings import Settings
+run(Settings.read(port=0, device="cpu", bundle=Path(sys.argv[1])))
+"""
+"""A program that serves the bundle it is given."""
 MAX_UPLOAD_BYTES = 2_000_000
 MAX_SECONDS = 40.0
 
 
 @contextlib.contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """The app's address, answering; it stops with the context."""
+def served(app: FastAPI, **uvicorns: Any) -> Iterator[str]:
+    """The app's address, answering as the service does; it stops with the context."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    settings = getattr(app.state, "settings", None)
+    config = (
+        uvicorn.Config(app, log_level="warning", access_log=False)
+        if settings is None
+        else server_config(app, settings, **{"log_level": "warning", **uvicorns})
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
@@ -36,9 +63,59 @@ def served(app: FastAPI) -> Iterator[str]:
         thread.join()
 
 
+def connected(address: str, source: str = "127.0.0.1") -> socket.socket:
+    """A connection of that address, which waits long enough for any answer."""
+    place = urlsplit(address)
+    return socket.create_connection((place.hostname, place.port), 60, (source, 0))
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """What comes until the server ends the connection."""
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(65_536):
+            parts.append(part)
+    return b"".join(parts)
+
+
 def wait_until_ready(address: str) -> None:
-    """Return once the server's model is warm."""
-    while httpx.get(f"{address}/health/ready").status_code != 200:
+    """Return once the server's models are warm."""
+    with httpx.Client(timeout=60) as http:
+        while http.get(f"{address}/health/ready").status_code != 200:
+            time.sleep(0.1)  # asked more often, it would take their time to load
+
+
+@contextlib.contextmanager
+def running(settings: Settings, **workers: str) -> Iterator[tuple[FastAPI, httpx.Client]]:
+    """A server of its own, ready, and a client for it; `workers` are those of `create_app`."""
+    app = create_app(settings, **workers)
+    with served(app) as address, httpx.Client(base_url=address, timeout=120) as http:
+        wait_until_ready(address)
+        yield app, http
+
+
+def wav(samples: np.ndarray) -> bytes:
+    """A recording of these samples."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+def speech(clip: Path, samples: int, start: int = 0) -> np.ndarray:
+    """So many samples of a real clip."""
+    return np.resize(load(clip).samples[start:], samples)
+
+
+def ask_all(
+    pool: ThreadPoolExecutor, http: httpx.Client, bodies: list[bytes]
+) -> list["Future[httpx.Response]"]:
+    """Requests for the plain endpoint, all at a time."""
+    return [pool.submit(http.post, "/v1/transcribe", content=body) for body in bodies]
+
+
+def wait_for_device(model: Transcriber, count: int) -> None:
+    """Return once so many recordings are decoded and wait for the device, or are on it."""
+    while len(model._scheduler._jobs) != count:
         time.sleep(0.02)
 
 
@@ -56,12 +133,13 @@ def frozen(*pids: int) -> Iterator[None]:
 
 
 def metric(http: httpx.Client, name: str, **labels: str) -> float:
-    """What `/metrics` says of one series; 0 where it does not know it."""
-    for family in text_string_to_metric_families(http.get("/metrics").text):
-        for sample in family.samples:
-            if sample.name == name and labels.items() <= sample.labels.items():
-                return sample.value
-    return 0.0
+    """What `/metrics` says of the series with these labels, in all."""
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(http.get("/metrics").text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 @dataclass
@@ -73,7 +151,7 @@ class Client:
 
     def __post_init__(self) -> None:
         hooks = {"request": [self.sent.append]}
-        self.http = httpx.Client(base_url=self.address, event_hooks=hooks, timeout=60)
+        self.http = httpx.Client(base_url=self.address, event_hooks=hooks, timeout=120)
         self.openai = openai.OpenAI(
             base_url=f"{self.address}/v1", api_key="none", http_client=self.http
         )

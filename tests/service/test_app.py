@@ -1,4 +1,4 @@
-"""The service's life: ready when warm, alive while it works, and faults that stay inside."""
+"""The life of the service: ready when warm, alive while it works; its faults stay internal."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,14 @@ URL = "/v1/transcribe"
 
 @pytest.fixture(scope="module")
 def app(settings: Settings) -> FastAPI:
-    return create_app(settings)
+    """A service with a fault."""
+    app = create_app(settings)
+
+    @app.get("/fault")
+    async def fault() -> None:
+        raise RuntimeError("secret detail")
+
+    return app
 
 
 @pytest.fixture(scope="module")
@@ -28,54 +35,56 @@ def server(app: FastAPI) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.slow
 def test_not_ready_before_warm_and_alive_all_the_while(
     app: FastAPI, server: str, recognizer: Recognizer
 ) -> None:
-    with frozen(app.state.shelf.first.pid):  # it loads
-        assert httpx.get(f"{server}/health/live").json() == {"status": "live"}
-        responses = [httpx.get(server + path) for path in ("/health/ready", "/v1/models")]
-        responses.append(httpx.post(server + URL, content=b"x"))
+    with frozen(app.state.registry.first.pid):  # it loads
+        assert httpx.get(f"{server}/health/live", timeout=120).json() == {"status": "live"}
+        responses = [
+            httpx.get(server + path, timeout=120) for path in ("/health/ready", "/v1/models")
+        ]
+        responses.append(httpx.post(server + URL, content=b"x", timeout=120))
         for response in responses:
             assert response.status_code == 503
             assert response.headers["retry-after"] == "2"
             assert assert_shape(response)["code"] == "not_ready"
     wait_until_ready(server)
-    name = recognizer.bundle.info["name"]
-    ready = {"status": "ready", "model": name, "device": "cpu"}
-    assert httpx.get(f"{server}/health/ready").json() == ready
+    name = recognizer.bundle.info.name
+    assert httpx.get(f"{server}/health/ready", timeout=120).json() == {
+        "status": "ready",
+        "model": name,
+        "device": "cpu",
+        "models": [{"id": name, "status": "ready", "device": "cpu"}],
+        "decoders": 2,
+    }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["decoders", "device"])
 def test_the_loop_answers_while_others_work(
     app: FastAPI, server: str, recognizer: Recognizer, clip: Path, kind: str
 ) -> None:
     wait_until_ready(server)
-    pids = app.state.decoders.pids if kind == "decoders" else {app.state.shelf.first.pid}
+    pids = app.state.decoders.pids if kind == "decoders" else {app.state.registry.first.pid}
     body = clip.read_bytes()
     expected = recognizer.transcribe(clip).text
     with ThreadPoolExecutor(3) as pool:
         with frozen(*pids):
             answers = [pool.submit(httpx.post, server + URL, content=body) for _ in range(3)]
             time.sleep(0.2)
-            assert httpx.get(f"{server}/health/live").status_code == 200
+            assert httpx.get(f"{server}/health/live", timeout=120).status_code == 200
             assert not any(answer.done() for answer in answers)
         assert [answer.result().json()["text"] for answer in answers] == [expected] * 3
 
 
 def test_a_fault_of_ours_is_500_without_its_traceback(
-    settings: Settings, caplog: pytest.LogCaptureFixture
+    server: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = create_app(settings)
-
-    @app.get("/fault")
-    async def fault() -> None:
-        raise RuntimeError("secret detail")
-
-    with served(app) as address:
-        response = httpx.get(f"{address}/fault", headers={"x-request-id": "trace-7"})
-        assert response.status_code == 500
-        assert "secret" not in response.text
-        assert "trace-7" in (assert_shape(response)["message"] or "")
-        assert httpx.get(f"{address}/health/live").status_code == 200
+    response = httpx.get(f"{server}/fault", headers={"x-request-id": "trace-7"}, timeout=120)
+    assert response.status_code == 500
+    assert "secret" not in response.text
+    assert "trace-7" in (assert_shape(response)["message"] or "")
+    assert httpx.get(f"{server}/health/live", timeout=120).status_code == 200
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "trace-7" in record.getMessage() and record.exc_info

@@ -1,16 +1,18 @@
-"""The audio door stands what it is given: mutated files, and the corpus of nasty ones."""
+"""The service survives mutated files and texts, and the collection of harmful files."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from serving import Client, assert_shape, metric
 
 ROOT = Path(__file__).parents[2]
 NASTY = sorted((ROOT / "tests" / "data" / "nasty").glob("*.bin"))
 
 
-def test_mutated_files_are_read_or_refused(tiny_bundle: Path) -> None:
+@pytest.mark.slow
+def test_mutated_files_and_texts_are_read_or_refused(tiny_bundle: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--files", "2000"]
     command += ["--seed", "7", "--bundle", str(tiny_bundle)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400)
@@ -18,6 +20,7 @@ def test_mutated_files_are_read_or_refused(tiny_bundle: Path) -> None:
     assert "2000 files" in done.stdout and "0 decoders replaced, 0 faults" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_corpus_of_nasty_files_is_read_or_refused(client: Client, clip: Path) -> None:
     assert len(NASTY) > 50
     before = metric(client.http, "earshot_worker_restarts_total", kind="decoder")

@@ -9,20 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from serving import SERVE
 
 from asr.errors import BadBundle, BadOption
 from service.run import run
 from service.settings import Settings
 
-SERVE = """
-import sys
-from pathlib import Path
-from service.run import run
-from service.settings import Settings
-run(Settings.read(port=0, device="cpu", bundle=Path(sys.argv[1])))
-"""
 
-
+@pytest.mark.slow
 def test_a_process_says_when_it_is_ready_and_ends_when_told(tiny_bundle: Path, clip: Path) -> None:
     command = [sys.executable, "-c", SERVE, str(tiny_bundle)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -36,14 +30,33 @@ def test_a_process_says_when_it_is_ready_and_ends_when_told(tiny_bundle: Path, c
             f"{ready[1]}/v1/audio/transcriptions",
             files={"file": clip.read_bytes()},
             data={"model": ready[2]},
+            timeout=120,
         )
         assert response.status_code == 200
-        httpx.get(f"{ready[1]}/nothing", headers={"x-request-id": "trace-9"})
+        httpx.get(f"{ready[1]}/nothing", headers={"x-request-id": "trace-9"}, timeout=120)
         process.send_signal(signal.SIGTERM)
         logged = process.stderr.read()
-        assert "404 GET '/nothing' [trace-9]" in logged
+        (refused,) = [line for line in logged.splitlines() if "404 GET '/nothing'" in line]
+        assert refused.endswith("[trace-9 127.0.0.1]")
         assert "Traceback" not in logged
-        assert process.wait(30) in (0, -signal.SIGTERM)
+        assert process.wait(120) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "open_to_strangers"),
+    [
+        ("127.0.0.1", "", False),
+        ("::1", "", False),
+        ("localhost", "", False),
+        ("0.0.0.0", "", True),
+        ("::", "", True),
+        ("speech.example", "", True),
+        ("0.0.0.0", f"ann:{'0' * 64}", False),
+    ],
+)
+def test_who_is_let_in_without_a_key(host: str, keys: str, open_to_strangers: bool) -> None:
+    settings = Settings.read(host=host, api_keys=keys)
+    assert settings.open_to_strangers == open_to_strangers
 
 
 def test_a_taken_port_is_one_sentence() -> None:
@@ -53,6 +66,7 @@ def test_a_taken_port_is_one_sentence() -> None:
             run(Settings(port=port))
 
 
+@pytest.mark.slow
 def test_a_bad_bundle_ends_the_service(tmp_path: Path) -> None:
     with pytest.raises(BadBundle):
         run(Settings(port=0, bundle=tmp_path / "none"))

@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_every_request_is_answered_as_it_should_be(tiny_bundle: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "soak.py"), "--requests", "500"]
     command += ["--seed", "7", "--bundle", str(tiny_bundle)]

@@ -1,4 +1,4 @@
-"""What units spell, as files write it that separate units by spaces."""
+"""Spellings of units, in files that separate units by spaces."""
 
 from asr.text import CharacterTokenizer, SubwordTokenizer
 

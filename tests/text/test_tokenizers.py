@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,33 @@ def test_the_count_is_known_before_any_text_is_read(units: Units) -> None:
 
 
 def test_a_size_that_cannot_be_is_refused_with_the_reason() -> None:
-    with pytest.raises(BadOption, match=r"units\.size 5000"):
+    with pytest.raises(BadOption, match=r"units\.size 5000 is more .*: lower it to (\d+)") as most:
         SubwordTokenizer.learn(texts(), 5000)
+    found = re.search(r"lower it to (\d+)", str(most.value))
+    assert found and SubwordTokenizer.learn(texts(), int(found[1])).n_units == int(found[1])
+
+
+@pytest.mark.parametrize(
+    ("learnt_from", "size", "words"),
+    [
+        (["the cat sat on the mat"], 5, "size 5 is less .* raise it to 11 or more"),
+        (["the cat sat on the mat"], 0, "size 0: give another size"),
+        ([], 20, "no training texts .* check data.train"),
+        ([""], 20, "no training texts"),
+    ],
+)
+def test_sizes_that_do_not_suit_are_refused_in_our_words(
+    learnt_from: list[str], size: int, words: str
+) -> None:
+    with pytest.raises(BadOption, match=words) as caught:
+        SubwordTokenizer.learn(learnt_from, size)
+    assert ".cc" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_damaged_model_is_refused_in_our_words() -> None:
+    with pytest.raises(BadData, match="SentencePiece model cannot be read: copy") as caught:
+        SubwordTokenizer(b"junk")
+    assert ".cc" not in str(caught.value)
 
 
 @pytest.mark.parametrize("alphabet", ["abc", "a b a"])

@@ -15,8 +15,8 @@ import lightning as L
 import torch
 
 from asr.model import ModelConfig
-from asr.training import fit
-from asr.training.data import SpeechData
+from asr.training.command import fit
+from asr.training.data.module import SpeechData
 from asr.training.module import CtcTraining
 
 ROOT = Path(__file__).parents[2]
@@ -29,9 +29,12 @@ SMALL = [
     "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false",
 ]  # fmt: skip
 
+HUNG = 1500
+"""Seconds after which a process is given up. Generous: how fast one is decides no test."""
+
 processes = multiprocessing.get_context("forkserver")
 # What takes eight seconds to import is imported once, and each process begins with it.
-processes.set_forkserver_preload(["asr.cli", "asr.bundle.export", "asr.training.fit"])
+processes.set_forkserver_preload(["asr.cli", "asr.export.exporter", "asr.training.command.fit"])
 
 
 def fitted(
@@ -92,15 +95,24 @@ def start(target: Any, *arguments: Any) -> BaseProcess:
     return process
 
 
+def ended(process: BaseProcess) -> int:
+    """The exit status of a process, once it has ended by itself."""
+    process.join(HUNG)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError(f"a process has not ended in {HUNG} s")
+    return process.exitcode
+
+
 def asr(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """The command `asr` in a process of its own."""
     command = ["asr", *map(str, arguments)]
     with tempfile.TemporaryDirectory() as folder:
         said = [Path(folder) / name for name in ("out", "err")]
         process = start(_main, command, str(cwd), dict(os.environ), said)
-        process.join(280)
+        code = ended(process)
         texts = [path.read_text(encoding="utf-8") for path in said]
-    return subprocess.CompletedProcess(command, process.exitcode or 0, *texts)
+    return subprocess.CompletedProcess(command, code, *texts)
 
 
 def _main(command: list[str], cwd: str, environment: dict[str, str], said: list[Path]) -> None:

@@ -11,17 +11,18 @@ from asr.bundle import Bundle
 from asr.errors import BadBundle, BadData, BadOption
 from asr.model import AcousticModel, ModelConfig
 from asr.text import CharacterTokenizer, SubwordTokenizer
-from asr.training import fit
-from asr.training.start import Freeze, Start
+from asr.training.callbacks.checkpoints import newest
+from asr.training.command import fit
+from asr.training.initial_weights import Freeze, InitialWeights
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.slow
 
 SHAPE = ModelConfig(layers=2, hidden=16, channels=4)  # of the tiny bundle
 LAYERS = ["--model.network.layers=2", "--model.network.hidden=16", "--model.network.channels=4"]
 
 
 def test_a_bundle_gives_its_weights_and_its_head(tiny_bundle: Path) -> None:
-    start = Start.read(tiny_bundle)
+    start = InitialWeights.read(tiny_bundle)
     network = AcousticModel(SHAPE, start.tokenizer.n_units)
     start.load_into(network, start.tokenizer)
     for name, weight in start.model.state_dict().items():
@@ -30,13 +31,13 @@ def test_a_bundle_gives_its_weights_and_its_head(tiny_bundle: Path) -> None:
 
 
 def test_a_checkpoint_does_too(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
-    weights = Start.read(tiny_checkpoint).model.state_dict()
-    for name, weight in Start.read(tiny_bundle).model.state_dict().items():
+    weights = InitialWeights.read(tiny_checkpoint).model.state_dict()
+    for name, weight in InitialWeights.read(tiny_bundle).model.state_dict().items():
         torch.testing.assert_close(weight, weights[name], rtol=1e-3, atol=1e-3)  # float16
 
 
 def test_characters_that_both_spell_keep_their_rows(tiny_bundle: Path) -> None:
-    start, new = Start.read(tiny_bundle), CharacterTokenizer("éab 'zc")
+    start, new = InitialWeights.read(tiny_bundle), CharacterTokenizer("éab 'zc")
     network = AcousticModel(SHAPE, new.n_units)
     fresh = network.head.weight.detach().clone()
     start.load_into(network, new)
@@ -57,14 +58,14 @@ def test_subwords_start_with_a_new_head(tiny_bundle: Path) -> None:
     new = SubwordTokenizer.learn(["the cat sat on the mat and the hat"] * 9, 14)
     network = AcousticModel(SHAPE, new.n_units)
     fresh = network.head.weight.detach().clone()
-    start = Start.read(tiny_bundle)
+    start = InitialWeights.read(tiny_bundle)
     start.load_into(network, new)
     assert torch.equal(network.head.weight[1:], fresh[1:])
     assert torch.equal(network.head.weight[0], start.model.head.weight[0])
 
 
 def test_other_layers_are_named(tiny_bundle: Path) -> None:
-    start = Start.read(tiny_bundle)
+    start = InitialWeights.read(tiny_bundle)
     with pytest.raises(BadOption, match=r"hidden=16 \(not 24\)") as caught:
         start.load_into(
             AcousticModel(ModelConfig(layers=2, hidden=24, channels=4), 29), start.tokenizer
@@ -80,7 +81,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.ckpt").write_bytes(b"no checkpoint")
     for path in (tmp_path, tmp_path / "x.ckpt", tmp_path / "gone"):
         with pytest.raises(BadBundle, match=str(path)):
-            Start.read(path)
+            InitialWeights.read(path)
 
 
 def test_the_front_is_subsampling_and_lower_layers() -> None:
@@ -112,9 +113,9 @@ def finetuned(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def test_the_front_is_held_and_then_let_go(finetuned: Path, tiny_bundle: Path) -> None:
-    before = Start.read(tiny_bundle).model.state_dict()
+    before = InitialWeights.read(tiny_bundle).model.state_dict()
     # The step checkpoint before the end lies in the second epoch, that of the first at its end.
-    held = fit.newest(finetuned / "checkpoints")
+    held = newest(finetuned / "checkpoints")
     assert held is not None
     after = torch.load(held, weights_only=True)["current_model_state"]
     for name in ("subsampling.first.weight", "recurrent.layers.0.ahead.weight_ih_l0"):
@@ -123,7 +124,7 @@ def test_the_front_is_held_and_then_let_go(finetuned: Path, tiny_bundle: Path) -
 
 def test_the_units_are_kept(finetuned: Path, tiny_bundle: Path) -> None:
     last = torch.load(finetuned / "checkpoints" / "last.ckpt", weights_only=True)
-    assert last["earshot"]["tokenizer"] == Start.read(tiny_bundle).tokenizer.state()
+    assert last["earshot"]["tokenizer"] == InitialWeights.read(tiny_bundle).tokenizer.state()
 
 
 def test_a_run_says_what_it_forgot(finetuned: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_run_says_what_it_forgot(finetuned: Path) -> None:
 
 
 def test_it_is_resumed_without_its_bundle(finetuned: Path, tiny_bundle: Path) -> None:
-    before = Bundle.open(tiny_bundle).info["training"]
+    before = Bundle.open(tiny_bundle).info.training.to_dict()
     config = finetuned / "config.yaml"
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace("init_from: ", "init_from: /moved"), encoding="utf-8")
@@ -196,7 +197,7 @@ def test_held_weights_stand_still(tiny_bundle: Path, tmp_path: Path) -> None:
         ],
     )  # fmt: skip
     last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
-    start = Start.read(tiny_bundle).model
+    start = InitialWeights.read(tiny_bundle).model
     held = {name for name, weight in start.named_parameters()} - {
         name
         for name, weight in start.named_parameters()

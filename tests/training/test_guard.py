@@ -1,4 +1,4 @@
-"""What is not finite never reaches the weights, and nothing is left out in silence."""
+"""Values that are not finite never reach the weights, and skipped steps are reported."""
 
 import math
 from collections.abc import Callable
@@ -11,12 +11,10 @@ import torch
 from lightning.pytorch.plugins import MixedPrecision
 from runs import TINY, fitted
 
-from asr.corpus import Batch
+from asr.corpus.dataset import Batch
 from asr.errors import AsrError
-from asr.training.guard import Guard
+from asr.training.callbacks.guard import Guard
 from asr.training.module import CtcTraining
-
-pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class Poison(L.Callback):
@@ -106,6 +104,14 @@ def test_training_stops_when_patience_ends(tmp_path: Path) -> None:
         fitted(module, poison, max_steps=9, default_root_dir=tmp_path)
     assert poison.ids[2] in str(caught.value) and "learning_rate" in str(caught.value)
     assert all(weight.isfinite().all() for weight in module.parameters())
+
+
+def test_a_run_that_learnt_nothing_fails(tmp_path: Path) -> None:
+    poison = Poison(set(range(3)), nan_sound)
+    module = CtcTraining(network=TINY, patience=99)
+    with pytest.raises(AsrError, match=r"nothing was learnt: .* each of the 3 steps") as caught:
+        fitted(module, poison, max_steps=3, default_root_dir=tmp_path)
+    assert poison.ids[2] in str(caught.value)
 
 
 def test_patience_is_for_steps_in_a_row(tmp_path: Path) -> None:

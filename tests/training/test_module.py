@@ -3,13 +3,18 @@
 from pathlib import Path
 from typing import Any, Literal
 
+import lightning as L
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning.pytorch.callbacks import Callback
+from runs import TINY, fitted
 
-from asr.training.checkpoints import AtomicCheckpointIO, newest
-from asr.training.loader import Place
+from asr.errors import BadOption
+from asr.training.callbacks.checkpoints import AtomicCheckpointIO, newest
+from asr.training.data.loader import Place
+from asr.training.module import CtcTraining
 from asr.training.optimizer import OptimizerConfig
 
 
@@ -81,3 +86,37 @@ def test_the_place_counts_on_from_where_it_was_saved(
     elsewhere.begin(3, 0)
     seen += after
     assert elsewhere() == (3 + after // others, after % others)
+
+
+class NoGradient(Callback):
+    """Gives every weight a gradient of zero, so that only decay moves it."""
+
+    def on_before_optimizer_step(
+        self,
+        trainer: L.Trainer,  # noqa: ARG002
+        pl_module: L.LightningModule,
+        *_: Any,
+    ) -> None:
+        for weight in pl_module.parameters():
+            weight.grad = torch.zeros_like(weight)
+
+
+def test_decay_leaves_biases_and_norms_alone(tmp_path: Path) -> None:
+    rate, decay = 0.01, 0.5
+    module = CtcTraining(
+        network=TINY,
+        middle_layer=1,
+        optimizer=OptimizerConfig(rate, warmup=0.0, final=1.0, weight_decay=decay),
+    )
+    before = {name: weight.detach().clone() for name, weight in module.named_parameters()}
+    fitted(module, NoGradient(), steps=1, default_root_dir=tmp_path)
+    assert {weight.ndim for weight in before.values()} >= {1, 2, 4}
+    for name, weight in module.named_parameters():
+        kept = 1.0 - rate * decay if weight.ndim > 1 else 1.0
+        torch.testing.assert_close(weight.detach(), before[name] * kept, rtol=1e-6, atol=0)
+
+
+def test_an_optimizer_of_other_groups_is_refused() -> None:
+    old = torch.optim.AdamW(CtcTraining(network=TINY).parameters())
+    with pytest.raises(BadOption, match=r"earlier version.*init_from"):
+        OptimizerConfig().refuse_other_groups({"optimizer_states": [old.state_dict()]})

@@ -1,4 +1,4 @@
-"""What training minimises, against definitions."""
+"""The training objective, compared with its definition."""
 
 from pathlib import Path
 
@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asr.corpus import Batch, Utterance
-from asr.corpus import frames_needed as frames_of_one
+from asr.corpus import Utterance
+from asr.corpus.dataset import Batch
 from asr.text import CharacterTokenizer
+from asr.text import frames_needed as frames_of_one
 from asr.training.objective import (
     Consistency,
     ctc,
@@ -18,7 +19,7 @@ from asr.training.objective import (
     frames_needed,
     reachable_ctc,
 )
-from asr.training.validation import Heard, Tally
+from asr.training.validation import Tally, UtteranceResult
 
 
 @given(st.lists(st.lists(st.integers(1, 3), max_size=6), min_size=1, max_size=4))
@@ -145,7 +146,7 @@ def test_a_set_is_stated_per_token_or_per_utterance_and_names_what_is_out_of_rea
     losses = [(4.0, True, 3), (8.0, True, 1), (0.0, False, 50)]
     tally = Tally(
         [
-            Heard(utterance, "a", loss, reachable, units, frames=10, blanks=5)
+            UtteranceResult(utterance, "a", loss, reachable, units, frames=10, blanks=5)
             for utterance, (loss, reachable, units) in zip(utterances, losses, strict=True)
         ]
     )
@@ -153,5 +154,5 @@ def test_a_set_is_stated_per_token_or_per_utterance_and_names_what_is_out_of_rea
     assert tally.blank == 0.5 and tally.wer == 0.5
     assert [utterance.id for utterance in tally.unreachable] == ["3"]
     assert "1 texts need more frames" in tally.explain("val")
-    twice = Tally(tally.heard + tally.heard[:1]).gathered()
-    assert [heard.utterance.line for heard in twice.heard] == [1, 2, 3]
+    twice = Tally(tally.results + tally.results[:1]).gathered()
+    assert [result.utterance.line for result in twice.results] == [1, 2, 3]

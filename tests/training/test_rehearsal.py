@@ -1,4 +1,4 @@
-"""The costliest batch is tried before the first step."""
+"""The most expensive batch is tried before the first step."""
 
 import resource
 import sys
@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from runs import SMALL, TINY, corpus, fitted, start
+from runs import SMALL, TINY, corpus, ended, fitted, start
 
 from asr.audio import SAMPLE_RATE
 from asr.errors import AsrError
-from asr.training import fit
-from asr.training.augment import Augment, SpecAugment, Speed
+from asr.training.augmentation import Augment, SpecAugment, Speed
+from asr.training.command import fit
 from asr.training.module import CtcTraining
 from asr.training.rehearsal import rehearse
-
-pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class Rehearse(L.Callback):
@@ -84,6 +82,7 @@ def train(arguments: list[str], said: Path) -> None:
         sys.exit(2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 def test_too_little_memory_is_one_sentence(tmp_path: Path) -> None:
     folder, said = corpus(tmp_path, train=slice(0, 1), dev=slice(1, 2)), tmp_path / "said"
@@ -98,8 +97,7 @@ def test_too_little_memory_is_one_sentence(tmp_path: Path) -> None:
         f"--trainer.callbacks={__name__}.LittleMemory",
     ]  # fmt: skip
     process = start(train, arguments, said)
-    process.join(120)
-    assert process.exitcode == 2
+    assert ended(process) == 2
     sentence = said.read_text(encoding="utf-8")
     assert "1 clips of up to 300.0 s" in sentence and "data.batch_seconds (now 700)" in sentence
     assert not (tmp_path / "run" / "checkpoints").exists()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import ROOT, corpus
+from runs import HUNG, ROOT, corpus
 
 from asr.cli import app
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8").partition("## Learning")[2]
 COMMANDS = [
@@ -52,7 +52,7 @@ def outside(command: str, checkout: Path, **environment: str) -> None:
         env=given,
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=HUNG,
     )
     assert done.returncode == 0, done.stderr
 
@@ -72,13 +72,11 @@ def test_a_run_is_started_and_resumed(checkout: Path, monkeypatch: pytest.Monkey
     assert (checkout / "runs" / "first" / "report.html").is_file()
 
 
-@pytest.mark.slow
 def test_two_processes_by_a_key(checkout: Path) -> None:
     outside(f"{COMMANDS[2]} {TINY}", checkout)
     assert last(checkout / "runs" / "two")["global_step"] == 5  # ten batches, two at a time
 
 
-@pytest.mark.slow
 def test_torchrun(checkout: Path) -> None:
     assert COMMANDS[3].startswith("PROCESSES=2 ")
     outside(f"{COMMANDS[3]} {TINY}".replace("PROCESSES=2", "PROCESSES=1"), checkout)
@@ -91,7 +89,6 @@ def script(folder: Path, name: str, line: str) -> None:
     (folder / name).chmod(0o755)
 
 
-@pytest.mark.slow
 def test_slurm_starts_and_goes_on(checkout: Path, tmp_path: Path) -> None:
     """With a `srun` that starts the one task of a job with the variables that SLURM sets."""
     script(tmp_path / "slurm", "srun", 'SLURM_PROCID=0 SLURM_LOCALID=0 exec "$@"')

@@ -150,6 +150,7 @@ def test_sclite_reads_the_ctm(tmp_path: Path) -> None:
     assert re.search(r"Sum/Avg *\| +1 +4 +\| +75\.0 +25\.0 ", done.stdout), done.stdout
 
 
+@pytest.mark.slow
 def test_a_real_recording_in_every_format(clips: list[Path], shipped_bundle: Path) -> None:
     spoken = Recognizer.load(shipped_bundle, "cpu").transcribe(clips[0])
     assert spoken.words

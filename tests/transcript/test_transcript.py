@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -102,3 +103,31 @@ def test_the_room_imports_nothing_but_the_standard_library() -> None:
         check=True,
     ).stdout.split()
     assert set(loaded) <= {"asr", "__main__"}
+
+
+@pytest.mark.parametrize("format", ["txt", "json", "srt", "vtt", "tsv", "ctm"])
+def test_a_transcript_saves_itself_in_the_format_of_its_suffix(format: str, tmp_path: Path) -> None:
+    path = tmp_path / "new" / f"talk.{format.upper()}"
+    SAID.save(path)
+    SAID.save(str(path))
+    assert path.read_text("utf-8") == write(SAID, format, "talk")
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_a_transcript_gives_its_subtitles() -> None:
+    assert SAID.to_srt() == write(SAID, "srt")
+    assert SAID.to_vtt() == write(SAID, "vtt")
+
+
+@pytest.mark.parametrize("name", ["talk.doc", "talk", "", "folder.txt"])
+def test_a_transcript_that_cannot_be_saved_says_why(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.txt").mkdir()
+    with pytest.raises(BadOption):
+        SAID.save(tmp_path / name)
+    assert [one.name for one in tmp_path.iterdir()] == ["folder.txt"]
+
+
+def test_a_transcript_shows_itself_in_one_short_line() -> None:
+    long = Transcript("word " * 5_000, SAID.words * 5_000, 0.5, 3_600.0, False)
+    assert len(repr(long)) < 120 and "\n" not in repr(long)
+    assert repr(SAID).startswith("Transcript('")

@@ -1,18 +1,18 @@
-"""Corpora as they are downloaded or lie on a disk -> manifests.
+"""Importers: downloaded corpora and folders -> manifests.
 
-Each reader goes through a corpus and yields what it finds, good or bad, in the corpus's own order:
-what cannot become a manifest line is named with its place and never dropped in silence. Recordings
-stay where they are; `asr check` decodes them.
+Each importer yields the items of a corpus in its order. An item that cannot become a manifest line
+is named with its place; nothing is dropped silently. Recordings stay where they are; `asr check`
+decodes them.
 """
 
 from asr.corpus.importers.common_voice import common_voice, common_voice_splits
+from asr.corpus.importers.discovery import Discovery, Imported, write_manifest
 from asr.corpus.importers.folder import folder
-from asr.corpus.importers.found import Found, Imported, write_manifest
 from asr.corpus.importers.librispeech import librispeech, librispeech_subsets
-from asr.corpus.importers.ours import labelled, manifest
+from asr.corpus.importers.manifests import labelled, manifest
 
 __all__ = [
-    "Found",
+    "Discovery",
     "Imported",
     "common_voice",
     "common_voice_splits",

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from asr.audio import EXTENSIONS
-from asr.corpus.importers.found import Found
+from asr.corpus.importers.discovery import Discovery
 from asr.corpus.importers.tables import read_lines, read_rows
 
 _TEXTS = (".txt", ".lab")
@@ -13,12 +13,12 @@ _PATH_COLUMNS = ("path", "audio", "file", "filename", "file_name", "wav")
 _TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
 
 
-def folder(root: Path) -> Iterator[Found]:
+def folder(root: Path) -> Iterator[Discovery]:
     """Any folder: each recording's text in a .txt or .lab file of its name, or in tables.
 
     A table (csv, tsv or jsonl) names recordings, relative to itself, and their texts in columns
     called `path` and `text` or one of their other usual names; further columns `id` and `speaker`
-    are kept. With tables there, only they are read.
+    are kept. If there are tables, only they are read.
     """
     files = sorted(root.rglob("*"))
     if tables := _ending(files, _TABLES):
@@ -29,26 +29,30 @@ def folder(root: Path) -> Iterator[Found]:
     names = {path.with_suffix("") for path in recordings}
     for text_file in _ending(files, _TEXTS):
         if text_file.with_suffix("") not in names:
-            yield Found(str(text_file), text_file, problem="it has no recording beside it")
+            yield Discovery(str(text_file), text_file, problem="it has no recording beside it")
     for audio in recordings:
         texts = [audio.with_suffix(suffix) for suffix in _TEXTS]
         beside = next((path for path in texts if path.is_file()), None)
         if beside is None:
-            yield Found(str(audio), audio, problem=f"it has no text beside it ({texts[0].name})")
+            yield Discovery(
+                str(audio), audio, problem=f"it has no text beside it ({texts[0].name})"
+            )
         else:
             text = " ".join(read_lines(beside))
-            yield Found(str(audio), audio, text, id=str(audio.relative_to(root).with_suffix("")))
+            yield Discovery(
+                str(audio), audio, text, id=str(audio.relative_to(root).with_suffix(""))
+            )
 
 
 def _ending(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
     return [path for path in files if path.suffix.lower() in suffixes]
 
 
-def _table(table: Path) -> Iterator[Found]:
+def _table(table: Path) -> Iterator[Discovery]:
     for where, row in read_rows(table):
         name = next((row[key] for key in _PATH_COLUMNS if row.get(key)), "")
         text = next((row[key] for key in _TEXT_COLUMNS if row.get(key)), "")
-        yield Found(
+        yield Discovery(
             where=where,
             audio=table.parent / str(name),
             text=str(text),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from asr.corpus.importers.found import Found
+from asr.corpus.importers.discovery import Discovery
 from asr.corpus.importers.tables import read_lines
 from asr.errors import BadData
 
@@ -18,14 +18,14 @@ SUBSETS = (
     "test-clean",
     "test-other",
 )
-"""LibriSpeech's subsets and those of Mini LibriSpeech, as their folders are called."""
+"""The subsets of LibriSpeech and Mini LibriSpeech, by the names of their folders."""
 
 
-def librispeech(root: Path, subset: str) -> Iterator[Found]:
+def librispeech(root: Path, subset: str) -> Iterator[Discovery]:
     """A subset in LibriSpeech's layout: SUBSET/SPEAKER/CHAPTER/*.trans.txt beside the flac files.
 
     Args:
-        root: the folder LibriSpeech, or the one that holds it.
+        root: the folder LibriSpeech, or its parent.
     """
     folder = _librispeech_folder(root) / subset
     named: set[Path] = set()
@@ -35,7 +35,7 @@ def librispeech(root: Path, subset: str) -> Iterator[Found]:
             if name:
                 audio = transcripts.parent / f"{name}.flac"
                 named.add(audio)
-                yield Found(
+                yield Discovery(
                     where=f"{transcripts}:{number}",
                     audio=audio,
                     text=text,
@@ -44,11 +44,11 @@ def librispeech(root: Path, subset: str) -> Iterator[Found]:
                     extra={"corpus": f"LibriSpeech {subset}"},
                 )
     for audio in sorted(path for path in folder.rglob("*.flac") if path not in named):
-        yield Found(str(audio), audio, problem="no line of a .trans.txt beside it has its text")
+        yield Discovery(str(audio), audio, problem="no line of a .trans.txt beside it has its text")
 
 
 def librispeech_subsets(root: Path) -> list[str]:
-    """The subsets that are there, the training ones first; BadData where there is none."""
+    """The subsets in the folder, training ones first; BadData if there is none."""
     folder = _librispeech_folder(root)
     there = [subset for subset in SUBSETS if (folder / subset).is_dir()]
     if not there:

@@ -1,4 +1,4 @@
-"""Text files and tables, read with their places."""
+"""Text files and tables, read with file names and line numbers."""
 
 import csv
 import json
@@ -10,18 +10,18 @@ from asr.errors import BadData
 
 
 def read_rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Place and values of each row of a csv, tsv or jsonl file that is a row of values."""
+    """Place and values of each row of a csv, tsv or jsonl file."""
     lines = read_lines(table)
     if table.suffix.lower() == ".jsonl":
         for number, line in enumerate(lines, start=1):
             try:
                 values = json.loads(line)
             except json.JSONDecodeError:
-                values = {}  # it names no recording, which is what will be said of it
+                values = {}  # it has no recording, which is reported later
             if line.strip():
                 yield f"{table}:{number}", values if isinstance(values, dict) else {}
         return
-    # Common Voice's texts hold bare quotation marks; its tables quote nothing.
+    # Common Voice's texts contain quotation marks, and its tables use no quoting.
     if table.suffix.lower() == ".tsv":
         reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
@@ -34,7 +34,7 @@ def read_rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file; BadData where it cannot be read."""
+    """The lines of a text file; BadData if it cannot be read."""
     try:
         with path.open(encoding="utf-8-sig", newline=None) as file:
             return [line.rstrip("\n") for line in file]

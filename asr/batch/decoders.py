@@ -1,0 +1,197 @@
+"""Recordings -> audio, in separate processes: a file that crashes one affects no other."""
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from asr.audio import Audio, Limits, stream
+from asr.audio.pieces import Samples
+from asr.batch.inputs import Input
+from asr.errors import AsrError
+from asr.machine import usable_cores
+
+_TRIES = 2
+"""A process may also be killed by others: a file counts as faulty after it has ended two."""
+_MOST = 4
+"""The largest number of processes; each holds a recording."""
+_PATIENCE_S = 300.0
+"""Seconds that a process may read without producing audio, as in a decoder's endless loop or on a
+disk that does not answer. A busy machine stays far below."""
+_SIGN_S = 1.0
+"""Seconds between two signs of life of a process."""
+
+
+def decoded(
+    inputs: Iterable[Input], limits: Limits, track: int | None
+) -> Iterator[tuple[Input, Audio | str]]:
+    """Each input with its audio, or the sentence that says why there is none, in order.
+
+    A few inputs are read ahead, each in a process that is restarted if a file crashes it.
+    """
+    count = min(_MOST, usable_cores())
+    idle = [_Decoder(limits, track) for _ in range(count)]
+    asked: deque[tuple[Input, _Decoder]] = deque()
+    try:
+        for item in inputs:
+            done = None
+            if not idle:
+                earlier, decoder = asked.popleft()
+                done = earlier, decoder.answer()
+                idle.append(decoder)
+            decoder = idle.pop()
+            decoder.ask(item)
+            asked.append((item, decoder))
+            if done is not None:
+                yield done
+        while asked:
+            item, decoder = asked.popleft()
+            idle.append(decoder)
+            yield item, decoder.answer()
+    finally:
+        for decoder in [*idle, *(decoder for _, decoder in asked)]:
+            decoder.stop()
+
+
+class _Decoder:
+    """A process that reads one recording at a time; it starts on first use."""
+
+    def __init__(self, limits: Limits, track: int | None) -> None:
+        self._options = limits, track
+        self._process: subprocess.Popen[bytes] | None = None
+        self._item: Input | None = None
+
+    def ask(self, item: Input) -> None:
+        """Starts to read a recording."""
+        self._item = item
+        if item.problem is None:
+            self._send(os.fspath(item.path))
+
+    def answer(self) -> Audio | str:
+        """Waits for the recording's audio, or the reason why there is none."""
+        assert self._item is not None
+        if self._item.problem is not None:
+            return self._item.problem
+        for _ in range(_TRIES):
+            try:
+                return self._receive()
+            except TimeoutError:
+                self.stop()
+                return (
+                    f"{self._item.path} gave no sound for {_PATIENCE_S:g} s and was given up: "
+                    "check the disk, or convert it to wav or flac"
+                )
+            except (EOFError, OSError, pickle.UnpicklingError):
+                self.stop()
+                self._send(os.fspath(self._item.path))
+        self.stop()
+        return (
+            f"{self._item.path} is damaged: the program that reads it stumbles; convert it to "
+            "wav or flac, or record it again"
+        )
+
+    def stop(self) -> None:
+        """Ends the process now."""
+        if self._process is None:
+            return
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was not yet written to it
+                    pipe.close()
+        self._process.wait()
+        self._process = None
+
+    def _send(self, path: str) -> None:
+        if self._process is None:
+            self._process = _started()
+            self._write(self._options)
+        self._write(path)
+
+    def _write(self, message: object) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended, which is noticed when it should answer
+            pickle.dump(message, self._process.stdin)
+            self._process.stdin.flush()
+
+    def _receive(self) -> Audio | str:
+        """The answer to what was sent; TimeoutError without a sign of life for too long."""
+        assert self._process is not None and self._process.stdout is not None
+        given_up = threading.Event()
+        while True:
+            patience = threading.Timer(_PATIENCE_S, _give_up, (self._process, given_up))
+            patience.start()
+            try:
+                answer: Audio | str | None = pickle.load(self._process.stdout)
+            except (EOFError, OSError, pickle.UnpicklingError):
+                if given_up.is_set():
+                    raise TimeoutError from None
+                raise
+            finally:
+                patience.cancel()
+            if answer is not None:
+                return answer
+
+
+def _give_up(process: subprocess.Popen[bytes], given_up: threading.Event) -> None:
+    given_up.set()  # first: the end of the process is noticed at once
+    process.kill()
+
+
+def _started() -> subprocess.Popen[bytes]:
+    # Not by multiprocessing, which would import the program's main file again.
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", "from asr.batch.decoders import child; child()"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # decoders print messages about damaged files
+        start_new_session=True,  # Ctrl-C is for the parent
+    )
+
+
+def child() -> None:
+    """The main loop of a decoding process: paths come in, audio or sentences go out."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not be taken for an answer
+    try:
+        limits, track = pickle.load(sys.stdin.buffer)
+        while True:
+            _answer(pickle.load(sys.stdin.buffer), limits, track, answers)
+    except (EOFError, OSError):
+        os._exit(0)  # the parent has finished or ended
+
+
+def _answer(path: str, limits: Limits, track: int | None, answers: BinaryIO) -> None:
+    _write(_read(path, limits, track, answers), answers)
+
+
+def _write(answer: Audio | str | None, answers: BinaryIO) -> None:
+    pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+    answers.flush()
+
+
+def _read(path: str, limits: Limits, track: int | None, answers: BinaryIO) -> Audio | str:
+    """The recording's audio, or why there is none."""
+    try:
+        return Audio.joined(_with_signs(stream(path, limits, track=track), answers))
+    except AsrError as error:
+        return str(error)
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror}): check the disk"
+
+
+def _with_signs(pieces: Iterator[Samples], answers: BinaryIO) -> Iterator[Samples]:
+    """The pieces; None is written from time to time as a sign of life."""
+    last = time.monotonic()
+    for piece in pieces:
+        if time.monotonic() >= last + _SIGN_S:
+            last = time.monotonic()
+            _write(None, answers)
+        yield piece

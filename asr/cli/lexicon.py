@@ -1,0 +1,315 @@
+"""`asr lexicon`: pronunciations of words."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from asr.cli.options import BundleOption
+from asr.cli.progress import bar
+from asr.errors import BadData, BadOption
+from asr.files import write_atomically
+
+if TYPE_CHECKING:
+    from asr.bundle import Bundle
+    from asr.text.pronunciations import G2P, Pronounced, Pronunciations
+
+_LISTED = 10  # words that a message names; of more it gives the number
+
+
+class _Pronouncing(TyperGroup):
+    """`asr lexicon WORDS…` is `asr lexicon pronounce WORDS…`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["pronounce", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_Pronouncing, no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def lexicon() -> None:
+    """Pronunciations: `asr lexicon WORDS…` (or `pronounce`), `asr lexicon train` and `add`."""
+
+
+@app.command()
+def pronounce(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WORDS…", help="Words, texts (plain, .gz, .xz), or manifests (.jsonl)."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write, in place of stdout.")
+    ] = None,
+    bundle: BundleOption = None,
+    dictionary: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File of lines `word<TAB>P1 P2`, or cmudict.dict. It goes before the "
+            "bundle's; of several files, the first goes first."
+        ),
+    ] = None,
+    g2p: Annotated[
+        Path | None, typer.Option(help="Model of `asr lexicon train`, in place of the bundle's.")
+    ] = None,
+    nbest: Annotated[int, typer.Option(help="Most pronunciations of a word.", min=1)] = 3,
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Add the source of each as a comment.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check files of pronunciations: name the faulty lines.")
+    ] = False,
+) -> None:
+    """Print pronunciations, in lines `word<TAB>P1 P2`, from dictionaries or else from a model.
+
+    Exit code 0: done; 1: some words have no pronunciation, or --check found faults; 2: nothing
+    could be done.
+    """
+    from asr.text.pronunciations import pronounce
+
+    own, model, phones = _resources(bundle, dictionary or [], g2p)
+    if check:
+        _check([Path(source) for source in sources], phones)
+        return
+    if own is None and model is None:
+        raise BadOption(
+            "there is neither a dictionary nor a model of pronunciations; give --dictionary FILE, "
+            "or a --bundle that has them."
+        )
+    words = dict.fromkeys(word for source in sources for word in _words(source))
+    with bar("pronouncing") as progress:
+        pronounced = pronounce(words, own, model, nbest, progress)
+    lines = list(_lines(pronounced, origin))
+    if out is None:
+        typer.echo("".join(f"{line}\n" for line in lines), nl=False)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, "".join(f"{line}\n" for line in lines))
+    _summary(pronounced, model)
+
+
+@app.command()
+def train(
+    dictionary: Annotated[
+        list[Path], typer.Argument(help="Files of lines `word<TAB>P1 P2`, or cmudict.dict.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, usually g2p.npz.")],
+    order: Annotated[int, typer.Option(help="Length of the longest n-grams, 2 to 10.")] = 7,
+    max_size: Annotated[
+        float,
+        typer.Option(help="MB of the file; n-grams that matter least are removed.", min=0),
+    ] = 2.0,
+    held_out: Annotated[
+        float,
+        typer.Option(
+            help="First measure the errors of a model trained without this share of the words.",
+            min=0,
+            max=0.5,
+        ),
+    ] = 0.0,
+) -> None:
+    """Train a model that pronounces words that no dictionary has, in any language and phones."""
+    from asr.text.pronunciations import measure, split
+    from asr.text.pronunciations import train as trained
+
+    size = int(max_size * 1e6)
+    words = _merged(dictionary)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if held_out:
+        known, rest = split(words, held_out)
+        score = measure(trained(known, order, size).g2p, rest)
+        typer.echo(
+            f"held-out words  {score.words}\n"
+            f"phone errors    {score.phone_errors:.2%}\n"
+            f"words wrong     {score.words_wrong:.2%}, with four guesses {score.words_missed:.2%}\n"
+            f"spelled right   {score.spelled:.2%}, with five guesses {score.spelled_among:.2%}"
+        )
+    result = trained(words, order, size)
+    result.g2p.save(out)
+    if result.left_out:
+        typer.echo(
+            f"{len(result.left_out)} words have over two phones to a letter and were left out: "
+            f"{_named(result.left_out)}",
+            err=True,
+        )
+    typer.echo(
+        f"words           {len(words) - len(result.left_out)}\n"
+        f"letters         {len(result.g2p.letters)}\n"
+        f"phones          {len(result.g2p.phones)}\n"
+        f"size            {out.stat().st_size / 1e6:.2f} MB"
+    )
+
+
+@app.command()
+def add(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILES…",
+            help="Files of lines `word<TAB>P1 P2`; they replace the bundle's pronunciations of "
+            "their words.",
+        ),
+    ] = None,
+    bundle: BundleOption = None,
+    g2p: Annotated[
+        Path | None, typer.Option(help="Model of `asr lexicon train`, for words that no file has.")
+    ] = None,
+    sources: Annotated[
+        str, typer.Option(help="Sources and licences of the pronunciations, for the model card.")
+    ] = "",
+) -> None:
+    """Add pronunciations to a bundle with phones, for words of its language model and hot words.
+
+    The model pronounces words of the language model that neither the files nor the bundle have.
+    """
+    from asr.bundle import Bundle, default_bundle, put_g2p, put_lexicon
+    from asr.lm import read_ngram
+    from asr.text import PhoneTokenizer
+    from asr.text.pronunciations import G2P, Pronunciations
+
+    if not files and g2p is None:
+        raise BadOption("there is nothing to add; give files of pronunciations, or --g2p.")
+    opened = Bundle.open(bundle or default_bundle())
+    if g2p is not None:
+        opened = put_g2p(opened.path, G2P.load(g2p))
+    if not isinstance(opened.tokenizer, PhoneTokenizer):
+        raise BadOption(f"{opened.path} spells no phones, so that it cannot use a lexicon.")
+    phones = opened.tokenizer.phones
+    added = [Pronunciations.load(path, phones) for path in files or []]
+    known = Pronunciations({}).merged(*added)
+    if opened.lexicon is not None:
+        known = known.merged(Pronunciations.load_saved(opened.lexicon))
+    if opened.lm is not None:
+        known = with_words(opened, read_ngram(opened.lm).spellable, known)
+    if len(known):
+        put_lexicon(opened.path, known, sources)
+    typer.echo(f"{opened.path}: {len(known)} words with pronunciations")
+
+
+def with_words(bundle: "Bundle", words: list[str], known: "Pronunciations") -> "Pronunciations":
+    """The pronunciations, and those by the bundle's model of the words that they lack."""
+    from asr.text.pronunciations import G2P, complete
+
+    path = bundle.g2p
+    with bar("pronouncing") as progress:
+        return complete(words, known, lambda: None if path is None else G2P.load(path), progress)
+
+
+def _resources(
+    bundle: Path | None, dictionaries: list[Path], g2p: Path | None
+) -> "tuple[Pronunciations | None, G2P | None, tuple[str, ...] | None]":
+    """Dictionary, model, and the phones of the bundle if it has any."""
+    from asr.text.pronunciations import G2P, Pronunciations
+
+    own, phones = None, None
+    if bundle is not None or not dictionaries or g2p is None:
+        from asr.bundle import Bundle, default_bundle
+        from asr.text import PhoneTokenizer
+
+        opened = Bundle.open(bundle or default_bundle())
+        own = None if opened.lexicon is None else Pronunciations.load_saved(opened.lexicon)
+        g2p = g2p or opened.g2p
+        if isinstance(opened.tokenizer, PhoneTokenizer):
+            phones = opened.tokenizer.phones
+    if dictionaries:
+        mine = _merged(dictionaries, phones)
+        own = mine if own is None else mine.merged(own)
+    return own, None if g2p is None else G2P.load(g2p), phones
+
+
+def _merged(paths: list[Path], phones: tuple[str, ...] | None = None) -> "Pronunciations":
+    """The pronunciations in some files; faulty lines are skipped and named on stderr."""
+    from asr.text.pronunciations import read
+
+    merged = []
+    for path in paths:
+        good, faults = read(path, phones)
+        merged.append(good)
+        if faults:
+            typer.echo(
+                f"{path}: {len(faults)} lines passed over, as line {faults[0].line}: "
+                f"{faults[0].reason} (all of them: `asr lexicon --check {path}`)",
+                err=True,
+            )
+    return merged[0].merged(*merged[1:])
+
+
+def _check(paths: list[Path], phones: tuple[str, ...] | None) -> None:
+    from asr.text.pronunciations import read
+
+    faulty = False
+    for path in paths:
+        good, faults = read(path, phones)
+        for fault in faults:
+            typer.echo(f"{path}, line {fault.line}: {fault.reason}")
+        said = sum(len(pronunciations) for pronunciations in good.values())
+        typer.echo(
+            f"{path}: {len(good)} words, {said} pronunciations, {len(good.phones)} phones, "
+            f"{len(faults)} faulty lines"
+        )
+        faulty |= bool(faults)
+    if faulty:
+        raise typer.Exit(1)
+
+
+def _words(source: str) -> Iterator[str]:
+    """The words of a file, or the word itself, in normal form."""
+    from asr.corpus import read_utterances
+    from asr.lm.estimation.texts import sentences
+    from asr.text import normalise
+
+    path = Path(source)
+    if path.suffix == ".jsonl":
+        utterances, findings = read_utterances(path)
+        if findings:
+            raise BadData(f"{path}:{findings[0].line}: {findings[0].reason}; mend the line.")
+        for utterance in utterances:
+            yield from utterance.text.split()
+    elif path.is_file():
+        with bar("reading") as progress:
+            for sentence in sentences(path, progress):
+                yield from sentence
+    elif path.suffix or len(path.parts) > 1:
+        raise BadData(f"there is no file {source}; correct the path, or give words.")
+    elif words := normalise(source).split():
+        yield from words
+    else:
+        raise BadOption(f"{source!r} is no word; give words, texts or manifests.")
+
+
+def _lines(pronounced: "list[Pronounced]", origin: bool) -> Iterator[str]:
+    for word in pronounced:
+        comment = f" # {word.source}" if origin else ""
+        yield from (f"{word.word}\t{' '.join(phones)}{comment}" for phones in word.said)
+
+
+def _summary(pronounced: "list[Pronounced]", model: "G2P | None") -> None:
+    """Print to stderr how many words came from each source, and which have no pronunciation."""
+    counts = {"dictionary": 0, "form": 0, "model": 0}
+    for entry in pronounced:
+        counts[entry.source] += bool(entry.said)
+    typer.echo(
+        f"{counts['dictionary']} words by the dictionary, {counts['form']} as forms of others, "
+        f"{counts['model']} by the model",
+        err=True,
+    )
+    if silent := [entry.word for entry in pronounced if not entry.said]:
+        reason = "there is no model for words beyond the dictionary"
+        if model is not None:
+            unknown = sorted({letter for word in silent for letter in model.unknown(word)})
+            reason = f"the model has no letters {' '.join(unknown)}" if unknown else "too long"
+        typer.echo(
+            f"{len(silent)} words have no pronunciation ({reason}): {_named(silent)}", err=True
+        )
+        raise typer.Exit(1)
+
+
+def _named(words: "tuple[str, ...] | list[str]") -> str:
+    more = f" and {len(words) - _LISTED} more" if words[_LISTED:] else ""
+    return f"{', '.join(words[:_LISTED])}{more}"

@@ -1,0 +1,70 @@
+"""Printing: one line per item, and one sentence if stdout cannot be written."""
+
+import errno
+import io
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
+
+_TORN = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode categories of characters that end a line, control a terminal, or are not text."""
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks and control characters escaped, as a file's name may have them."""
+    return "".join(
+        char.encode("unicode_escape").decode() if unicodedata.category(char) in _TORN else char
+        for char in text
+    )
+
+
+class Stdout:
+    """Replaces `sys.stdout`, open, full or closed, and keeps the reason if writing fails."""
+
+    def __init__(self) -> None:
+        self.failure: OSError | None = None
+        self._stream: TextIO = sys.stdout or _Closed()
+        if sys.stderr is None:
+            sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
+        sys.stdout = cast(TextIO, self)
+
+    def write(self, text: str) -> int:
+        """Raises OSError as the stream does."""
+        with self._noted():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Raises OSError as the stream does."""
+        with self._noted():
+            self._stream.flush()
+
+    def end(self) -> OSError | None:
+        """Flushes and restores stdout; returns why writing failed, now or earlier, or None."""
+        with suppress(OSError):
+            self.flush()
+        if self.failure and not isinstance(self._stream, _Closed):
+            # Otherwise Python tries again at exit and prints a message of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        sys.stdout = self._stream
+        return self.failure
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = error
+            raise
+
+
+class _Closed(io.StringIO):
+    """Replaces a stdout that was closed."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.EBADF, "it is closed")

@@ -1,0 +1,89 @@
+"""What an importer discovers in a corpus, and the manifest of it."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.errors import BadData, BadOption
+from asr.files import replacing
+from asr.text import is_read_aloud, normalise
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """A recording and its text, or the problem with it."""
+
+    where: str
+    """The place in the corpus, for people: a file, or a file and its line."""
+    audio: Path
+    text: str = ""
+    """As written; it is normalised for the manifest."""
+    id: str | None = None
+    speaker: str | None = None
+    problem: str | None = None
+    extra: Mapping[str, Any] | None = None
+    """Other keys of the line, such as `corpus` or `accent`."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The result of an import: lines written, and a sentence for each item left out."""
+
+    lines: int
+    problems: tuple[str, ...]
+
+
+def write_manifest(discoveries: Iterable[Discovery], out: Path) -> Imported:
+    """Writes a manifest of the usable items, with relative audio paths; none if there are none.
+
+    Raises:
+        BadData: no line is good, with the first reasons.
+        BadOption: the manifest cannot be written.
+    """
+    problems: list[str] = []
+    lines = 0
+    try:
+        with ExitStack() as opened:
+            for item in discoveries:
+                if problem := _problem(item):
+                    problems.append(f"{item.where}: {problem}")
+                    continue
+                if not lines:
+                    out.parent.mkdir(parents=True, exist_ok=True)
+                    file = opened.enter_context(replacing(out))
+                file.write(_line(item, out.parent).encode("utf-8"))
+                lines += 1
+    except OSError as error:
+        raise BadOption(f"{out} cannot be written ({error.strerror}).") from error
+    if not lines:
+        reasons = "\n".join(problems[:20]) or "there are no recordings"
+        raise BadData(f"no line of {out} would be good, so it is not written.\n{reasons}")
+    return Imported(lines, tuple(problems))
+
+
+def _problem(item: Discovery) -> str | None:
+    """Why a discovery cannot be a manifest line."""
+    if item.problem is not None:
+        return item.problem
+    if not item.audio.is_file():
+        return f"there is no file {item.audio}"
+    if signs := sorted({char for char in item.text if is_read_aloud(char)}):
+        listed = ", ".join(repr(char) for char in signs)
+        return f"its text has {listed}: write what is said there in words"
+    return None if normalise(item.text) else "its text is empty"
+
+
+def _line(item: Discovery, folder: Path) -> str:
+    values = {
+        "id": item.id,
+        "audio": os.path.relpath(item.audio.resolve(), folder.resolve()),
+        "text": normalise(item.text),
+        "speaker": item.speaker,
+        **(item.extra or {}),
+    }
+    given = {key: value for key, value in values.items() if value is not None}
+    return json.dumps(given, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""Recordings of a corpus: what each measures, remembered and cached."""

@@ -1,0 +1,123 @@
+"""The acoustic model as an ONNX graph, written from the weights.
+
+It is not traced, since tracing turns lengths into constants. Each function corresponds to one
+module of `asr.model` and does the same in ONNX's operators.
+Shapes: B batch, S samples, T feature frames, U output frames, F mels, C channels, H hidden,
+D input width, V units of all heads.
+"""
+
+from typing import Any, cast
+
+import torch
+from onnx import ModelProto, helper
+from torch import Tensor, nn
+
+from asr.export.onnx.front_end import write_features
+from asr.export.onnx.writer import FLOAT, INT32, INT64, GraphWriter
+from asr.model import AcousticModel
+from asr.model.recurrent import BidirectionalLayer
+from asr.model.subsampling import Subsampling
+
+# torch's order of gates in its weights -> ONNX's: LSTM i f g o -> i o f g, GRU r z n -> z r n.
+_OPERATORS: dict[type[nn.RNNBase], tuple[str, list[int], dict[str, Any]]] = {
+    nn.LSTM: ("LSTM", [0, 3, 1, 2], {}),
+    # torch multiplies the reset gate with the recurrent product, not with the state.
+    nn.GRU: ("GRU", [1, 0, 2], {"linear_before_reset": 1}),
+    nn.RNN: ("RNN", [0], {"activations": ["Tanh", "Tanh"]}),
+}
+
+
+def build_graph(model: AcousticModel) -> ModelProto:
+    """`(wave, wave_lengths)` -> `(log_probs, lengths)`, as the model computes them.
+
+    Inputs: `wave` (B, S) float32, `wave_lengths` (B,) int64, at most S each, 0 among them.
+    Outputs: `log_probs` (B, U, V) float32, `lengths` (B,) int64. B and S are free; frames after
+    an utterance's length have no meaning.
+    """
+    g = GraphWriter()
+    features, lengths = write_features(g, model.features)  # (B, T, F)
+    x, lengths = _subsampling(g, model.subsampling, features, lengths)  # (B, U, 2 H)
+    x = _recurrent(g, model, x, lengths)  # (B, U, 2 H)
+    spelled = [
+        g.op("LogSoftmax", g.linear(f"head {index}" if index else "head", head, x), axis=-1)
+        for index, head in enumerate(model.heads)
+    ]
+    g.op("Concat", *spelled, name="log_probs", axis=-1)  # (B, U, V)
+    g.op("Identity", lengths, name="lengths")
+    return g.model(
+        inputs=[
+            helper.make_tensor_value_info("wave", FLOAT, ["batch", "samples"]),
+            helper.make_tensor_value_info("wave_lengths", INT64, ["batch"]),
+        ],
+        outputs=[
+            helper.make_tensor_value_info(
+                "log_probs", FLOAT, ["batch", "frames", sum(h.out_features for h in model.heads)]
+            ),
+            helper.make_tensor_value_info("lengths", INT64, ["batch"]),
+        ],
+    )
+
+
+def _subsampling(g: GraphWriter, subsampling: Subsampling, x: str, lengths: str) -> tuple[str, str]:
+    """`(B, T, F)` -> `(B, U, 2 H)`."""
+    x = g.op("Unsqueeze", x, g.integers(1))  # (B, T, F) -> (B, 1, T, F)
+    for name in ("first", "second"):
+        convolution = getattr(subsampling, name)
+        key = f"subsampling.{name}"
+        weight = g.weight(f"{key}.weight", convolution.weight)
+        bias = g.weight(f"{key}.bias", convolution.bias)
+        x = g.op("Conv", x, weight, bias, name=key, strides=[2, 2], pads=[1, 1, 1, 1])
+        x = g.op("Relu", x)  # (B, C, T / 2, F / 2)
+        lengths = g.op("Div", g.op("Add", lengths, g.integers(1)), g.integers(2))
+        x = g.masked(x, g.padding(x, lengths, axis=2))
+    x = g.op("Transpose", x, perm=[0, 2, 1, 3])  # (B, C, U, F / 4) -> (B, U, C, F / 4)
+    x = g.op("Reshape", x, g.integers(0, 0, -1))  # (B, U, C * F / 4)
+    return g.linear("subsampling.project", subsampling.project, x), lengths
+
+
+def _recurrent(g: GraphWriter, model: AcousticModel, x: str, lengths: str) -> str:
+    """`(B, U, 2 H)` -> `(B, U, 2 H)`; ONNX's cells take the frames first."""
+    stack = model.recurrent
+    # An utterance without frames gets one frame of zeros, which is masked like all padding.
+    read = g.op("Cast", g.op("Max", lengths, g.integers(1)), to=INT32)
+    x = g.op("Transpose", x, perm=[1, 0, 2])  # (B, U, 2 H) -> (U, B, 2 H)
+    for index, (layer, norm) in enumerate(zip(stack.layers, stack.norms, strict=True)):
+        key = f"recurrent.{index}"
+        x = _bidirectional(g, key, cast(BidirectionalLayer, layer), x, read)
+        x = _normalized(g, f"{key}.norm", cast(nn.LayerNorm, norm), x)
+    x = g.op("Transpose", x, perm=[1, 0, 2])  # (U, B, 2 H) -> (B, U, 2 H)
+    return g.masked(x, g.padding(x, lengths))
+
+
+def _normalized(g: GraphWriter, key: str, norm: nn.LayerNorm, x: str) -> str:
+    scale, bias = g.weight(f"{key}.weight", norm.weight), g.weight(f"{key}.bias", norm.bias)
+    return g.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=norm.eps)
+
+
+def _bidirectional(
+    g: GraphWriter, key: str, layer: BidirectionalLayer, x: str, lengths: str
+) -> str:
+    """`(U, B, D)` -> `(U, B, 2 H)`, zero after each length."""
+    kind, gates, attributes = _OPERATORS[type(layer.ahead)]
+
+    def stacked(name: str) -> Tensor:
+        # (gates * H, ...) of each direction, gates in ONNX's order -> (2, gates * H, ...)
+        both = (getattr(layer.ahead, name), getattr(layer.back, name))
+        blocks = [weight.detach().cpu().chunk(len(gates)) for weight in both]
+        return torch.stack([torch.cat([block[gate] for gate in gates]) for block in blocks])
+
+    biases = torch.cat([stacked("bias_ih_l0"), stacked("bias_hh_l0")], dim=1)
+    y = g.op(
+        kind,
+        x,
+        g.weight(f"{key}.input", stacked("weight_ih_l0")),
+        g.weight(f"{key}.recurrent", stacked("weight_hh_l0")),
+        g.weight(f"{key}.bias", biases),
+        lengths,
+        name=key,
+        direction="bidirectional",
+        hidden_size=layer.ahead.hidden_size,
+        **attributes,
+    )  # (U, 2, B, H)
+    y = g.op("Transpose", y, perm=[0, 2, 1, 3])  # (U, 2, B, H) -> (U, B, 2, H)
+    return g.op("Reshape", y, g.integers(0, 0, -1))  # (U, B, 2 H)

@@ -1,0 +1,53 @@
+"""Files that are written whole: a reader sees the old content or the new, never a part of it."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from asr.errors import BadOption
+
+
+@contextmanager
+def replacing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` when the block ends without an error.
+
+    Its content is flushed to the disk first, so that also after a power cut the file is whole.
+
+    Args:
+        shared: whether other processes may write the file at the same time. Without it the partial
+            file has one name, `.NAME.partial`, so that kills leave at most one behind.
+
+    Raises:
+        OSError: the file cannot be written. Nothing is left behind.
+    """
+    # In the same folder, since a rename is atomic only within one file system.
+    partial = path.with_name(f".{secrets.token_hex(8) if shared else path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)  # a full disk gets its space back
+        raise
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes `content`, text as UTF-8, to `path`; makes its folders.
+
+    Raises:
+        BadOption: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+    except OSError as error:
+        raise BadOption(
+            f"{path} cannot be written ({error.strerror}): choose another folder"
+        ) from error

@@ -1,0 +1,171 @@
+"""Sentences of a text file, and the text as an array of ids."""
+
+import gzip
+import io
+import lzma
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.errors import BadData, BadOption
+from asr.lm.estimation.temporary import TemporaryArrays
+from asr.lm.ngram import END, START, UNKNOWN, NGram
+from asr.text import Tokenizer, normalise
+
+Progress = Callable[[int, int], None]
+LONGEST_LINE = 1_000_000
+"""In bytes; each line is a sentence."""
+MOST_WORDS = 2_000_000
+"""Different words counted at a time."""
+_LINES = 10_000  # between two reports of progress
+
+_normalise = lru_cache(1 << 18)(normalise)  # texts repeat their words
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
+    """A file, decompressed by its suffix, and a function that returns how many bytes are read.
+
+    Raises:
+        BadData: it cannot be read.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix)
+            with io.BufferedReader(packed(raw)) if packed else raw as file:
+                yield file, raw.tell
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadData(f"{path} cannot be read ({reason}); give a text, .gz or .xz.") from error
+
+
+def sentences(path: Path, progress: Progress) -> Iterator[list[str]]:
+    """The words of each line in normal form; empty lines are skipped.
+
+    Raises:
+        BadData: the file cannot be read, is not UTF-8, or has a line that is too long.
+    """
+    total = path.stat().st_size if path.is_file() else 0
+    with opened(path) as (file, told):
+        number = 0
+        while line := file.readline(LONGEST_LINE + 1):
+            number += 1
+            if len(line) > LONGEST_LINE:
+                raise BadData(f"{path}, line {number}: too long; write a sentence a line.")
+            if number % _LINES == 0:
+                progress(told(), total)
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise BadData(f"{path}, line {number}: not UTF-8; convert the text.") from error
+            # Word by word gives the same result, since nothing combines across a space.
+            if words := " ".join(map(_normalise, text.split())).split():
+                yield words
+        progress(total, total)
+
+
+def frequent_words(path: Path, most: int | None, fewest: int, progress: Progress) -> list[str]:
+    """Words that occur at least `fewest` times, at most `most` of them, the most frequent first.
+
+    Beyond MOST_WORDS different words the rarest are dropped (lossy counting: Manku and Motwani,
+    2002). So memory is bounded, and frequent words are never lost.
+
+    Raises:
+        BadData: the text has no such words.
+    """
+    counts: Counter[str] = Counter()
+    forgotten = 0
+    for words in sentences(path, progress):
+        counts.update(words)
+        while len(counts) > MOST_WORDS:
+            forgotten += 1
+            counts = Counter({word: n for word, n in counts.items() if n > forgotten})
+    ranked = sorted((-n, word) for word, n in counts.items() if n >= fewest)
+    if not ranked:
+        if counts:
+            raise BadData(f"no word of {path} occurs {fewest} times; choose a --vocabulary.")
+        raise no_words(path)
+    return [word for _, word in ranked[:most]]
+
+
+def no_words(path: Path) -> BadData:
+    """The error for a text without words."""
+    return BadData(f"{path} has no words; give a text with a sentence a line.")
+
+
+def word_tokens(
+    path: Path, words: Sequence[str], arrays: TemporaryArrays, progress: Progress
+) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """The vocabulary of a model of these words, and the text in its ids: all sentences in a row,
+    each between `<s>` and `</s>`."""
+    vocabulary = (UNKNOWN, *words, START, END)
+    ids = {word: id for id, word in enumerate(words, start=1)}
+    rows = (_ids(sentence, ids) for sentence in sentences(path, progress))
+    return vocabulary, _stored(rows, len(vocabulary), arrays)
+
+
+def unit_tokens(
+    path: Path, tokenizer: Tokenizer, arrays: TemporaryArrays, progress: Progress
+) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """As `word_tokens` in units, which keep their ids; sentences they cannot spell are left out.
+
+    Raises:
+        BadData: no sentence is left.
+    """
+    vocabulary = (UNKNOWN, *tokenizer.spellings[1:], START, END)
+    tokens = _stored(_spelled(path, tokenizer, progress), len(vocabulary), arrays)
+    if not len(tokens):
+        raise BadData(f"{path} has no sentence that the units can spell; see --units.")
+    return vocabulary, tokens
+
+
+def known_sentences(
+    path: Path, model: NGram, tokenizer: Tokenizer | None, progress: Progress
+) -> Iterator[list[int]]:
+    """The sentences of a text in the ids of a model.
+
+    Args:
+        tokenizer: for a model over units.
+
+    Raises:
+        BadOption: the model is over other units, or over words.
+    """
+    if tokenizer is not None:
+        model.check(tokenizer)
+    if model.kind == "words":
+        ids = {word: id for id, word in enumerate(model.vocabulary[:-2]) if id}
+        yield from (_ids(sentence, ids) for sentence in sentences(path, progress))
+    elif tokenizer is None:
+        raise BadOption("the language model is over units; give those with --units.")
+    else:
+        yield from _spelled(path, tokenizer, progress)
+
+
+def _ids(sentence: Sequence[str], ids: Mapping[str, int]) -> list[int]:
+    return [ids.get(word, 0) for word in sentence]
+
+
+def _spelled(path: Path, tokenizer: Tokenizer, progress: Progress) -> Iterator[list[int]]:
+    for words in sentences(path, progress):
+        text = " ".join(words)
+        if not tokenizer.unknown(text):
+            yield tokenizer.encode(text)
+
+
+def _stored(rows: Iterable[list[int]], size: int, arrays: TemporaryArrays) -> NDArray[np.int32]:
+    tokens = arrays.growing(np.int32)
+    row: list[int] = []
+    for sentence in rows:
+        row += (size - 2, *sentence, size - 1)
+        if len(row) > 1 << 20:
+            tokens.append(np.array(row))
+            row = []
+    tokens.append(np.array(row, np.int32))
+    return tokens.finish()

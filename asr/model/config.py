@@ -1,0 +1,115 @@
+"""What an acoustic model is made of, and how many frames it gives: known without torch."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+from asr.errors import BadOption
+from asr.sampling import SAMPLE_RATE
+
+Cell: TypeAlias = Literal["lstm", "gru", "rnn"]
+FACTOR = 4
+"""Feature frames for each output frame."""
+
+
+def subsampled(frames: Any) -> Any:
+    """Output frames of so many feature frames: exact, for ints, arrays and tensors."""
+    return halved(halved(frames))
+
+
+def halved(size: Any) -> Any:
+    """Frames that a convolution of stride 2 leaves."""
+    return (size + 1) // 2
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """The settings of the features."""
+
+    mels: int = 80
+    """Number of mel bands from 20 Hz to 8 kHz."""
+    window_ms: int = 25
+    """Length of the analysis window."""
+    hop_ms: int = 10
+    """Time from one window to the next."""
+    normalize: Literal["corpus", "utterance"] = "corpus"
+    """Mean and deviation of each band: fixed from the training set, or from each utterance."""
+
+    def __post_init__(self) -> None:
+        if self.normalize not in ("corpus", "utterance"):
+            raise BadOption(f"normalize {self.normalize!r} is neither corpus nor utterance.")
+        if min(self.mels, self.hop_ms) < 1 or self.window_ms < self.hop_ms:
+            raise BadOption(
+                f"features cannot have {self.mels} mels, windows of {self.window_ms} ms and hops "
+                f"of {self.hop_ms} ms: give at least 1 each, and windows no shorter than hops."
+            )
+
+    @property
+    def window(self) -> int:
+        """Window length in samples."""
+        return SAMPLE_RATE * self.window_ms // 1000
+
+    @property
+    def hop(self) -> int:
+        """Hop in samples."""
+        return SAMPLE_RATE * self.hop_ms // 1000
+
+    def frames(self, samples: Any) -> Any:
+        """Feature frames of recordings of so many samples: exact, for ints, arrays and tensors."""
+        windows = (samples - self.window) // self.hop + 1
+        return windows * (windows > 0)
+
+    @property
+    def points(self) -> int:
+        """Points of the Fourier transform: the smallest power of two not below the window."""
+        return int(2 ** (self.window - 1).bit_length())
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The layers of an acoustic model."""
+
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    """The log-mel front end."""
+    channels: int = 32
+    """Channels of the two subsampling convolutions."""
+    cell: Cell = "lstm"
+    """Kind of recurrent cell: lstm, gru, or the vanilla rnn."""
+    layers: int = 4
+    """Number of bidirectional layers."""
+    hidden: int = 256
+    """Units of each direction; a multiple of 128 lets cuDNN use its fastest kernels."""
+    dropout: float = 0.1
+    """Dropout after each recurrent layer in training."""
+
+    def __post_init__(self) -> None:
+        if self.cell not in get_args(Cell):
+            raise BadOption(f"cell {self.cell!r} is none of {', '.join(get_args(Cell))}.")
+        if min(self.channels, self.layers, self.hidden) < 1 or not 0 <= self.dropout < 1:
+            raise BadOption(
+                f"a model cannot have {self.channels} channels, {self.layers} layers of "
+                f"{self.hidden} units and dropout {self.dropout}: give sizes of at least 1 and a "
+                "dropout from 0 to below 1."
+            )
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples between output frames."""
+        return FACTOR * self.features.hop
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds between output frames."""
+        return self.frame_samples / SAMPLE_RATE
+
+    def frames(self, samples: Any) -> Any:
+        """Output frames of recordings of so many samples: exact, for ints, arrays and tensors."""
+        return subsampled(self.features.frames(samples))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for checkpoints and bundles."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
+        """The config that `to_dict()` returned; TypeError for unknown keys."""
+        return cls(**{**values, "features": FeatureConfig(**values["features"])})

@@ -1,0 +1,109 @@
+"""What a training checkpoint says of itself, so that it can be used without its run.
+
+Besides Lightning's entries, a checkpoint has one entry of plain values: the model's layers, its
+units, the source of its data, and how long it was trained.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asr.errors import AsrError, BadBundle
+from asr.model import AcousticModel, ModelConfig
+from asr.text import Tokenizer, tokenizer_from_state
+
+CHECKPOINT_FORMAT = 1
+_KEY = "earshot"
+_PREFIX = "network."  # of the acoustic model's weights in the trained module
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint of `asr fit`, read."""
+
+    model: AcousticModel
+    """With its weights in float32, in evaluation mode."""
+    tokenizer: Tokenizer
+    sources: str
+    """The data and its licences, in words."""
+    training: dict[str, Any]
+    """`epochs`, `steps` and `hours` of speech; `before`: the same for the initial weights, or None
+    if training started from random ones."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """The checkpoint in the file `path`; BadBundle if it is missing, damaged or foreign."""
+        content = _load(path)
+        try:
+            about = content[_KEY]
+            if about["format"] != CHECKPOINT_FORMAT:
+                raise BadBundle(
+                    f"checkpoint {path} has format {about['format']!r} and this earshot reads "
+                    f"{CHECKPOINT_FORMAT}; use the earshot that trained it."
+                )
+            tokenizer = tokenizer_from_state(about["tokenizer"])
+            config = ModelConfig.from_dict(about["model"])
+            model = AcousticModel(config, tokenizer.n_units, tokenizer.n_phones)
+            weights = {
+                name.removeprefix(_PREFIX): weight
+                for name, weight in content["state_dict"].items()
+                if name.startswith(_PREFIX)
+            }
+            model.load_state_dict(weights)
+            training = dict(about["training"])
+            if missing := {"epochs", "steps", "hours"} - training.keys():
+                raise KeyError(*sorted(missing))
+            return cls(model.eval(), tokenizer, str(about["sources"]), training)
+        except BadBundle:
+            raise
+        except (AsrError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadBundle(
+                f"{path} is not a checkpoint of `asr fit` ({type(error).__name__}: {reason}); "
+                "give one that it wrote."
+            ) from error
+
+
+def describe(
+    checkpoint: dict[str, Any],
+    model: ModelConfig,
+    tokenizer: Tokenizer,
+    sources: str,
+    training: dict[str, Any],
+) -> None:
+    """Adds to a checkpoint, before it is saved, what `Checkpoint.read` needs."""
+    checkpoint[_KEY] = {
+        "format": CHECKPOINT_FORMAT,
+        "model": model.to_dict(),
+        "tokenizer": tokenizer.state(),
+        "sources": sources,
+        "training": training,
+    }
+
+
+def trained_before(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """How the initial weights of a checkpoint's run were trained, as it was recorded."""
+    before: dict[str, Any] | None = checkpoint[_KEY]["training"].get("before")
+    return before
+
+
+def _load(path: Path) -> Any:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        best = path / "checkpoints" / "best.ckpt"
+        advice = f"name {best}" if best.is_file() else "check the path"
+        raise BadBundle(
+            f"checkpoint {path} cannot be read ({error.strerror}); {advice}."
+        ) from error
+    with file:
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        # torch's reader raises errors of every kind on bytes that are not a checkpoint.
+        except Exception as error:
+            raise BadBundle(
+                f"checkpoint {path} is damaged, or holds more than weights and plain values; "
+                "take another one of the run."
+            ) from error

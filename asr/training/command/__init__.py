@@ -1,0 +1,1 @@
+"""`asr fit`: Lightning's command line around our module and data."""

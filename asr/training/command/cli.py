@@ -1,0 +1,191 @@
+"""Lightning's command line, set up for our module and data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins import CheckpointIO
+
+from asr.errors import BadOption
+from asr.files import replacing
+from asr.text import Tokenizer, Units
+from asr.training.callbacks.checkpoints import (
+    LAST,
+    PREVIOUS,
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+    Saving,
+)
+from asr.training.checkpoint import Checkpoint
+from asr.training.command.parser import StrictParser
+from asr.training.command.precision import SpeechTrainer
+from asr.training.command.refusals import refuse_half_on_cpu, refuse_idle
+from asr.training.data.module import SpeechData
+from asr.training.initial_weights import InitialWeights, same_layers
+from asr.training.lightning_internals import (
+    PlainCLI,
+    group_values,
+    innermost,
+    silence_lightning,
+)
+from asr.training.module import CtcTraining
+from asr.training.run_record import RunRecord
+
+CONFIG, CHECKPOINTS = "config.yaml", "checkpoints"
+
+
+class TrainingCLI(PlainCLI):
+    """The command line of a run, whose folder `trainer.default_root_dir` holds all its files.
+
+    No hyper-parameters are stored in checkpoints: since Lightning 2.5 its CLI would let them
+    override the command line (pytorch-lightning#21455).
+    """
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """All but `predict`: a model is used through its bundle."""
+        all_of_them = LightningCLI.subcommands()
+        return {name: all_of_them[name] for name in ("fit", "validate", "test")}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(Saving, "saving")
+        parser.link_arguments("data.units", "model.n_units", compute_fn=_count_units)
+        parser.link_arguments("data.units", "model.n_phones", compute_fn=_count_phones)
+        parser.set_defaults({"trainer.default_root_dir": "runs/unnamed"})
+
+    def before_instantiate_classes(self) -> None:
+        """Counts the units that are kept: those of the checkpoint or of the initial weights."""
+        if self.subcommand is None:
+            return
+        config = self.config[self.subcommand]
+        if config.data.units is None:
+            path = config.ckpt_path or config.model.init_from
+            kept = kept_tokenizer(path and Path(path))
+            config.model.n_units, config.model.n_phones = kept.n_units, kept.n_phones
+
+    def instantiate_classes(self) -> None:
+        """Creates what the config describes; BadOption if a group contradicts itself."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise BadOption(f"{innermost(str(error))}.") from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer of the config, with the loggers and callbacks that write a run's folder."""
+        config = self.setting("trainer", instantiated=True)
+        refuse_idle(config)
+        run = Path(config.default_root_dir)
+        plugins = _listed(config.plugins)
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            kwargs["plugins"] = [*plugins, AtomicCheckpointIO()]
+        if self.subcommand == "fit":
+            self._refuse_another_run(run)
+            if config.logger is None:
+                kwargs["logger"] = [
+                    TensorBoardLogger(str(run), name="", version=""),
+                    CSVLogger(str(run), name="csv"),
+                ]
+            if not config.fast_dev_run:
+                kwargs["callbacks"] = [*_listed(config.callbacks), RunRecord(run, CONFIG)]
+                if config.enable_checkpointing is not False:
+                    folder, saving = run / CHECKPOINTS, self.setting("saving", instantiated=True)
+                    errors = "val/wer" if self.model.network.phone_head is None else "val/per"
+                    best = BestCheckpoint(folder, errors)
+                    kwargs["callbacks"] += [best, LastCheckpoint(folder, saving)]
+        elif config.logger is None:
+            kwargs["logger"] = False
+        trainer = super().instantiate_trainer(**kwargs)
+        refuse_half_on_cpu(trainer, config.precision)
+        return trainer
+
+    def _refuse_another_run(self, run: Path) -> None:
+        exists = any((run / CHECKPOINTS / name).exists() for name in (LAST, PREVIOUS))
+        given = self.setting("ckpt_path")
+        within = given is not None and run.resolve() in Path(given).resolve().parents
+        if exists and not within:
+            raise BadOption(
+                f"{run} already holds a run: go on with `asr fit --resume {run}`, or give "
+                "another folder with --trainer.default_root_dir."
+            )
+
+    def after_instantiate_classes(self) -> None:
+        """Adopts the units of the checkpoint or of the initial weights, which must fit."""
+        path = self.setting("ckpt_path")
+        layers = self.model.network.config
+        augment = self.model.augment if self.subcommand == "fit" else None
+        if augment is not None and augment.noise is not None:
+            augment.noise.found(self.datamodule.root)  # before hours of data are checked
+        if path is not None:
+            checkpoint = Checkpoint.read(Path(path))
+            same_layers(Path(path), checkpoint.model.config, layers)
+            self.datamodule.adopt(checkpoint.tokenizer, Path(path))
+        elif self.subcommand in ("validate", "test"):
+            raise BadOption(f"asr {self.subcommand} needs a checkpoint: give --ckpt_path FILE.")
+        elif self.model.init_from is None and self.datamodule.old_dev is not None:
+            raise BadOption(
+                "data.old_dev is there to see what a trained model forgets: give model.init_from "
+                "too, or leave it out."
+            )
+        elif self.model.init_from is not None:
+            initial = InitialWeights.read(self.model.init_from)
+            same_layers(initial.path, initial.model.config, layers)
+            if self.datamodule.units is None:
+                self.datamodule.adopt(initial.tokenizer, initial.path)
+
+
+class SaveConfig(SaveConfigCallback):
+    """Saves the config in the run's folder, independent of loggers."""
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        path = Path(trainer.default_root_dir) / CONFIG
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, shared=False) as file:  # on a full disk a run keeps its old config
+            file.write(self.parser.dump(self.config, skip_none=False).encode("utf-8"))
+
+
+def parse(arguments: Sequence[str], cli: type[TrainingCLI], **kwargs: Any) -> TrainingCLI:
+    """Parses the arguments with a command line of this class, and runs its subcommand."""
+    silence_lightning()
+    return cli(
+        CtcTraining,
+        SpeechData,
+        args=list(arguments),
+        trainer_class=SpeechTrainer,
+        parser_class=StrictParser,
+        trainer_defaults={"devices": 1, "use_distributed_sampler": False},
+        seed_everything_default=1,
+        auto_configure_optimizers=False,  # its keys would replace model.optimizer
+        **kwargs,
+    )
+
+
+def kept_tokenizer(path: Path | None) -> Tokenizer:
+    if path is None:
+        raise BadOption(
+            "data.units is null, which keeps the units of model.init_from: set that, or give units."
+        )
+    return InitialWeights.read(path).tokenizer
+
+
+def units_of(values: Any) -> Units:
+    if isinstance(values, Units):
+        return values
+    return Units(**group_values(values))
+
+
+def _count_units(values: Any) -> int:
+    return 1 if values is None else units_of(values).count()  # kept units are counted after parsing
+
+
+def _count_phones(values: Any) -> int:
+    return 0 if values is None else units_of(values).count_phones()
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]

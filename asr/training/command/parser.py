@@ -1,0 +1,57 @@
+"""The parser of `asr fit`: it refuses unknown keys and suggests the nearest one."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator
+from typing import Any, NoReturn, get_args, get_type_hints
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from asr.errors import BadOption
+from asr.training.lightning_internals import (
+    error_groups,
+    innermost,
+    parser_actions,
+    type_of,
+    unknown_key,
+)
+
+
+class StrictParser(LightningArgumentParser):
+    """Refuses unknown and abbreviated keys with one sentence."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """BadOption instead of a page of usage."""
+        message = " ".join(message.split())
+        groups, rest = error_groups(message)
+        if unknown := unknown_key(message):
+            key = ".".join([*groups, unknown])
+            raise BadOption(f"there is no key {key}{self._nearest(key)}.") from ex
+        if groups:
+            raise BadOption(f"{'.'.join(groups)} does not fit: {innermost(rest)}.") from ex
+        raise BadOption(f"the config cannot be used: {message}") from ex
+
+    def keys(self) -> list[str]:
+        """Every key that a config of any subcommand may have, also in optional groups."""
+        keys: set[str] = set()
+        for action in parser_actions(self):
+            keys.add(action.dest)
+            keys.update(_fields(action.dest, type_of(action)))
+        return sorted(keys)
+
+    def _nearest(self, key: str) -> str:
+        close = difflib.get_close_matches(key, self.keys(), n=1, cutoff=0.6)
+        return f"; did you mean {close[0]}" if close else "; `asr fit --help` lists them"
+
+
+def _fields(key: str, kind: Any) -> Iterator[str]:
+    """The keys within an optional group: a dataclass or None."""
+    for option in get_args(kind):
+        if dataclasses.is_dataclass(option) and isinstance(option, type):
+            hints = get_type_hints(option)
+            for field in dataclasses.fields(option):
+                yield f"{key}.{field.name}"
+                yield from _fields(f"{key}.{field.name}", hints[field.name])

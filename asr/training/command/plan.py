@@ -1,0 +1,72 @@
+"""The content of a config of `asr fit`, read without training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from asr.errors import BadOption
+from asr.model import ModelConfig
+from asr.text import Tokenizer, Units
+from asr.training.command.cli import TrainingCLI, kept_tokenizer, parse, units_of
+from asr.training.command.parser import StrictParser
+from asr.training.data.module import SpeechData
+from asr.training.module import CtcTraining
+
+
+class _ParsedOnly(TrainingCLI):
+    """Reads a config without creating anything from it."""
+
+    def instantiate_classes(self) -> None:
+        pass
+
+    def after_instantiate_classes(self) -> None:
+        pass
+
+
+class _KeptUnits:
+    """The units of the initial weights, in place of `Units`."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._tokenizer = kept_tokenizer(path)
+
+    def tokenizer(self, texts: object) -> Tokenizer:  # noqa: ARG002
+        """The tokenizer of the initial weights."""
+        return self._tokenizer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a config of `fit` trains, and the data it is validated on."""
+
+    network: ModelConfig
+    units: Units | _KeptUnits
+    root: str | None
+    dev: str
+    shared_speakers: bool
+    """Whether training may use speakers of `dev`."""
+
+
+def read_config(path: Path) -> Plan:
+    """The plan of a config; BadOption if it does not parse."""
+    if not path.is_file():
+        raise BadOption(f"there is no config {path}; name a YAML file of `asr fit`.")
+    config = parse(["--config", str(path)], _ParsedOnly, run=False).config
+    units = config.data.units
+    network = ModelConfig.from_dict(config.model.network.as_dict())
+    kept = _KeptUnits(config.model.init_from) if units is None else units_of(units)
+    shared = config.data.shared_speakers == "allow"
+    return Plan(network, kept, config.data.root, config.data.dev, shared)
+
+
+def built(arguments: Sequence[str]) -> tuple[CtcTraining, SpeechData]:
+    """The untrained model and the data for these arguments of `fit`, without a trainer."""
+    cli = parse(arguments, _ParsedOnly, run=False)
+    made = cli.parser.instantiate_classes(cli.config)
+    return made.model, made.data
+
+
+def keys() -> list[str]:
+    """Every key that a config of `fit` may have."""
+    parser = parse([], _ParsedOnly, run=False).parser
+    return cast(StrictParser, parser).keys()

@@ -1,0 +1,1 @@
+"""The data of a run: corpus folder, checked manifests, batches that a run can resume in."""

@@ -1,0 +1,167 @@
+"""All uses of Lightning, jsonargparse and torch beyond their public interfaces.
+
+Seen on lightning 2.6.6, jsonargparse 4.53.0 and torch 2.14.1. When one of them is upgraded, read
+this module first: each part names what it relies on.
+"""
+
+import logging
+import re
+import signal
+import threading
+import warnings
+from typing import Any
+
+import lightning as L
+from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.cli import LightningCLI
+
+PrecisionInput = _PRECISION_INPUT
+"""The values of `trainer.precision` that Lightning takes."""
+
+# Progress of a run. `fit_loop.epoch_loop.batch_progress` is not documented, but no public property
+# counts the batches before and after a resume.
+
+
+def batches_seen(trainer: L.Trainer) -> int:
+    """Training batches that the run has started, also before it was resumed."""
+    return trainer.fit_loop.epoch_loop.batch_progress.total.ready
+
+
+def is_last_batch(trainer: L.Trainer) -> bool:
+    """Whether the batch just trained on is the last one of its epoch."""
+    return trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+
+
+# SIGTERM. Lightning's handler sets `received_sigterm`, which ends the run before the next batch, be
+# it between the batches of one optimizer step, or after callbacks have seen the batch: what was not
+# saved by then is lost.
+
+
+class Termination:
+    """Asks to stop by SIGTERM, of which Lightning hears only once the run is saved."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+
+    def listen(self, trainer: L.Trainer) -> None:
+        """Takes the signal from Lightning, in a run with one process."""
+        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *_: Any) -> None:
+        self.is_asked = True
+
+    def pass_on(self, trainer: L.Trainer) -> None:
+        """Ends the run with `SIGTERMException` if that was asked."""
+        if self.is_asked:
+            trainer._signal_connector.received_sigterm = True
+
+
+# The optimizer. Loading a checkpoint overwrites each setting of a parameter group, `fused` too,
+# which AdamW reads at every step.
+
+
+def update_group(
+    group: dict[str, Any], rate: float, momentum: float, decay: float, fused: bool
+) -> None:
+    """Sets what one parameter group of AdamW uses for the next step."""
+    group.update(lr=rate, weight_decay=decay, fused=fused)
+    group["betas"] = (momentum, group["betas"][1])
+
+
+# Weight averaging. Until the first update Lightning's average is a copy of the module as it was
+# built: without the statistics of the features and the initial weights. `_average_model`,
+# `_swap_models` and `_copy_average_to_current` are its own.
+
+
+class AveragingFromFirstStep(WeightAveraging):
+    """Lightning's average of the weights, which is not used before its first update."""
+
+    def _swap_models(self, pl_module: L.LightningModule) -> None:
+        if self._has_begun:
+            super()._swap_models(pl_module)
+
+    def _copy_average_to_current(self, pl_module: L.LightningModule) -> None:
+        if self._has_begun:
+            super()._copy_average_to_current(pl_module)
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._average_model is not None and bool(self._average_model.n_averaged > 0)
+
+
+# The command line.
+
+
+class PlainCLI(LightningCLI):
+    """Lightning's command line without its reading of hyper-parameters from checkpoints."""
+
+    def _parse_ckpt_path(self) -> None:
+        """Does nothing. Lightning would read a whole checkpoint for hyper-parameters, which ours do
+        not contain (pytorch-lightning#21455)."""
+
+    def setting(self, name: str, instantiated: bool = False) -> Any:
+        """A value of the config, whichever subcommand it belongs to."""
+        return self._get(self.config_init if instantiated else self.config, name)
+
+
+def silence_lightning() -> None:
+    """Hides Lightning's messages about itself, which it has no settings for."""
+    for message in (
+        "LightningCLI's args parameter",
+        ".*isinstance.treespec, LeafSpec",
+        "Precision .* is not supported by the model summary",
+    ):
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "Tip:" not in record.getMessage()
+    )
+
+
+# The parser's actions, and its errors, whose only form is text.
+
+_GROUP = re.compile(r'Parser key "([\w.]+)":|([\w.]+) does not fit:')  # the second is our own
+_UNKNOWN = re.compile(
+    r"unrecognized arguments: --([\w.]+)|does not accept option '([\w.]+)'"
+    r"|Option '([\w.]+)' is not accepted|there is no key ([\w.]+\w)"
+)
+_INNERMOST = re.compile(r"Errors: - (?!Does not validate)(.*?)(?: - Expected a| Given value|$)")
+
+
+def parser_actions(parser: Any) -> list[Any]:
+    """The actions of a parser's keys, or of all its subcommands, without those for help."""
+    subcommands = getattr(parser, "_subcommands_action", None)
+    parsers = [parser] if subcommands is None else list(subcommands.choices.values())
+    actions = [action for inner in parsers for action in inner._actions]
+    return [action for action in actions if "help" not in action.dest.split(".")]
+
+
+def type_of(action: Any) -> Any:
+    """The type of a parser's key, where it has one."""
+    return getattr(action, "_typehint", None)
+
+
+def error_groups(message: str) -> tuple[list[str], str]:
+    """The groups of keys in which an error is, outermost first, and the rest of its message."""
+    groups = list(_GROUP.finditer(message))
+    return [group[1] or group[2] for group in groups], message[groups[-1].end() :] if groups else ""
+
+
+def unknown_key(message: str) -> str | None:
+    """The unknown key that an error names, within its group."""
+    match = _UNKNOWN.search(message)
+    return next(part for part in match.groups() if part) if match else None
+
+
+def innermost(message: str) -> str:
+    """The reason in an error about a value that may have several types."""
+    message = " ".join(message.split())
+    match = _INNERMOST.search(message)
+    return (match[1] if match else message).strip(" .")
+
+
+def group_values(values: Any) -> dict[str, Any]:
+    """The values of a group that may be left out; its default comes as a class and arguments."""
+    plain: dict[str, Any] = values.get("init_args", values).as_dict()
+    return plain

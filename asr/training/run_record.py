@@ -1,0 +1,225 @@
+"""The record of a run: `run.json`, and the results of its last validation.
+
+`run.json` has one entry for each time that the run was started or resumed. It shows which commands,
+versions and data produced the weights.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import jiwer
+import lightning as L
+import numpy as np
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from asr.audio import SAMPLE_RATE
+from asr.files import replacing
+from asr.training.data.module import SpeechData
+from asr.training.module import CtcTraining
+
+RECORD, HEARD = "run.json", "heard.jsonl"
+_PACKAGES = ("earshot", "torch", "torchaudio", "lightning", "numpy")
+_BINS = 30  # of the histogram of lengths
+
+
+class RunRecord(Callback):
+    """Writes `run.json` and `heard.jsonl` in the run's folder, and logs the gradient norm.
+
+    Args:
+        folder: the run's folder.
+        config: the name of the run's config in it.
+    """
+
+    def __init__(self, folder: Path, config: str) -> None:
+        self._folder = folder
+        self._config = config
+        self._began = 0.0
+        self._session: dict[str, Any] = {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        data = _data(trainer)
+        self._began = time.monotonic()
+        self._session = {
+            "command": sys.argv,
+            "started": _now(),
+            "status": "running",
+            "from_step": trainer.global_step,
+            "seeds": {"seed_everything": _seed(), "data.seed": data.seed},
+            "commit": _commit(),
+            "versions": {name: version(name) for name in _PACKAGES} | {"python": sys.version},
+            "machine": _machine(trainer),
+            "config": self._read_config(),
+            "data": {name: _measured(data, name) for name in data.splits},
+            "parameters": sum(weight.numel() for weight in pl_module.parameters()),
+        }
+        self._write(trainer)
+
+    def on_before_optimizer_step(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if trainer.global_step % every == 0:
+            gradients = [
+                weight.grad
+                for group in optimizer.param_groups
+                for weight in group["params"]
+                if weight.grad is not None
+            ]
+            pl_module.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        module = cast(CtcTraining, pl_module)
+        lines = [
+            {
+                "id": utterance.id,
+                "audio": str(utterance.audio.resolve()),
+                "text": utterance.text,
+                "heard": recognised,
+                "wer": round(jiwer.wer(utterance.text, recognised), 4),
+            }
+            for utterance, recognised in module.results
+        ]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        with replacing(self._folder / HEARD, shared=False) as file:
+            file.write(text.encode("utf-8"))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        self._write(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
+        self._session["status"] = "stopped" if trainer.interrupted else "finished"
+        self._write(trainer)
+
+    def on_exception(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,  # noqa: ARG002
+        exception: BaseException,
+    ) -> None:
+        if self._session:
+            self._session["status"] = _status(exception)
+            with suppress(OSError):  # a full or missing disk may be the cause
+                self._write(trainer)
+        elif trainer.is_global_zero and not (self._folder / self._config).exists():
+            self._leave_nothing(trainer)
+
+    def _leave_nothing(self, trainer: L.Trainer) -> None:
+        """Deletes the files that loggers opened for a run that never started."""
+        for logger in trainer.loggers:
+            logger.finalize("failed")
+        for events in self._folder.glob(f"events.out.tfevents.*.{os.getpid()}.*"):
+            events.unlink()
+        for folder in (*self._folder.glob("csv/version_*"), self._folder / "csv", self._folder):
+            with suppress(OSError):  # it is missing or not empty
+                folder.rmdir()
+
+    def _read_config(self) -> Any:
+        path = self._folder / self._config
+        return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def _write(self, trainer: L.Trainer) -> None:
+        """Adds or replaces the entry of this session."""
+        if not trainer.is_global_zero:
+            return
+        self._session |= {
+            "step": trainer.global_step,
+            "epoch": trainer.current_epoch,
+            "seconds": round(time.monotonic() - self._began, 1),
+            "peak_memory_bytes": _peak_memory(),
+        }
+        path = self._folder / RECORD
+        sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"] if path.exists() else []
+        others = [entry for entry in sessions if entry["started"] != self._session["started"]]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"sessions": [*others, self._session]}, indent=1, default=str)
+        with replacing(path, shared=False) as file:
+            file.write(f"{text}\n".encode())
+
+
+def _data(trainer: L.Trainer) -> SpeechData:
+    data: SpeechData = trainer.datamodule  # type: ignore[attr-defined]
+    return data
+
+
+def _status(exception: BaseException) -> str:
+    """How a run that did not finish has ended."""
+    if isinstance(exception, KeyboardInterrupt):
+        return "stopped"
+    if isinstance(exception, SIGTERMException):
+        return "stopped by SIGTERM"
+    reason = " ".join(str(exception).split())[:500]
+    return f"failed: {reason or type(exception).__name__}"
+
+
+def _seed() -> int | None:
+    """The value of `seed_everything`: the seed of the random initial weights."""
+    seed = os.environ.get("PL_GLOBAL_SEED", "")
+    return int(seed) if seed.isdigit() else None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with a `+` if files have changed; None outside a checkout."""
+    folder = Path(__file__).parent
+    git = ["git", "-C", str(folder)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
+    except OSError:  # git is not installed
+        return None
+    if commit.returncode != 0:
+        return None
+    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def _machine(trainer: L.Trainer) -> dict[str, Any]:
+    device = trainer.strategy.root_device
+    cuda = device.type == "cuda"
+    return {
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name(device) if cuda else device.type,
+        "processes": trainer.world_size,
+    }
+
+
+def _measured(data: SpeechData, name: str) -> dict[str, Any]:
+    """A manifest's hash, its size, and the lengths of its clips."""
+    split = data.splits[name]
+    seconds = split.lengths / SAMPLE_RATE
+    counts, edges = np.histogram(seconds, bins=_BINS)
+    path = data.root / str(data.names[name])
+    return {
+        "manifest": str(data.names[name]),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None,
+        "clips": len(seconds),
+        "hours": round(split.hours, 3),
+        "lengths": {"counts": counts.tolist(), "edges": np.round(edges, 3).tolist()},
+    }
+
+
+def _peak_memory() -> dict[str, int]:
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_available():
+        peak["cuda"] = torch.cuda.max_memory_allocated()
+    return peak

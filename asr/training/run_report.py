@@ -1,0 +1,236 @@
+"""`asr report`: a run's folder as one self-contained HTML page.
+
+Plots are SVG, and recordings are embedded in the page, so it can be mailed or archived. The page is
+the Jinja template `run_report.html` beside this file, which escapes every text of the run.
+"""
+
+import base64
+import csv
+import io
+import json
+import wave
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import matplotlib
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from asr.audio import SAMPLE_RATE, Audio, load
+from asr.errors import AsrError, BadData
+
+Curve = list[tuple[int, float]]
+"""Steps and values, by step."""
+
+_CURVES: tuple[tuple[str, Mapping[str, str]], ...] = (
+    (
+        "Loss (nats a unit)",
+        {
+            "train/loss": "training",
+            "train/middle_loss": "middle layer",
+            "val/loss": "development",
+            "old/loss": "old development",
+        },
+    ),
+    ("Error rate", {"val/wer": "words", "val/cer": "characters", "old/wer": "words, old set"}),
+    ("Share of blank frames", {"val/blank": "development"}),
+    ("Learning rate", {"train/learning_rate": "rate"}),
+    ("Norm of the gradient", {"train/gradient_norm": "before clipping"}),
+    ("Share of time waiting for data", {"train/waiting": "training"}),
+)
+_TEMPLATE = Path(__file__).with_suffix(".html")
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A run of words in an aligned text."""
+
+    text: str
+    differs: bool
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A clip of the preview with its recording, or with the reason why there is none."""
+
+    id: str
+    wer: float
+    said: list[_Piece]
+    heard: list[_Piece]
+    audio: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class _Preview:
+    clips: int
+    worst: list[_Clip]
+
+
+def write_report(run: Path, out: Path, worst: int = 12) -> None:
+    """The page of the run in the folder `run`.
+
+    Raises:
+        BadData: the folder holds no run, or one that has not logged anything yet.
+    """
+    sessions = _sessions(run)
+    curves = read_curves(run)
+    last = sessions[-1]
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        name=run.resolve().name,
+        summary=_summary(sessions, curves),
+        curves=[_plot(title, names, curves) for title, names in _CURVES],
+        lengths=[_lengths(name, part) for name, part in last["data"].items()],
+        preview=_preview(run, worst),
+        config=json.dumps(last["config"], indent=2),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(f"{page}\n", encoding="utf-8")
+
+
+def read_curves(run: Path) -> dict[str, Curve]:
+    """Every logged quantity by step; if a run was resumed, the later value counts."""
+    curves: dict[str, dict[int, float]] = defaultdict(dict)
+    versions = (run / "csv").glob("version_*/metrics.csv")
+    for path in sorted(versions, key=lambda item: int(item.parent.name.removeprefix("version_"))):
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                for name, value in row.items():
+                    if value and name not in ("step", "epoch"):
+                        curves[name][int(row["step"])] = float(value)
+    return {name: sorted(values.items()) for name, values in curves.items()}
+
+
+def _sessions(run: Path) -> list[dict[str, Any]]:
+    path = run / "run.json"
+    try:
+        sessions: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["sessions"]
+        return sessions
+    except OSError as error:
+        raise BadData(
+            f"{run} is not the folder of a run ({path.name}: {error.strerror}); name one that "
+            "`asr fit` wrote."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadData(f"{path} is damaged ({error}); the run cannot be reported.") from error
+
+
+def _summary(sessions: Sequence[dict[str, Any]], curves: Mapping[str, Curve]) -> dict[str, object]:
+    last = sessions[-1]
+    seeds = last.get("seeds", {"data.seed": last.get("seed")})  # earlier versions kept only one
+    wer = curves.get("val/wer")
+    best = min(wer, key=lambda point: point[1]) if wer else None
+    memory = last["peak_memory_bytes"]
+    return {
+        "Status": last["status"],
+        "Best word error rate": f"{best[1]:.2%} at step {best[0]}" if best else "not measured",
+        **_forgotten(curves),
+        "Steps": last["step"],
+        "Parameters": f"{last['parameters']:,}",
+        "Time": f"{sum(entry['seconds'] for entry in sessions) / 3600:.2f} h in "
+        f"{len(sessions)} session{'s' if len(sessions) > 1 else ''}",
+        "Device": f"{last['machine']['device']}, {last['machine']['processes']} process(es), "
+        f"{last['machine']['cores']} cores",
+        "Peak memory": ", ".join(f"{name} {size / 2**30:.2f} GiB" for name, size in memory.items()),
+        "Seeds": ", ".join(f"{name} {seed}" for name, seed in seeds.items()),
+        "Commit": last["commit"] or "not a checkout",
+        "Versions": ", ".join(f"{name} {value}" for name, value in last["versions"].items()),
+        **{
+            f"Data: {name}": f"{part['manifest']}, {part['clips']} clips, {part['hours']} h, "
+            f"sha256 {str(part['sha256'])[:12]}"
+            for name, part in last["data"].items()
+        },
+        "Commands": "\n".join(" ".join(entry["command"]) for entry in sessions),
+    }
+
+
+def _forgotten(curves: Mapping[str, Curve]) -> dict[str, str]:
+    """What fine-tuning has forgotten, if there is an old development set."""
+    if not (lost := curves.get("old/forgotten")) or not (wer := curves.get("old/wer")):
+        return {}
+    after = wer[-1][1]
+    return {"Old development set": f"WER {after - lost[-1][1]:.2%} before, {after:.2%} now"}
+
+
+def _plot(title: str, names: Mapping[str, str], curves: Mapping[str, Curve]) -> Markup:
+    drawn = {label: curves[name] for name, label in names.items() if curves.get(name)}
+    if not drawn:
+        return Markup()
+    figure, axes = _axes(title, "step")
+    for label, curve in drawn.items():
+        steps, values = zip(*curve, strict=True)
+        axes.plot(steps, values, label=label, marker="o" if len(steps) < 60 else "", markersize=3)
+    if len(drawn) > 1:
+        axes.legend(frameon=False)
+    axes.set_ylim(bottom=0)
+    return _svg(figure, title)
+
+
+def _lengths(name: str, part: dict[str, Any]) -> Markup:
+    title = f"{name}: {part['clips']} clips"
+    figure, axes = _axes(title, "seconds")
+    edges = np.array(part["lengths"]["edges"])
+    axes.bar(edges[:-1], part["lengths"]["counts"], np.diff(edges), align="edge")
+    return _svg(figure, title)
+
+
+def _axes(title: str, below: str) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel(below)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    return figure, axes
+
+
+def _svg(figure: Figure, title: str) -> Markup:
+    drawing = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "earshot"}):
+        figure.savefig(drawing, format="svg", metadata={"Date": None, "Title": title})
+    text = drawing.getvalue()
+    return Markup(text[text.index("<svg") :])
+
+
+def _preview(run: Path, most: int) -> _Preview | None:
+    """The clips of the last validation with the most errors, if the run has transcribed any."""
+    path = run / "heard.jsonl"
+    if not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    results = sorted((json.loads(line) for line in lines), key=lambda item: -item["wer"])
+    return _Preview(len(results), [_clip(item) for item in results[:most]])
+
+
+def _clip(item: dict[str, Any]) -> _Clip:
+    result = jiwer.process_words(item["text"], item["heard"])
+    said, heard = [], []
+    for chunk in result.alignments[0]:
+        differs = chunk.type != "equal"
+        left = result.references[0][chunk.ref_start_idx : chunk.ref_end_idx]
+        right = result.hypotheses[0][chunk.hyp_start_idx : chunk.hyp_end_idx]
+        said.append(_Piece(" ".join(left), differs))
+        heard.append(_Piece(" ".join(right), differs))
+    clip = _Clip(str(item["id"]), item["wer"], said, heard)
+    try:
+        return replace(clip, audio=_wav_url(load(item["audio"])))
+    except AsrError as error:  # the recording no longer exists
+        return replace(clip, problem=str(error))
+
+
+def _wav_url(audio: Audio) -> str:
+    """The recording as a URL that holds it: 16-bit WAV."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        writer.writeframes(np.round(audio.samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"

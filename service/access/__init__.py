@@ -1,0 +1,1 @@
+"""Access: limits on connections and uploads, API keys, disconnects."""

@@ -1,0 +1,187 @@
+"""Middleware around every request: its path, its id, and limits on its body."""
+
+import asyncio
+import contextlib
+import re
+import time
+import uuid
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import ApiError, answer
+from service.monitoring.logs import set_log_context
+
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_DROP_S = 10.0
+
+
+class RootPath:
+    """Removes the path under which a proxy shows the service, if the proxy leaves it on.
+
+    It runs before everything that looks at paths, so that none of those checks can be bypassed.
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self.app = app
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(f"{self._root_path}/"):
+            scope = {**scope, "path": scope["path"].removeprefix(self._root_path)}
+        await self.app(scope, receive, send)
+
+
+class RequestIds:
+    """Gives every request an id (the client's own if it is valid), and every response that id.
+
+    It also answers unexpected errors: no client sees a traceback.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        claimed = Headers(scope=scope).get("x-request-id", "")
+        request_id = claimed if _VALID_ID.fullmatch(claimed) else f"req_{uuid.uuid4().hex}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        client = scope.get("client")
+        set_log_context(request_id, client[0] if client else None)
+        started = False
+
+        async def send_named(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_named)
+        except ClientDisconnect:
+            return  # it disconnected during the upload: there is nobody to answer
+        except Exception as error:
+            if started:
+                raise  # too late for another status: the server closes the connection
+            response = await answer(Request(scope), error)
+            await response(scope, receive, send_named)
+
+
+class EarlyRefusal(Exception):
+    """Ends a request whose body is not fully read; `error` is its answer."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class BodyLimits:
+    """Limits the size of a body and how slowly it may arrive, with or without Content-Length.
+
+    A refusal is sent at once, and the rest of the body is dropped. Starlette has a limit on size,
+    but its 413 is plain text that bypasses the app's error handlers if the request has a
+    Content-Length.
+
+    Args:
+        max_bytes: largest body.
+        timeout_s: seconds to wait for a body, plus one for each `least_bytes_per_second` that
+            have arrived.
+    """
+
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, timeout_s: float, least_bytes_per_second: int
+    ) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+        self.timeout_s = timeout_s
+        self.least_bytes_per_second = least_bytes_per_second
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        body = _Body(self, receive, send)
+        claimed = Headers(scope=scope).get("content-length", "")
+        try:
+            if claimed.isdecimal() and int(claimed) > self.max_bytes:
+                raise EarlyRefusal(self.too_large(f"is {int(claimed)} bytes"))
+            return await self.app(scope, body.receive, body.send)
+        except EarlyRefusal as cut:
+            error = cut.error
+        # Out here, nothing holds the received part of the body any more.
+        response = await answer(Request(scope), error)
+        await response(scope, body.receive, body.send)
+
+    def too_large(self, size: str) -> ApiError:
+        """The refusal of an upload; `size` completes the sentence, as "is 5 bytes"."""
+        message = (
+            f"The upload {size}, the limit is {self.max_bytes} bytes: send a shorter or a "
+            "compressed recording (mp3, m4a, ogg), or raise EARSHOT_MAX_UPLOAD_BYTES."
+        )
+        return ApiError(413, message, param="file", code="upload_too_large")
+
+    def too_slow(self, came: int, seconds: float) -> ApiError:
+        """The refusal of a body of which only `came` bytes arrived in `seconds`."""
+        return ApiError(
+            408,
+            f"Of the body {came} bytes came in {seconds:.0f} s: send at least "
+            f"{self.least_bytes_per_second} bytes a second.",
+            code="too_slow",
+            headers={"connection": "close"},
+        )
+
+
+class _Body:
+    """The body of one request while it arrives, and its effect on the answer."""
+
+    def __init__(self, limits: BodyLimits, receive: Receive, send: Send) -> None:
+        self._limits = limits
+        self._receive = receive
+        self._send = send
+        self._came = 0
+        self._waited = 0.0
+        self._status = 0
+        self._drops = False
+        self._whole = False
+
+    async def receive(self) -> Message:
+        """The next message; EarlyRefusal if the body is too large or too slow."""
+        if self._whole:  # the next message is the end of the connection
+            return await self._receive()
+        limits = self._limits
+        patience = limits.timeout_s + self._came / limits.least_bytes_per_second - self._waited
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(patience):
+                message = await self._receive()
+        except TimeoutError as error:
+            seconds = self._waited + time.monotonic() - started
+            raise EarlyRefusal(limits.too_slow(self._came, seconds)) from error
+        self._waited += time.monotonic() - started
+        self._came += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._came > limits.max_bytes:
+            raise EarlyRefusal(limits.too_large(f"is over {self._came - 1} bytes"))
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, and read the rest of a refused upload before the answer ends.
+
+        Closing the connection while the client still writes would reset it, and the refusal would
+        be lost. So the refusal is sent first, and the rest of the upload is read and dropped.
+        """
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._drops = self._status >= 400 and self._status != 408
+        last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if not last or not self._drops or self._whole:
+            return await self._send(message)
+        await self._send({**message, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DROP_S):
+                while (await self._receive()).get("more_body", False):
+                    pass
+        await self._send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,234 @@
+"""The fields of requests: their types, limits and meaning."""
+
+import contextlib
+import re
+from typing import Annotated, Any, Literal
+
+from fastapi import UploadFile
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from asr.errors import BadOption
+from asr.options import NAMES, described
+from asr.runtime import Recognizer
+from asr.text import normalise
+from service.api.prompt import LONGEST_PHRASE, hot_words
+from service.errors import ApiError
+
+# Fields that servers of Whisper-like models take and that have no meaning for this kind of model,
+# which does not sample and cuts recordings in its own way.
+WITHOUT_EFFECT = (
+    "best_of", "chunking_strategy", "compression_ratio_threshold", "condition_on_previous_text",
+    "frequency_penalty", "length_penalty", "log_prob_threshold", "logprob_threshold",
+    "max_initial_timestamp", "min_p", "no_repeat_ngram_size", "no_speech_threshold", "patience",
+    "presence_penalty", "repetition_penalty", "seed", "suppress_blank", "suppress_tokens",
+    "temperature_inc", "top_k", "top_p", "vad_filter", "without_timestamps",
+)  # fmt: skip
+SPEAKERS = ("known_speaker_names", "known_speaker_references")
+_ENGLISH = "^([Ee][Nn]([-_][A-Za-z]{2})?|[Ee][Nn][Gg][Ll][Ii][Ss][Hh]|[Aa][Uu][Tt][Oo])$"
+
+
+def _in_english(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not re.search(_ENGLISH, value):
+        message = "This service reads English ('en') and no other language"
+        raise PydanticCustomError("foreign_language", message)
+    return "en"
+
+
+def _without_speakers(value: Any) -> Any:
+    if value == "diarized_json":
+        message = "diarized_json is not served, as this model tells no speakers apart"
+        raise PydanticCustomError("not_served", message)
+    return value
+
+
+def _phrases(value: Any) -> Any:
+    """Split items that hold several phrases with commas between them."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return value
+    phrases = [phrase for item in value for part in item.split(",") if (phrase := part.strip())]
+    if any(len(phrase) > LONGEST_PHRASE for phrase in phrases):
+        message = (
+            f"A hot word has at most {LONGEST_PHRASE} characters: separate phrases with commas"
+        )
+        raise PydanticCustomError("long_phrase", message)
+    return phrases
+
+
+Language = Annotated[
+    Literal["en"],
+    BeforeValidator(_in_english),
+    WithJsonSchema({"type": "string", "pattern": _ENGLISH}),
+]
+Phrases = Annotated[list[str], BeforeValidator(_phrases)]
+
+
+def _option(name: str, most: int | None = None, example: Any = None) -> Any:
+    """The field of a decoder option, with the limits and the help of `asr.options`.
+
+    Args:
+        most: highest value that a request may ask for, where that is lower.
+    """
+    option = described(name)
+    return Field(
+        default=None,
+        ge=option.low,
+        le=option.high if most is None else most,
+        description=f"{option.help} The default is the model's.",
+        examples=None if example is None else [example],
+    )
+
+
+class RequestFields(BaseModel):
+    """How a recording is to be transcribed: the fields that both endpoints have."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    model: Annotated[str, Field(examples=["whisper-1"])] = "whisper-1"
+    """The id of a served model, or one of OpenAI's names, which stand for the default one."""
+    language: Language = "en"
+    """The language spoken: only English."""
+    decoder: Literal["greedy", "beam"] | None = _option("decoder")
+    beam_size: int | None = _option("beam_size", most=256, example=16)
+    lm_weight: float | None = _option("lm_weight", example=0.5)
+    hotwords: Annotated[Phrases, Field(examples=[["Nyx", "Eyjafjallajökull"]])] = []
+    """Words or phrases to favour: the field may be sent several times, and commas separate phrases.
+    With any, the default decoder is `beam`."""
+    track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
+    """Which audio track of a film is used, counted from 1; by default the one marked as default."""
+    nbest: int | None = _option("nbest", most=50, example=1)
+
+    def options(self, recognizer: Recognizer) -> dict[str, Any]:
+        """The options that the request gives, as `recognizer` takes them.
+
+        Raises:
+            ApiError: a value is not possible, alone or together with another one.
+        """
+        given = self.model_dump(include=set(NAMES) - {"hotwords"})
+        options = {name: value for name, value in given.items() if value is not None}
+        if phrases := self.phrases():
+            options["hotwords"] = tuple(dict.fromkeys(phrases))
+        try:
+            recognizer.options(**options)
+        except BadOption as error:  # whose sentence starts with the option's name
+            first = str(error).replace("hot word", "hotwords", 1).partition(" ")[0]
+            param = self._given_as(first) if first in options else None
+            raise ApiError(422, str(error), param=param, code="invalid_option") from error
+        return options
+
+    def phrases(self) -> list[str]:
+        """The hot words that the request gives."""
+        return self.hotwords
+
+    def _given_as(self, option: str) -> str:
+        """The field that gave an option."""
+        return option
+
+
+class TranscriptionForm(RequestFields):
+    """The form of OpenAI's endpoint."""
+
+    file: UploadFile
+    """The recording: wav, flac, mp3, ogg, opus, m4a, mp4 or webm, recognised by its bytes."""
+    languages: Annotated[list[Language], Field(examples=[["en"]])] = ["en"]
+    """The languages that may be spoken: only English."""
+    prompt: Annotated[str, Field(examples=["Nyx, Eyjafjallajökull"])] = ""
+    """Names in it are favoured by the decoder `beam`; `docs/http.md` says which."""
+    keywords: Annotated[Phrases, Field(examples=[["Nyx"]])] = []
+    """OpenAI's name for `hotwords`; the two lists are joined."""
+    response_format: Annotated[
+        Literal["json", "text", "srt", "vtt", "verbose_json"],
+        BeforeValidator(_without_speakers),
+        Field(examples=["verbose_json"]),
+    ] = "json"
+    """`verbose_json` has times and confidence; `srt` and `vtt` are subtitles."""
+    timestamp_granularities: Annotated[
+        list[Literal["word", "segment"]], Field(examples=[["word"]])
+    ] = ["segment"]
+    """`word` adds the words' times to `verbose_json`."""
+    include: list[Literal["logprobs"]] = []
+    """`logprobs` adds the logarithm of each word's confidence to `json` and to streams."""
+    stream: bool = False
+    """`true` answers with server-sent events: the text in parts, then all of it."""
+    temperature: Annotated[float, Field(ge=0, le=1, examples=[0])] = 0.0
+    """Accepted for OpenAI's clients; it has no effect, as this kind of model does not sample."""
+
+    def phrases(self) -> list[str]:
+        """The hot words that the request gives, by either name."""
+        return [*self.hotwords, *self.keywords]
+
+    def _given_as(self, option: str) -> str:
+        return "keywords" if option == "hotwords" and not self.hotwords else option
+
+    def options(self, recognizer: Recognizer) -> dict[str, Any]:
+        """As in any request; with the decoder `beam`, the names in the prompt are hot words too.
+
+        Names that this model cannot spell are left out, since they were not given as hot words. If
+        names and hot words are too many together, all names are left out.
+        """
+        options = super().options(recognizer)
+        if recognizer.options(**options).decoder == "beam":
+            names = [name for name in hot_words(self.prompt) if _spells(recognizer, name)]
+            if names:
+                both = {**options, "hotwords": tuple(dict.fromkeys([*self.phrases(), *names]))}
+                with contextlib.suppress(BadOption):
+                    recognizer.options(**both)
+                    return both
+        return options
+
+
+class TranscribeQuery(RequestFields):
+    """The query of the native endpoint."""
+
+    format: Annotated[
+        Literal["json", "txt", "text", "srt", "vtt", "tsv", "ctm"], Field(examples=["json"])
+    ] = "json"
+    """The format of the answer, as `asr transcribe --format` writes it."""
+    subtitles: Literal["srt", "vtt"] | None = None
+    """Adds subtitles in that format to `json`, as `subtitles`."""
+    multichannel: bool = False
+    """`true` transcribes each channel separately and answers with `channels`, in `json` only."""
+
+
+def _spells(recognizer: Recognizer, phrase: str) -> bool:
+    text = normalise(phrase)
+    return bool(text) and not recognizer.bundle.tokenizer.unknown(text)
+
+
+def form_schema() -> dict[str, Any]:
+    """The form in the API's schema."""
+    schema = _schema(TranscriptionForm)
+    for name in WITHOUT_EFFECT:
+        schema["properties"][name] = {
+            "type": "string",
+            "description": "Accepted for clients of other models; it has no effect here.",
+        }
+    return schema
+
+
+def query_parameters() -> list[dict[str, Any]]:
+    """The query in the API's schema."""
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": field.pop("description"),
+            "schema": field,
+        }
+        for name, field in _schema(TranscribeQuery)["properties"].items()
+    ]
+
+
+def _schema(kind: type[RequestFields]) -> dict[str, Any]:
+    schema = kind.model_json_schema()
+    for field in schema["properties"].values():
+        # Fields that may be None are optional: neither a form nor a query can express null.
+        if "anyOf" in field:
+            field |= next(kind for kind in field.pop("anyOf") if kind != {"type": "null"})
+            del field["default"]
+    return schema

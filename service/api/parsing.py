@@ -1,0 +1,180 @@
+"""A request's form or query -> its fields, checked one by one.
+
+They are parsed here and not by FastAPI's `Form` and `Query` models for three reasons. A list may be
+sent with brackets or without (`timestamp_granularities[]` from OpenAI's clients). A field that is
+sent twice is an error, where FastAPI takes the last one. And FastAPI parses a form with Starlette's
+parser, which puts uploads on the disk and gives other requests no turn while it works.
+"""
+
+import asyncio
+import difflib
+import re
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from service.api.fields import (
+    SPEAKERS,
+    WITHOUT_EFFECT,
+    RequestFields,
+    TranscribeQuery,
+    TranscriptionForm,
+)
+from service.errors import ApiError, missing_field
+
+MOST_TEXT = 128 * 1024
+"""Bytes that a form may have besides its file."""
+_PIECE = 16 * 1024
+_CHARSETS = (b"utf-8", b"utf8", b"us-ascii")  # some others, as punycode, take quadratic time
+_BRACKETS = re.compile(r"\[\w*\]$")
+
+Fields = TypeVar("Fields", bound=RequestFields)
+
+
+async def read_form(request: Request) -> AsyncIterator[TranscriptionForm]:
+    """The request's form; its file is closed when the request is over."""
+    if name := next(iter(request.query_params), None):
+        message = f"The query has {name[:100]!r}: send it as a field of the form instead."
+        raise ApiError(422, message, param=name[:100], code="unknown_field")
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data":
+        raise missing_field("file")
+    if options.get(b"charset", b"utf-8").lower() not in _CHARSETS:
+        raise ApiError(400, "The form cannot be read: its charset must be utf-8.")
+    try:
+        form = await _Parser(request.headers, _pieces(request.stream()), max_files=2).parse()
+    except MultiPartException as error:
+        raise ApiError(400, f"The form cannot be read: {error.message}") from error
+    try:
+        checked = read_fields(TranscriptionForm, form.multi_items(), "body")
+        _check_coding(checked.file.headers)
+        _check_together(checked)
+        yield checked
+    finally:
+        await form.close()
+
+
+class _Parser(MultiPartParser):
+    """Keeps the upload in memory, within the limit on bodies, so that no disk can be full.
+
+    The other fields are text, which is processed in the process that answers HTTP. So they are
+    limited to little.
+    """
+
+    spool_max_size = sys.maxsize
+    _text = 0
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current_part.file is None:
+            self._text += end - start
+            if self._text > MOST_TEXT:
+                raise MultiPartException(
+                    f"its fields besides the file hold over {MOST_TEXT} bytes; shorten them."
+                )
+        super().on_part_data(data, start, end)
+
+
+async def _pieces(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The body in small pieces; after each of them other requests have a turn."""
+    async for chunk in body:
+        for start in range(0, len(chunk), _PIECE):
+            yield chunk[start : start + _PIECE]
+            await asyncio.sleep(0)
+
+
+def read_query(request: Request) -> TranscribeQuery:
+    """The request's query."""
+    query = read_fields(TranscribeQuery, request.query_params.multi_items(), "query")
+    if query.multichannel and (query.format != "json" or query.subtitles):
+        raise _conflict("multichannel", "multichannel answers in json, without subtitles.")
+    if query.subtitles and query.format != "json":
+        raise _conflict("subtitles", f"subtitles come beside json, not {query.format!r}.")
+    if (query.nbest or 1) > 1 and query.format != "json":
+        raise _conflict("nbest", f"alternatives come in json, not {query.format!r}.")
+    return query
+
+
+def read_fields(kind: type[Fields], items: Iterable[tuple[str, Any]], place: str) -> Fields:
+    """The fields in `items`, which are from the request's `place`, body or query.
+
+    An empty field counts as missing, since many clients send missing fields like that.
+    """
+    lists = {name for name, field in kind.model_fields.items() if isinstance(field.default, list)}
+    fields: dict[str, Any] = {}
+    for key, value in items:
+        name = _BRACKETS.sub("", key)
+        if name in lists and key in (name, f"{name}[]"):
+            if value != "":
+                fields.setdefault(name, []).append(value)
+        elif key in kind.model_fields:
+            if key in fields:
+                message = f"The field {key!r} came twice."
+                raise ApiError(422, message, param=key, code="repeated_field")
+            if value != "":
+                fields[key] = value
+        elif kind is not TranscriptionForm or name not in WITHOUT_EFFECT:
+            raise _unknown_field(kind, key, name)
+    if isinstance(fields.get("file"), str):
+        raise ApiError(
+            422,
+            "The field 'file' holds text: send the recording itself as a file part, as "
+            "`curl -F file=@recording.wav` does.",
+            param="file",
+            code="invalid_value",
+        )
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        # With locations like those of FastAPI's own errors.
+        located = [{**detail, "loc": (place, *detail["loc"])} for detail in error.errors()]
+        raise RequestValidationError(located) from error
+
+
+def _check_coding(headers: Headers) -> None:
+    """Refuse a file that is encoded, according to the headers of its part."""
+    for name in ("content-encoding", "content-transfer-encoding"):
+        coding = headers.get(name, "identity").strip().lower()
+        if coding not in ("identity", "binary", "8bit", "7bit"):
+            message = (
+                f"The file is encoded as {coding[:100]!r} ({name}): send its bytes as they are."
+            )
+            raise ApiError(415, message, param="file", code="unsupported_encoding")
+
+
+def _check_together(form: TranscriptionForm) -> None:
+    """Refuse fields that would have no effect on the requested answer."""
+    chosen = form.response_format
+    if "word" in form.timestamp_granularities and chosen != "verbose_json":
+        raise _conflict(
+            "timestamp_granularities",
+            f"word times come with response_format verbose_json only, got {chosen!r}.",
+        )
+    if form.include and chosen != "json":
+        raise _conflict("include", f"logprobs come with response_format json only, got {chosen!r}.")
+    if form.stream and chosen not in ("json", "text"):
+        raise _conflict("stream", f"a stream has events of its own: leave {chosen!r} out.")
+    if (form.nbest or 1) > 1 and (form.stream or chosen not in ("json", "verbose_json")):
+        raise _conflict("nbest", "alternatives come with json and verbose_json, not streamed.")
+
+
+def _conflict(param: str, message: str) -> ApiError:
+    sentence = message[:1].upper() + message[1:]
+    return ApiError(422, sentence, param=param, code="invalid_value")
+
+
+def _unknown_field(kind: type[RequestFields], key: str, name: str) -> ApiError:
+    if kind is TranscriptionForm and name in SPEAKERS:
+        message = f"The field {name!r} is not served: this model tells no speakers apart."
+        return ApiError(422, message, param=name, code="unsupported_field")
+    known = list(kind.model_fields)
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(known)}."
+    message = f"The field {key[:100]!r} is not known: {hint}"
+    return ApiError(422, message, param=key[:100], code="unknown_field")

@@ -1,0 +1,219 @@
+"""Responses: transcripts in OpenAI's shapes, with additional fields such as the confidence."""
+
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from asr.transcript import Transcript, Word, between_pauses
+
+_LEAST = 1e-9  # confidence 0 has no logarithm
+
+HEADERS: dict[str, dict[str, object]] = {
+    "x-request-id": {"schema": {"type": "string"}},
+    "server-timing": {
+        "schema": {"type": "string"},
+        "description": "Milliseconds of each stage: decode, queue, model, text.",
+    },
+}
+"""What the schema says of the headers of an answer with a transcript."""
+
+# As precise as the files that `asr transcribe --format json` writes.
+Share = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda share: round(share, 4))]
+Seconds = Annotated[float, Field(ge=0), AfterValidator(lambda seconds: round(seconds, 3))]
+Elapsed = Annotated[float, Field(ge=0)]
+
+
+class ResponseBody(BaseModel):
+    """Base of all parts of a response; the docstrings of fields describe them in the schema."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
+
+
+class Usage(ResponseBody):
+    """How much audio the request had."""
+
+    type: Literal["duration"] = "duration"
+    seconds: Seconds
+    """Length of the recording."""
+
+
+class Logprob(ResponseBody):
+    """Confidence in one word."""
+
+    token: str
+    """The word with the space before it, if any: joined, the tokens are the text."""
+    logprob: Annotated[float, Field(le=0)]
+    """Natural logarithm of the word's confidence."""
+    bytes: list[int]
+    """The token in UTF-8."""
+
+
+class Alternative(ResponseBody):
+    """One of the best hypotheses for the recording; the best is the first."""
+
+    text: str
+    score: float
+    """A natural logarithm; higher is likelier, and only differences have a meaning."""
+
+
+class Transcription(ResponseBody):
+    """`response_format=json`."""
+
+    text: Annotated[str, Field(examples=["a man said to the universe sir i exist"])]
+    confidence: Share
+    """From 0 to 1."""
+    usage: Usage
+    logprobs: list[Logprob] | None = None
+    """With `include[]=logprobs`."""
+    alternatives: list[Alternative] | None = None
+    """With `nbest` above 1."""
+
+
+class TimedWord(ResponseBody):
+    """One word, with its times in seconds."""
+
+    word: str
+    start: Seconds
+    end: Seconds
+    probability: Share
+    """The word's confidence."""
+
+
+class Segment(ResponseBody):
+    """Words between two pauses, with their times in seconds."""
+
+    id: int
+    seek: int
+    """`start` in steps of 10 ms, as Whisper counts."""
+    start: Seconds
+    end: Seconds
+    text: str
+    tokens: list[int]
+    """The text in the model's units."""
+    temperature: float
+    avg_logprob: float
+    """Mean of the logarithms of the words' confidence."""
+    compression_ratio: float
+    no_speech_prob: float
+
+
+class Timings(ResponseBody):
+    """Seconds that the request spent in each stage; `Server-Timing` has them in milliseconds."""
+
+    decode: Elapsed | None = None
+    """Decoding the file."""
+    queue: Elapsed | None = None
+    """Waiting for the model."""
+    features: Elapsed | None = None
+    """Computing the model's input, if that is not part of `model`."""
+    model: Elapsed | None = None
+    """Running the model."""
+    text: Elapsed | None = None
+    """Searching for the words."""
+
+
+class VerboseTranscription(ResponseBody):
+    """`response_format=verbose_json`."""
+
+    task: Literal["transcribe"] = "transcribe"
+    language: Literal["en"] = "en"
+    duration: Seconds
+    text: str
+    confidence: Share
+    no_speech: bool
+    """True if nothing was said."""
+    segments: list[Segment]
+    words: list[TimedWord] | None = None
+    """With `timestamp_granularities[]=word`."""
+    usage: Usage
+    alternatives: list[Alternative] | None = None
+    timings: Timings
+
+
+def brief(transcript: Transcript, with_logprobs: bool = False) -> Transcription:
+    """The text alone, or with the logarithm of each word's confidence."""
+    return Transcription(
+        text=transcript.text,
+        confidence=transcript.confidence,
+        usage=Usage(seconds=transcript.duration),
+        logprobs=logprobs(transcript.words) if with_logprobs else None,
+        alternatives=_alternatives(transcript),
+    )
+
+
+def verbose(
+    transcript: Transcript,
+    with_words: bool,
+    encode: Callable[[str], list[int]],
+    timings: Mapping[str, float],
+) -> VerboseTranscription:
+    """Text with segments, and words if requested; `encode` spells text in the model's units."""
+    words = [
+        TimedWord(word=word.text, start=word.start, end=word.end, probability=word.confidence)
+        for word in transcript.words
+    ]
+    return VerboseTranscription(
+        duration=transcript.duration,
+        text=transcript.text,
+        confidence=transcript.confidence,
+        no_speech=transcript.no_speech,
+        segments=[
+            _segment(number, words, encode)
+            for number, words in enumerate(between_pauses(transcript.words))
+        ],
+        words=words if with_words else None,
+        usage=Usage(seconds=transcript.duration),
+        alternatives=_alternatives(transcript),
+        timings=Timings(**timings),
+    )
+
+
+def logprobs(words: Sequence[Word], first: bool = True) -> list[Logprob]:
+    """A token for each word; all have a leading space, except the first word of the text.
+
+    Args:
+        first: whether the words are the first of the text.
+    """
+    tokens = [
+        word.text if first and not index else f" {word.text}" for index, word in enumerate(words)
+    ]
+    return [
+        Logprob(token=token, logprob=_log(word.confidence), bytes=list(token.encode()))
+        for token, word in zip(tokens, words, strict=True)
+    ]
+
+
+def server_timing(timings: Mapping[str, float]) -> dict[str, str]:
+    """The header `Server-Timing` (https://www.w3.org/TR/server-timing), in milliseconds."""
+    stages = (f"{stage};dur={1000 * seconds:.1f}" for stage, seconds in timings.items())
+    return {"server-timing": ", ".join(stages)}
+
+
+def _alternatives(transcript: Transcript) -> list[Alternative] | None:
+    return [
+        Alternative(text=alternative.text, score=alternative.score)
+        for alternative in transcript.alternatives
+    ] or None
+
+
+def _log(confidence: float) -> float:
+    return math.log(max(confidence, _LEAST))
+
+
+def _segment(number: int, words: Sequence[Word], encode: Callable[[str], list[int]]) -> Segment:
+    text = " ".join(word.text for word in words)
+    return Segment(
+        id=number,
+        seek=round(words[0].start * 100),
+        start=words[0].start,
+        end=words[-1].end,
+        text=text,
+        tokens=encode(text),
+        temperature=0.0,
+        avg_logprob=math.fsum(_log(word.confidence) for word in words) / len(words),
+        compression_ratio=len(text.encode()) / len(zlib.compress(text.encode())),
+        no_speech_prob=0.0,  # a segment always has words
+    )

@@ -1,0 +1,114 @@
+"""`POST /v1/transcribe`: the body is the recording and the query has the options."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import Field
+
+from asr.transcript import write
+from service.access.disconnects import cancel_on_disconnect
+from service.api.dependencies import Registry
+from service.api.fields import TranscribeQuery, query_parameters
+from service.api.parsing import read_query
+from service.api.responses import HEADERS, Alternative, ResponseBody, Seconds, Share, server_timing
+from service.engine.transcriber import Result
+from service.errors import ApiError, refusals
+
+PATH = "/v1/transcribe"
+router = APIRouter(tags=["transcriptions"])
+
+_MEDIA_TYPES = {"vtt": "text/vtt", "tsv": "text/tab-separated-values"}
+
+
+class SpokenWord(ResponseBody):
+    """One word, with its times in seconds."""
+
+    text: str
+    start: Seconds
+    end: Seconds
+    confidence: Share
+
+
+class Spoken(ResponseBody):
+    """A transcript, as `asr transcribe --format json` prints it."""
+
+    text: Annotated[str, Field(examples=["a man said to the universe sir i exist"])]
+    words: list[SpokenWord]
+    confidence: Share
+    duration: Seconds
+    no_speech: bool
+    alternatives: list[Alternative] | None = None
+    """With `nbest` above 1."""
+    subtitles: str | None = None
+    """With `subtitles`, in that format."""
+
+
+class SpokenChannels(ResponseBody):
+    """A transcript for each channel, with `multichannel=true`."""
+
+    channels: list[Spoken]
+    duration: Seconds
+
+
+_AUDIO = {"schema": {"type": "string", "format": "binary"}}
+_TEXT = {"schema": {"type": "string"}}
+_ANSWERS: dict[str, Any] = {
+    "model": Spoken | SpokenChannels,
+    "description": "The words, in the requested format.",
+    "headers": HEADERS,
+    "content": dict.fromkeys(("text/plain", *_MEDIA_TYPES.values()), _TEXT),
+}
+
+
+@router.post(
+    PATH,
+    response_model=None,
+    responses={200: _ANSWERS, **refusals(401, 404, 408, 413, 415, 422, 429, 500, 503, 504)},
+    openapi_extra={
+        "parameters": query_parameters(),
+        "requestBody": {
+            "required": True,
+            "description": "The recording: wav, flac, mp3, ogg, opus, m4a, mp4 or webm, recognised "
+            "by its bytes, whatever its Content-Type.",
+            "content": {"application/octet-stream": _AUDIO, "audio/*": _AUDIO},
+        },
+    },
+)
+async def transcribe(
+    request: Request, query: Annotated[TranscribeQuery, Depends(read_query)], registry: Registry
+) -> Response:
+    """Transcribe the recording in the request's body."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise ApiError(
+            422,
+            "The body is a form: send the recording itself, as `curl --data-binary "
+            "@recording.wav` does, or the form to /v1/audio/transcriptions.",
+            param="body",
+            code="invalid_value",
+        )
+    body = await request.body()
+    work = registry.transcribe(
+        query.model, query.options, body, "the upload", query.multichannel, query.track
+    )
+    result = await cancel_on_disconnect(request, work)
+    request.state.timings = result.timings  # for the traces
+    return await run_in_threadpool(_answer, query, result)
+
+
+def _answer(query: TranscribeQuery, result: Result) -> Response:
+    headers = server_timing(result.timings)
+    if query.multichannel:
+        channels = [transcript.to_dict() for transcript in result.transcripts]
+        content = {"channels": channels, "duration": channels[0]["duration"]}
+        return JSONResponse(content, headers=headers)
+    (transcript,) = result.transcripts
+    if query.format == "json":
+        content = transcript.to_dict()
+        if query.subtitles:
+            content["subtitles"] = write(transcript, query.subtitles)
+        return JSONResponse(content, headers=headers)
+    media_type = _MEDIA_TYPES.get(query.format, "text/plain")
+    text = write(transcript, query.format)
+    return PlainTextResponse(text, headers=headers, media_type=media_type)

@@ -1,0 +1,87 @@
+"""`POST /v1/audio/transcriptions`, as OpenAI's clients call it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import BaseModel
+
+from asr.transcript import write
+from service.access.disconnects import cancel_on_disconnect
+from service.api.dependencies import Registry
+from service.api.events import STREAM_SCHEMA, streamed
+from service.api.fields import TranscriptionForm, form_schema
+from service.api.parsing import read_form
+from service.api.responses import (
+    HEADERS,
+    Transcription,
+    VerboseTranscription,
+    brief,
+    server_timing,
+    verbose,
+)
+from service.engine.transcriber import Result
+from service.errors import refusals
+
+PATH = "/v1/audio/transcriptions"
+router = APIRouter(tags=["transcriptions"])
+
+_LONGEST_NAME = 255  # characters of a file name, as in most file systems
+_MEDIA_TYPES = {"text": "text/plain", "srt": "text/plain", "vtt": "text/vtt"}
+_ANSWERS: dict[str, Any] = {
+    "model": Transcription | VerboseTranscription,
+    "description": "The words, in the requested format.",
+    "headers": HEADERS,
+    "content": {
+        "text/plain": {"schema": {"type": "string"}, "example": "a man said to the universe"},
+        "text/vtt": {
+            "schema": {"type": "string"},
+            "example": "WEBVTT\n\n00:00:00.520 --> 00:00:01.520\na man said\n",
+        },
+        "text/event-stream": STREAM_SCHEMA,
+    },
+}
+
+
+@router.post(
+    PATH,
+    response_model=None,
+    responses={200: _ANSWERS, **refusals(400, 401, 404, 408, 413, 415, 422, 429, 500, 503, 504)},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": form_schema()}},
+        }
+    },
+)
+async def transcribe(
+    request: Request, form: Annotated[TranscriptionForm, Depends(read_form)], registry: Registry
+) -> Response:
+    """Transcribe a recording and answer as OpenAI's endpoint does."""
+    body, name = await form.file.read(), (form.file.filename or "the upload")[:_LONGEST_NAME]
+    work = registry.transcribe(form.model, form.options, body, name, track=form.track)
+    if form.stream:
+        return await streamed(request, work, with_logprobs=bool(form.include))
+    result = await cancel_on_disconnect(request, work)
+    request.state.timings = result.timings  # for the traces
+    return await run_in_threadpool(_answer, form, result)
+
+
+def _answer(form: TranscriptionForm, result: Result) -> Response:
+    (transcript,) = result.transcripts
+    headers = server_timing(result.timings)
+    chosen = form.response_format
+    if chosen == "json":
+        return _json(brief(transcript, with_logprobs=bool(form.include)), headers)
+    if chosen == "verbose_json":
+        with_words = "word" in form.timestamp_granularities
+        encode = result.recognizer.bundle.tokenizer.encode
+        return _json(verbose(transcript, with_words, encode, result.timings), headers)
+    text = transcript.text if chosen == "text" else write(transcript, chosen)
+    return PlainTextResponse(text, headers=headers, media_type=_MEDIA_TYPES[chosen])
+
+
+def _json(answer: BaseModel, headers: dict[str, str]) -> Response:
+    body = answer.model_dump_json(exclude_none=True)
+    return Response(body, headers=headers, media_type="application/json")

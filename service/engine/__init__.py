@@ -1,0 +1,1 @@
+"""The engine: the served models, the queue, and the worker processes."""

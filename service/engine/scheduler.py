@@ -1,0 +1,393 @@
+"""What goes to the device when, and what happens when that fails.
+
+The device process takes one batch on each of its lanes; the batcher chooses it. When all windows of
+a recording have been run, its words are searched for on one of two channels, so that a short
+recording never waits for the words of a long one. A batch that fails is split until only the window
+that causes the failure is left. A process that dies or hangs, busy or idle, is replaced at once.
+The windows that it was running are then run one at a time with nothing beside them, so that only a
+window that ends the process again is given up.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from asr.errors import AsrError, BadBundle
+from service.engine.batcher import Batch, Batcher, Item
+from service.engine.decode_pool import ChannelAudio
+from service.engine.device import DEVICE, MOST_LANES, Load, Piece, Ready, RunModel, Search
+from service.engine.jobs import DeviceLost, Job, RecordingFailed
+from service.engine.process import Cause, Process
+from service.engine.worker import Memory, WorkerDied, WorkerFailed, WorkerLate
+from service.monitoring.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+_SEARCH_CHANNELS = {"short": MOST_LANES, "long": MOST_LANES + 1}
+_SHORT_S = 60.0
+_EXPRESS_S = 30.0
+_MOST_ITEMS = 128  # in a batch: each needs a descriptor, and Linux passes 253 at a time
+_SEARCH_TRIES = 2
+_RETRY_START_S = 5.0
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}  # many small steps: more threads would only wait
+# A busy machine is no reason to kill a process. A batch may take this many times as long as its
+# audio took at warm-up. The search for words, which a request may make as wide as the limits allow,
+# may take this many times the audio's length. `DeviceTimeouts.hang_s` is added to both.
+_MODEL_PATIENCE = 100.0
+_TEXT_PATIENCE = 4.0
+
+
+@dataclass(frozen=True)
+class DeviceTimeouts:
+    """After which times the device process counts as hung."""
+
+    hang_s: float
+    """Seconds without a sign of life; a batch has these and a generous time for its audio."""
+    load_s: float
+    """Seconds that loading and warming up a bundle may take."""
+
+
+class Scheduler:
+    """One device: its process, and everything that waits for it.
+
+    Args:
+        load: what the process loads.
+        target: what the process runs, as in `Worker`.
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        watch: DeviceTimeouts,
+        metrics: Metrics,
+        target: str = DEVICE,
+    ) -> None:
+        self._target = target
+        self._load = load
+        self._watch = watch
+        self._process: Process | None = None
+        self._metrics = metrics
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._jobs: dict[int, Job] = {}
+        self._numbers = count()
+        self._batcher = Batcher(math.inf, _MOST_ITEMS)
+        self._to_search: dict[str, deque[Job]] = {kind: deque() for kind in _SEARCH_CHANNELS}
+        self._finished: list[int] = []  # jobs whose log-probabilities are no longer needed
+        self._suspects: list[Item] = []  # windows that were running when the process ended
+        self._changed = asyncio.Event()
+        self._up = asyncio.Event()
+        self._short_arrived = -math.inf
+        self._up_since = -math.inf
+        self.failed = False
+        """The process has ended and cannot be started again."""
+
+    async def start(self) -> Ready:
+        """Start the process and return what it reports when it is warm.
+
+        Raises:
+            BadBundle, BadOption, BadData: as `Recognizer.load`.
+        """
+        self._ready = ready = await self._start_process()
+        self._batcher.budget = ready.batch_seconds
+        self._metrics.batch_limit.set(ready.batch_seconds)
+        for lane in range(ready.lanes):
+            self._spawn(self._lane(lane))
+        for kind in _SEARCH_CHANNELS:
+            self._spawn(self._searcher(kind))
+        self._spawn(self._supervise())
+        self._set_up()
+        return ready
+
+    def stop(self) -> None:
+        """End all tasks and the process now."""
+        for task in self._tasks:
+            task.cancel()
+        if self._process is not None:
+            self._process.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Id of the process."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a process that is warm and known to be alive."""
+        return self._up.is_set()
+
+    def disturbed(self, since: float) -> bool:
+        """Whether the process was missing at any moment since then, by time.monotonic."""
+        return not self.up or self._up_since > since
+
+    async def transcribe(
+        self,
+        audio: ChannelAudio,
+        options: dict[str, Any],
+        deadline: float,
+        on_progress: Callable[[float], None],
+    ) -> Job:
+        """Transcribe a recording and return its finished job.
+
+        If this is cancelled, the job is dropped before its next batch.
+
+        Raises:
+            RecordingFailed: the device fails on it.
+            DeviceLost: the device process ended and cannot be restarted.
+        """
+        windows = self._ready.recognizer.windows(audio.samples)
+        job = Job(
+            id=next(self._numbers),
+            audio=audio,
+            options=options,
+            deadline=deadline,
+            windows=[(window.start, window.stop) for window in windows],
+            on_progress=on_progress,
+            transcript=asyncio.get_running_loop().create_future(),
+        )
+        self._jobs[job.id] = job
+        if audio.seconds <= _SHORT_S:
+            self._short_arrived = job.added
+        for index in range(len(job.windows)):
+            self._batcher.add(job.item(index))
+        self._changed.set()
+        try:
+            await job.transcript
+        finally:
+            del self._jobs[job.id]
+            self._batcher.drop(job.id)
+            self._finished.append(job.id)
+        return job
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_end)
+
+    def _on_task_end(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the scheduler failed", exc_info=error)
+
+    async def _lane(self, lane: int) -> None:
+        while True:
+            await self._up.wait()
+            batch = self._batcher.next(self._longest(lane))
+            if batch is None:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            try:
+                await self._run(lane, batch)
+            except WorkerDied:
+                self._suspects += batch.items
+                self._up.clear()
+            except (WorkerFailed, AsrError) as error:
+                self._failed(batch, error)
+
+    def _longest(self, lane: int) -> float:
+        """The longest window, in seconds, that a lane takes now.
+
+        While short recordings arrive, the last lane leaves the windows of long ones to the other
+        lanes, since on a CPU each of them takes seconds.
+        """
+        express = self._ready.lanes > 1 and lane == self._ready.lanes - 1
+        short_expected = time.monotonic() < self._short_arrived + _EXPRESS_S
+        return _SHORT_S if express and short_expected else math.inf
+
+    async def _run(self, lane: int, batch: Batch) -> None:
+        pieces, memory, started = [], [], time.monotonic()
+        for item in batch.items:
+            if (job := self._jobs.get(item.job)) is not None:
+                pieces.append(Piece(job.id, item.index, *job.windows[item.index]))
+                memory.append(job.audio.memory)
+                job.started = started if math.isnan(job.started) else job.started
+        if not pieces:
+            return
+        finished, self._finished = self._finished, []
+        request = RunModel(tuple(pieces), tuple(finished))
+        await self._ask(lane, request, memory, self._batch_timeout_s(batch))
+        took = time.monotonic() - started
+        self._metrics.observe_batch(batch.seconds, batch.padded_seconds, self._batcher.budget, took)
+        for piece in pieces:
+            if (job := self._jobs.get(piece.job)) is None:
+                self._finished.append(piece.job)  # it was dropped while it ran
+                continue
+            job.done.add(piece.index)
+            job.on_progress(job.audio.seconds / len(job.windows))
+            if len(job.done) == len(job.windows):
+                job.model_done = time.monotonic()
+                self._to_search["short" if job.audio.seconds <= _SHORT_S else "long"].append(job)
+                self._changed.set()
+
+    def _batch_timeout_s(self, batch: Batch) -> float:
+        return (
+            self._watch.hang_s + _MODEL_PATIENCE * self._ready.model_factor * batch.padded_seconds
+        )
+
+    async def _ask(
+        self, channel: int, message: Any, memory: Sequence[Memory], within_s: float
+    ) -> Any:
+        if self._process is None:
+            raise WorkerDied("the process has never started")
+        answer, _ = await self._process.ask(channel, message, memory, within_s=lambda: within_s)
+        return answer
+
+    def _failed(self, batch: Batch, error: Exception) -> None:
+        if _out_of_memory(error):
+            self._batcher.shrink()
+            self._metrics.batch_limit.set(self._batcher.budget)
+            log.warning("out of memory: batches now hold at most %g s", self._batcher.budget)
+        if len(batch.items) > 1:
+            self._batcher.split(batch)
+            self._changed.set()
+        else:
+            self._give_up(batch.items[0].job, RecordingFailed(f"the model failed on it:\n{error}"))
+
+    def _give_up(self, id: int, reason: RecordingFailed | DeviceLost) -> None:
+        job = self._jobs.get(id)
+        if job is not None and not job.transcript.done():
+            job.transcript.set_exception(reason)
+
+    async def _searcher(self, kind: str) -> None:
+        while True:
+            await self._up.wait()
+            jobs = self._next_to_search(self._to_search[kind])
+            if jobs:
+                await self._search(_SEARCH_CHANNELS[kind], jobs)
+            else:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _next_to_search(self, waiting: deque[Job]) -> list[Job]:
+        """The jobs that have waited longest and have the same options, up to one batch."""
+        taken: list[Job] = []
+        seconds = 0.0
+        for job in list(waiting):
+            if job.id not in self._jobs:
+                waiting.remove(job)
+            elif not taken or (
+                job.options == taken[0].options
+                and seconds + job.audio.seconds <= self._batcher.budget
+                and not job.crashes
+                + taken[0].crashes  # a job that may have ended the process goes alone
+            ):
+                waiting.remove(job)
+                taken.append(job)
+                seconds += job.audio.seconds
+        return taken
+
+    async def _search(self, channel: int, jobs: Sequence[Job]) -> None:
+        request = Search(tuple((job.id, job.audio.samples) for job in jobs), jobs[0].options)
+        seconds = sum(job.audio.seconds for job in jobs)
+        within_s = self._watch.hang_s + _TEXT_PATIENCE * seconds
+        try:
+            transcripts = await self._ask(channel, request, (), within_s)
+        except WorkerDied:
+            for job in jobs:
+                job.crashes += 1
+                if job.crashes == _SEARCH_TRIES:
+                    reason = "the device process ended twice during the search for its words"
+                    self._give_up(job.id, RecordingFailed(reason))
+            self._up.clear()
+        except (WorkerFailed, AsrError) as error:
+            if len(jobs) == 1:
+                self._give_up(
+                    jobs[0].id, RecordingFailed(f"the search for its words failed:\n{error}")
+                )
+                return
+            for job in jobs:
+                await self._search(channel, [job])
+        else:
+            for job, transcript in zip(jobs, transcripts, strict=True):
+                if not job.transcript.done():
+                    job.transcript.set_result(transcript)
+
+    async def _start_process(self) -> Ready:
+        """Start a process in place of the previous one; what it reports when it is warm."""
+        channels, watch = MOST_LANES + len(_SEARCH_CHANNELS), self._watch
+        process = Process(
+            self._target, channels, watch.hang_s, self._count_end, environment=_ENVIRONMENT
+        )
+        self._process = process
+        bundle = self._load.bundle or "the bundle"
+        try:
+            ready: Ready = await process.begin(self._load, watch.load_s)
+        except WorkerLate as error:
+            raise BadBundle(
+                f"{bundle} was not loaded within {watch.load_s:g} s: see whether the device "
+                "answers, or raise EARSHOT_LOAD_TIMEOUT_S."
+            ) from error
+        except WorkerDied as error:
+            raise BadBundle(
+                f"the process that loads {bundle} ended: give it more memory, or see what it wrote "
+                "before this line."
+            ) from error
+        return ready
+
+    def _count_end(self, cause: Cause) -> None:
+        self._metrics.restarts.labels("device", cause).inc()
+
+    def _set_up(self) -> None:
+        self._up_since = time.monotonic()
+        self._up.set()
+        self._changed.set()
+
+    async def _supervise(self) -> None:
+        """Replace the process whenever it ends, busy or idle."""
+        quick_ends = 0
+        while self._process is not None:
+            cause = await self._process.ended
+            self._up.clear()
+            log.error("the device process %s and is replaced", cause)
+            lived = time.monotonic() - self._up_since
+            quick_ends = quick_ends + 1 if lived < _RETRY_START_S else 0
+            if quick_ends > 1:
+                await asyncio.sleep(_RETRY_START_S)
+            while self._process.pending:  # the other lanes are about to see that it ended
+                await asyncio.sleep(0.01)
+            await self._replace(self._process)
+            while self._suspects:
+                item = self._suspects.pop()
+                try:
+                    await self._run(0, Batch((item,)))
+                except WorkerDied:
+                    self._give_up(item.job, RecordingFailed("it ended the device process twice"))
+                    await self._replace(self._process)
+                except (WorkerFailed, AsrError) as error:
+                    self._failed(Batch((item,)), error)
+            self._set_up()
+
+    async def _replace(self, ended: Process) -> None:
+        """Start a new process, which has none of the results of the old one."""
+        await ended.gone()
+        while True:
+            try:
+                await self._start_process()
+                break
+            except (AsrError, WorkerFailed, OSError) as error:
+                self.failed = True
+                log.error("the device process cannot be started: %s", error)
+                for number in self._jobs:
+                    self._give_up(number, DeviceLost("the device cannot be started"))
+                await asyncio.sleep(_RETRY_START_S)
+        self.failed = False
+        for queue in self._to_search.values():
+            queue.clear()
+        suspects = {(item.job, item.index) for item in self._suspects}
+        for job in self._jobs.values():
+            self._batcher.drop(job.id)
+            job.done.clear()
+            for index in range(len(job.windows)):
+                if (job.id, index) not in suspects:
+                    self._batcher.add(job.item(index))
+
+
+def _out_of_memory(error: Exception) -> bool:
+    message = str(error).lower()
+    return any(sign in message for sign in ("out of memory", "bad_alloc", "memoryerror"))

@@ -1,0 +1,295 @@
+"""One model, and the stages of a request: admission, audio decoding, model, search for words.
+
+The event loop only passes work on; all of it is done in other processes.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from asr.runtime import Recognizer
+from asr.transcript import Transcript
+from service.engine.admission import Admission, Estimator, Overloaded, Throughput, Ticket
+from service.engine.decode_pool import ChannelAudio, DecodePool
+from service.engine.device import DEVICE, Load
+from service.engine.jobs import DeviceLost, Job, RecordingFailed
+from service.engine.scheduler import DeviceTimeouts, Scheduler
+from service.errors import ApiError
+from service.monitoring.metrics import Metrics
+from service.settings import Settings
+
+# Before its header has been seen, an upload is assumed to be uncompressed audio: any longer
+# estimate might refuse it without reason.
+_LEAST_SECONDS_PER_BYTE = 1 / 32_000
+_FIRST_THROUGHPUT = 100.0  # until the model is warm
+
+State: TypeAlias = Literal["loading", "ready", "restarting", "failed"]
+"""Of a model: `restarting` while its process, which died or hung, is being replaced, and `failed`
+while that does not succeed."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a request."""
+
+    transcripts: tuple[Transcript, ...]
+    """One, or one for each channel."""
+    timings: dict[str, float]
+    """Seconds that each stage took: decode, queue, model (features included), text."""
+    recognizer: Recognizer
+    """The recogniser of the model that was used."""
+
+
+class Transcriber:
+    """A bundle on its device, and the requests for it.
+
+    Args:
+        decoders: decodes the uploads; started and stopped by the caller.
+        device: the target of the worker process that runs the model.
+    """
+
+    def __init__(
+        self, settings: Settings, decoders: DecodePool, metrics: Metrics, device: str = DEVICE
+    ) -> None:
+        self._decoders = decoders
+        self._metrics = metrics
+        self._scheduler = Scheduler(
+            Load(settings.bundle, settings.device),
+            DeviceTimeouts(settings.hang_s, settings.load_timeout_s),
+            metrics,
+            device,
+        )
+        self._estimate = Estimator(settings.max_seconds)
+        self._admission = Admission(
+            _FIRST_THROUGHPUT, settings.deadline_s, settings.max_queue_seconds
+        )
+        self._timers: set[asyncio.Timeout] = set()
+        self._stopping = False
+        self._warm: Recognizer | None = None
+
+    async def start(self) -> None:
+        """Load and warm up the model; errors are those of `Recognizer.load`."""
+        ready = await self._scheduler.start()
+        self._admission.throughput = Throughput(ready.throughput)
+        self._warm = ready.recognizer
+
+    def stop(self) -> None:
+        """End the device process; requests that are not answered by then fail."""
+        self._scheduler.stop()
+
+    def give_up(self) -> None:
+        """Answer every request that is left, since the time to drain is over."""
+        self._stopping = True
+        for timer in self._timers:
+            timer.reschedule(asyncio.get_running_loop().time())
+
+    @property
+    def state(self) -> State:
+        """Whether it takes requests now."""
+        if self._scheduler.up:
+            return "ready"
+        if self._scheduler.failed:
+            return "failed"
+        return "loading" if self._warm is None else "restarting"
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """The recogniser, which describes the bundle, also while the process is being replaced.
+
+        ApiError (503) before the model is warm for the first time.
+        """
+        if self._warm is None:
+            message = "The model is still being loaded: try again in a few seconds."
+            raise not_ready(message)
+        return self._warm
+
+    @property
+    def model_id(self) -> str:
+        """The served model's name."""
+        return str(self.recognizer.bundle.info.name)
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds of the longest recording under way, as far as known."""
+        return self._admission.longest_s
+
+    @property
+    def pid(self) -> int | None:
+        """Id of the device process."""
+        return self._scheduler.pid
+
+    @property
+    def queued_seconds(self) -> float:
+        """Seconds of audio that is not answered yet."""
+        return self._admission.seconds
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds that the machine is expected to need for it."""
+        return self._admission.backlog_s
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of audio that are processed in a second, as learned recently."""
+        return self._admission.throughput.value
+
+    def check(self, upload_bytes: int) -> None:
+        """Refuse an upload before it is read if it cannot be answered in time."""
+        self._refuse_if_unavailable()
+        try:
+            self._admission.check(upload_bytes * _LEAST_SECONDS_PER_BYTE, time.monotonic())
+        except Overloaded as error:
+            raise _busy(error) from error
+
+    async def transcribe(
+        self,
+        body: bytes,
+        name: str,
+        options: dict[str, Any],
+        channels: bool = False,
+        track: int | None = None,
+    ) -> Result:
+        """The transcript of an encoded recording, or one for each of its channels.
+
+        Args:
+            name: what `BadAudio` and `TooLong` call the recording.
+            options: those of `Recognizer.transcribe`.
+            channels: transcribe each channel separately.
+            track: as in `asr.audio.load`.
+
+        Raises:
+            ApiError: it cannot be answered in time, or the model fails on it.
+        """
+        self._refuse_if_unavailable()
+        try:
+            ticket = self._admission.admit(self._estimate(body), time.monotonic())
+        except Overloaded as error:
+            raise _busy(error) from error
+        timer = asyncio.timeout_at(ticket.deadline)  # asyncio's clock is time.monotonic
+        self._timers.add(timer)
+        try:
+            async with timer:
+                result = await self._process(body, name, options, channels, track, ticket, timer)
+            self._admission.answered(ticket, time.monotonic())
+            return result
+        except TimeoutError as error:
+            raise self._too_late(ticket) from error
+        except DeviceLost as error:
+            raise _LOST from error
+        except RecordingFailed as error:
+            raise ApiError(
+                500,
+                "The model fails on this recording, through no fault of yours: the service's log "
+                "says why.",
+                code="internal_error",
+                headers={"x-should-retry": "false"},
+            ) from error
+        finally:
+            self._timers.discard(timer)
+            self._admission.release(ticket)
+
+    async def _process(
+        self,
+        body: bytes,
+        name: str,
+        options: dict[str, Any],
+        channels: bool,
+        track: int | None,
+        ticket: Ticket,
+        timer: asyncio.Timeout,
+    ) -> Result:
+        started = time.monotonic()
+        channels_audio, decode_s = await self._decoders.decode(body, name, channels, track)
+        decoded = time.monotonic()
+        seconds = sum(audio.seconds for audio in channels_audio)
+        self._estimate.learn(body, channels_audio[0].seconds)
+        self._admission.correct(ticket, seconds)
+        if not self._stopping:
+            timer.reschedule(ticket.deadline)
+        jobs = await self._jobs(channels_audio, options, ticket)
+        self._metrics.audio.inc(seconds)
+        first = jobs[0]
+        timings = {
+            "decode": decode_s,
+            "queue": decoded - started - decode_s + first.started - first.added,
+            "model": first.model_done - first.started,
+            "text": time.monotonic() - first.model_done,
+        }
+        for stage, took in timings.items():
+            self._metrics.stages.labels(stage).observe(took)
+        transcripts = tuple(job.transcript.result() for job in jobs)
+        return Result(transcripts, timings, self.recognizer)
+
+    async def _jobs(
+        self, channels_audio: list[ChannelAudio], options: dict[str, Any], ticket: Ticket
+    ) -> list[Job]:
+        """The finished jobs of the recording's channels; if one fails, all are dropped."""
+
+        def on_progress(seconds: float) -> None:
+            ticket.seconds = max(0.0, ticket.seconds - seconds)
+
+        transcribe = self._scheduler.transcribe
+        if len(channels_audio) == 1:
+            return [await transcribe(channels_audio[0], options, ticket.deadline, on_progress)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(transcribe(audio, options, ticket.deadline, on_progress))
+                    for audio in channels_audio
+                ]
+        except* (RecordingFailed, DeviceLost) as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    def _refuse_if_unavailable(self) -> None:
+        _ = self.recognizer
+        if self._scheduler.failed:
+            raise _LOST
+
+    def _too_late(self, ticket: Ticket) -> ApiError:
+        if self._stopping:
+            return _STOPPING
+        # It waited for a new process or was restarted on one: another try is likely to succeed.
+        return _LOST if self._scheduler.disturbed(ticket.arrived) else _late(ticket)
+
+
+def not_ready(message: str) -> ApiError:
+    """The error for a model that is not available for now."""
+    return ApiError(503, message, code="not_ready", headers={"retry-after": "2"})
+
+
+_LOST = not_ready(
+    "The process that holds the model ended and is being replaced: send the recording again in a "
+    "few seconds."
+)
+_STOPPING = ApiError(
+    503,
+    "The service is being stopped before it could finish this recording: send it again.",
+    code="stopping",
+    headers={"retry-after": "5"},
+)
+
+
+def _late(ticket: Ticket) -> ApiError:
+    within = ticket.deadline - ticket.arrived
+    return ApiError(
+        504,
+        f"The recording was not transcribed within {within:.0f} s: send a shorter one, or try "
+        "again when the load is lower.",
+        code="deadline_passed",
+        headers={"x-should-retry": "false"},
+    )
+
+
+def _busy(error: Overloaded) -> ApiError:
+    reason = {
+        "queue_full": "The queue is full",
+        "deadline": "There is more work than can be done in time",
+    }[error.reason]
+    return ApiError(
+        503,
+        f"{reason}: try again in {error.retry_s} seconds.",
+        code=error.reason,
+        headers={"retry-after": str(error.retry_s)},
+    )

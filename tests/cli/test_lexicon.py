@@ -1,0 +1,115 @@
+"""`asr lexicon`: words, texts and manifests to pronunciations."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from asr.cli import main
+from asr.text.pronunciations import Pronunciations
+
+PART = Path(__file__).parents[1] / "data" / "lexicon" / "cmudict-part.dict"
+
+
+class Asr:
+    """The command line in this process, as torch takes seconds to load in another."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: object, code: int = 0) -> tuple[str, str]:
+        """What it wrote to stdout and stderr; it must end with `code`."""
+        self._monkeypatch.setattr(sys, "argv", ["asr", "lexicon", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        out, err = self._capsys.readouterr()
+        assert stopped.value.code in (code, code or None), err
+        return out, err
+
+
+@pytest.fixture
+def asr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Asr:
+    return Asr(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def g2p(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("g2p") / "made" / "g2p.npz"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stopped:
+        patch.setattr(sys, "argv", ["asr", "lexicon", "train", str(PART), "-o", str(path)])
+        main()
+    assert stopped.value.code in (0, None)
+    return path
+
+
+def test_training_says_how_well_it_went(asr: Asr, tmp_path: Path) -> None:
+    lines = [*PART.read_text().splitlines(), "etc EH T S EH T ER AH", "a-b EY B IY"]
+    (tmp_path / "some.dict").write_text("\n".join(lines))
+    out, err = asr("train", tmp_path / "some.dict", "-o", tmp_path / "g.npz", "--held-out", 0.2)
+    assert "phone errors" in out and "spelled right" in out and "phones          39" in out
+    assert "1 words have over two phones to a letter and were left out: etc" in err
+    assert f"1 lines passed over, as line {len(lines)}: 'a-b' is 2 words" in err
+
+
+def test_no_word_is_silent(asr: Asr, g2p: Path) -> None:
+    out, _ = asr(*"hhh", "h", "hh", "eh", "b", "--g2p", g2p, "--dictionary", PART)
+    assert all(line.partition("\t")[2] for line in out.splitlines())
+
+
+def test_words_texts_and_manifests(asr: Asr, tmp_path: Path, g2p: Path) -> None:
+    text, manifest = tmp_path / "text.txt", tmp_path / "some.jsonl"
+    text.write_text("The other things.\n", encoding="utf-8")
+    manifest.write_text(json.dumps({"audio": "a.wav", "text": "THE WAY"}) + "\n")
+    out, err = asr("There", text, manifest, "--dictionary", PART, "--g2p", g2p, "--origin")
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert [word for word, _ in dict.fromkeys((w, 0) for w, _ in lines)] == [
+        "there", "the", "other", "things", "way",
+    ]  # fmt: skip
+    assert ["there", "DH EH R # dictionary"] in lines
+    assert "by the dictionary" in err
+    written = tmp_path / "new" / "lexicon.txt"
+    asr("There", text, "-o", written, "--dictionary", PART, "--g2p", g2p, "--nbest", 1)
+    assert Pronunciations.load(written).words == ("there", "the", "other", "things")
+    assert all(len(said) == 1 for said in Pronunciations.load(written).values())
+
+
+def test_ones_own_words_go_first(asr: Asr, tmp_path: Path, g2p: Path) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("the\tDH UW\nkubectl\tK UW B K AH T AH L\n")
+    out, _ = asr("the", "kubectl", "--dictionary", own, "--dictionary", PART, "--g2p", g2p)
+    assert out == own.read_text()
+
+
+def test_words_that_cannot_be_said_are_named(asr: Asr, g2p: Path) -> None:
+    out, err = asr("the", "Türe", "--dictionary", PART, "--g2p", g2p, code=1)
+    assert out.startswith("the\tDH AH\n")
+    assert "1 words have no pronunciation (the model has no letters ü): türe" in err
+
+
+def test_faults_are_listed(asr: Asr, tmp_path: Path, g2p: Path) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("cat\tK AE T\n\ndog\ncat\tK AE T\n")
+    options = ("--dictionary", PART, "--g2p", g2p)
+    out, _ = asr("--check", own, *options, code=1)
+    assert [line.partition(": ")[0] for line in out.splitlines()] == [
+        f"{own}, line 2", f"{own}, line 3", f"{own}, line 4", str(own),
+    ]  # fmt: skip
+    assert out.endswith("1 words, 1 pronunciations, 3 phones, 3 faulty lines\n")
+    assert "0 faulty lines" in asr(PART, "--check", *options)[0]
+
+
+def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, g2p: Path) -> None:
+    options = ("--dictionary", PART, "--g2p", g2p)
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text("{}\n")
+    for arguments, message in (
+        (("none.txt", *options), "there is no file none.txt"),
+        (("?", *options), "'?' is no word"),
+        ((bad, *options), "bad.jsonl:1: no `audio`"),
+        (("the", "--dictionary", tmp_path / "no.txt", "--g2p", g2p), "no.txt cannot be read"),
+        (("the", "--dictionary", PART, "--g2p", PART), "is no pronunciation model"),
+        (("train", PART, "-o", tmp_path / "x.npz", "--order", 1), "order 1 is not from 2 to 10"),
+    ):
+        _, err = asr(*arguments, code=2)
+        assert message in err and err.count("\n") == 1

@@ -1,0 +1,103 @@
+"""The programs in `examples/` do what they say."""
+
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+CLIP = "samples/1272-141231-0000.flac"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like the checkout, as the current one."""
+    for name in ("samples", "configs", "models"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(name: str, *arguments: object) -> None:
+    """The example as a program, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [name, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_each_example_is_run_here() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    names = sorted(path.name for path in EXAMPLES.glob("*.py"))
+    assert len(names) == 5
+    assert [name for name in names if f'"{name}"' not in source] == []
+
+
+@pytest.mark.usefixtures("checkout")
+def test_words_come_with_times(capsys: pytest.CaptureFixture[str]) -> None:
+    run("transcribe_with_times.py")
+    first, *words = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{CLIP}: ") and len(words) > 3
+    assert all(re.match(r" +\d+\.\d\d +\d+\.\d\d +\d+%  \S+", line) for line in words)
+
+
+def test_a_callback_gets_every_file(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = checkout / "recordings"
+    folder.mkdir()
+    shutil.copy(ROOT / CLIP, folder / "good.flac")
+    (folder / "bad.wav").write_bytes(b"RIFF")
+    run("folder_with_callback.py", folder)
+    bad, good = capsys.readouterr().out.splitlines()
+    assert bad.startswith(f"{folder / 'bad.wav'}: failed: ")
+    assert good.startswith(f"{folder / 'good.flac'}: ") and len(good.split()) > 4
+
+
+@pytest.mark.usefixtures("checkout")
+def test_openais_client_is_served(capsys: pytest.CaptureFixture[str]) -> None:
+    command = [Path(sys.executable).with_name("asr"), "serve", "--port", "0", "--device", "cpu"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            lines = iter(server.stderr.readline, "")
+            ready = next((line for line in lines if "ready on" in line), "")
+            address = re.search(r"http://\S+:\d+", ready)
+            assert address is not None
+            run("openai_client.py", CLIP, address[0])
+        finally:
+            server.terminate()
+    printed = capsys.readouterr().out
+    assert re.search(r"^ +\d+\.\d\d +\d+\.\d\d  \S+$", printed, re.MULTILINE)
+    assert " --> " in printed
+
+
+def test_a_model_is_fine_tuned(checkout: Path) -> None:
+    data = ROOT / "tests" / "data" / "train"
+    shutil.copytree(data, checkout / "mine")
+    lines = (data / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    for name, part in (("train", lines[:2]), ("dev", lines[2:3])):
+        (checkout / "mine" / f"{name}.jsonl").write_text("\n".join(part) + "\n", encoding="utf-8")
+    quick = ["--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--trainer.precision=32-true"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "fine_tune.py", "mine", "tuned", *quick],
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (checkout / "tuned" / "bundle.json").is_file()
+    assert "WER" in done.stdout
+
+
+def test_the_gates_are_drawn(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("look_at_the_gates.py")
+    printed = capsys.readouterr().out.splitlines()
+    assert len([line for line in printed if line.startswith("layer ")]) == 8
+    assert (checkout / "gates.png").stat().st_size > 10_000

@@ -1,0 +1,114 @@
+"""`asr calibrate`: fits confidence and the decision on speech, and writes them to a bundle."""
+
+import json
+import shutil
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr.bundle import Bundle
+from asr.cli import main
+from asr.errors import BadData
+from asr.fitting import calibrate, speech_bounds
+from asr.runtime import Recognizer
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+CLIPS = ROOT / "tests" / "data" / "clips" / "check-clips.jsonl"
+RATE = 16_000
+
+
+@pytest.fixture
+def bundle(shipped_bundle: Path, tmp_path: Path) -> Path:
+    """The shipped bundle without its calibration, its language model not heard.
+
+    Of so few clips it would else get too few words wrong.
+    """
+    folder = Path(shutil.copytree(shipped_bundle, tmp_path / "bundle"))
+    info = json.loads((folder / "bundle.json").read_text())
+    info.pop("calibration", None)
+    info["decoding"] |= {"lm_weight": 0.0, "unknown_price": 0.0}
+    (folder / "bundle.json").write_text(json.dumps(info))
+    return folder
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """A manifest of sounds that are not speech but make this model spell something."""
+    generator = np.random.default_rng(2)
+    manifest = tmp_path / "noise.jsonl"
+    lines = []
+    for index in range(24):
+        time = np.arange(2 * RATE) / RATE
+        hertz = generator.uniform(100, 1_000, size=(4, 1))
+        sound = np.sin(2 * np.pi * hertz * time) * np.sin(2 * np.pi * 3 * time) ** 8
+        sound = np.tanh(6 * sound.sum(axis=0)) * 0.9
+        path = tmp_path / f"noise-{index:03}.wav"
+        with wave.open(str(path), "wb") as writer:
+            writer.setparams((1, 2, RATE, 0, "NONE", ""))
+            writer.writeframes((32_000 * sound).astype("<i2").tobytes())
+        lines.append(json.dumps({"audio": path.name, "id": path.stem}))
+    manifest.write_text("\n".join(lines))
+    return manifest
+
+
+def test_the_command_writes_what_the_recogniser_reads(
+    bundle: Path,
+    noise: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = Recognizer.load(bundle, "cpu").transcribe(CLIPS.parent / "84-121123-0004.opus")
+    arguments = ["calibrate", CLIPS, "--noise", noise, "--without", "-007", "--bundle", bundle]
+    monkeypatch.setattr(sys, "argv", ["asr", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    printed = capsys.readouterr().out
+    assert stopped.value.code in (0, None)
+    assert "AUC" in printed and "taken for noise" in printed
+    calibrations = Bundle.open(bundle).info.calibration
+    assert set(calibrations) == {"greedy", "beam"}
+    assert abs(calibrations["beam"]["end_offset"]) <= 0.1
+    found = Recognizer.load(bundle, "cpu").transcribe(CLIPS.parent / "84-121123-0004.opus")
+    assert found.text == before.text
+    assert found.confidence != before.confidence
+    assert "was fitted to development speech" in (bundle / "README.md").read_text()
+
+
+def test_confidence_is_about_as_high_as_words_are_right(bundle: Path) -> None:
+    found = calibrate(Recognizer.load(bundle, "cpu"), [CLIPS])
+    for fitted in found.values():
+        assert fitted.after.auc > 0.6
+        assert fitted.after.ece < 0.25  # of some eighty words
+        assert fitted.calibration.speech is None  # no noise was given to tell speech from
+        assert (fitted.lost, fitted.noisy) == (0.0, (0, 0, 0))
+
+
+def test_too_little_speech_is_named(bundle: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few.jsonl"
+    lines = CLIPS.read_text().splitlines()[:2]
+    rows = [json.loads(line) for line in lines]
+    for row in rows:
+        row["audio"] = str((CLIPS.parent / row["audio"]).resolve())
+    few.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(BadData, match="give more speech"):
+        calibrate(Recognizer.load(bundle, "cpu"), [few])
+
+
+def test_speech_bounds_are_where_the_sound_is() -> None:
+    generator = np.random.default_rng(0)
+    samples = 1e-4 * generator.standard_normal(3 * RATE)
+    samples[RATE : 2 * RATE] += 0.1 * generator.standard_normal(RATE)
+    samples[int(2.7 * RATE)] = 0.9  # a click is no speech
+    begin, end = speech_bounds(samples.astype(np.float32))
+    assert (begin, end) == (pytest.approx(1.0, abs=0.02), pytest.approx(2.0, abs=0.02))
+
+
+@pytest.mark.parametrize("samples", [1, 159, 16_000])
+def test_speech_bounds_of_silence_lie_inside(samples: int) -> None:
+    begin, end = speech_bounds(np.zeros(samples, np.float32))
+    assert 0.0 <= begin < end <= samples / RATE

@@ -1,0 +1,156 @@
+"""Server-sent events, as OpenAI's own client reads them."""
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import openai
+import pytest
+import soundfile
+from fastapi import FastAPI, Request, Response
+from serving import Client, served
+
+from asr.errors import BadAudio
+from asr.runtime import Recognizer
+from asr.transcript import Transcript, Word
+from service.access.middleware import RequestIds
+from service.api.events import streamed
+from service.engine.transcriber import Result
+
+URL = "/v1/audio/transcriptions"
+
+
+def test_the_deltas_joined_are_the_text_of_done(
+    client: Client, clips: list[Path], recognizer: Recognizer
+) -> None:
+    for clip in clips[:3]:
+        events = list(
+            client.openai.audio.transcriptions.create(file=clip, model="whisper-1", stream=True)
+        )
+        *deltas, done = events
+        assert all(event.type == "transcript.text.delta" for event in deltas)
+        assert done.type == "transcript.text.done"
+        assert "".join(event.delta for event in deltas) == done.text  # type: ignore[union-attr]
+        spoken = recognizer.transcribe(clip)
+        assert done.text == spoken.text
+        usage = {"type": "duration", "seconds": round(spoken.duration, 3)}
+        assert done.model_dump(mode="json", exclude_unset=True)["usage"] == usage
+
+
+def test_logprobs_come_with_each_delta_and_all_at_the_end(client: Client, clip: Path) -> None:
+    *deltas, done = client.openai.audio.transcriptions.create(
+        file=clip, model="whisper-1", stream=True, include=["logprobs"]
+    )
+    found = [one for event in deltas for one in event.logprobs or []]
+    assert [one.model_dump() for one in found] == [
+        one.model_dump()
+        for one in done.logprobs or []  # type: ignore[union-attr]
+    ]
+    assert "".join(one.token or "" for one in found) == done.text  # type: ignore[union-attr]
+
+
+def test_silence_is_a_done_without_deltas(client: Client) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(0), 16_000, format="WAV")
+    (done,) = client.openai.audio.transcriptions.create(
+        file=("quiet.wav", file.getvalue()), model="whisper-1", stream=True
+    )
+    assert (done.type, done.text) == ("transcript.text.done", "")  # type: ignore[union-attr]
+
+
+def test_what_is_no_recording_has_its_status_also_when_streamed(client: Client) -> None:
+    error = client.refusal(file=("no.wav", b"no sound"), model="whisper-1", stream=True)
+    assert (error.status_code, error.code) == (415, "unsupported_audio")
+
+
+SAID = Transcript(
+    "one two three",
+    (Word("one", 0.0, 0.3, 1.0), Word("two", 0.4, 0.7, 0.5), Word("three", 2.0, 2.4, 0.9)),
+    0.8,
+    3.0,
+    False,
+)
+
+
+class Slow:
+    """A server whose recogniser takes as long as the test wants; counts what is cancelled."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.recognizer = recognizer
+        self.released = threading.Event()
+        self.cancelled = threading.Event()
+        self.fault: Exception | None = None
+        self.app = FastAPI()
+        self.app.post(URL)(self.transcribe)
+        self.app.add_middleware(RequestIds)
+
+    async def transcribe(self, request: Request) -> Response:
+        await request.body()
+        return await streamed(request, self.work(), with_logprobs=False, heartbeat_s=0.05)
+
+    async def work(self) -> Result:
+        try:
+            while not self.released.is_set():
+                await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        if self.fault is not None:
+            raise self.fault
+        return Result((SAID,), {"model": 0.5}, self.recognizer)
+
+
+@pytest.fixture
+def slow(recognizer: Recognizer) -> Iterator[tuple[Slow, Client]]:
+    slow = Slow(recognizer)
+    with served(slow.app) as address:
+        client = Client(address)
+        with client.http:
+            yield slow, client
+        slow.released.set()
+
+
+def test_a_stream_shows_life_while_the_model_works(slow: tuple[Slow, Client]) -> None:
+    server, client = slow
+    lines = []
+    with client.http.stream("POST", URL, content=b"x") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-cache"
+        for line in response.iter_lines():
+            lines.append(line)
+            if lines.count(": still at work") == 3:
+                server.released.set()
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data")]
+    assert [event.get("delta", event.get("text")) for event in events] == [
+        "one two",
+        " three",
+        "one two three",
+    ]
+    assert events[-1]["timings"] == {"model": 0.5} and events[-1]["duration"] == 3.0
+    assert all(line == "" or line.startswith((":", "data: ")) for line in lines)
+
+
+def test_a_fault_in_mid_stream_is_an_error_that_the_client_raises(
+    slow: tuple[Slow, Client],
+) -> None:
+    server, client = slow
+    server.fault = BadAudio("talk.mp3 is damaged")
+    stream = client.openai.audio.transcriptions.create(
+        file=b"x", model="whisper-1", stream=True, extra_headers={"x-request-id": "trace-5"}
+    )
+    server.released.set()
+    with pytest.raises(openai.APIError, match=r"talk\.mp3 is damaged") as caught:
+        list(stream)
+    assert caught.value.code == "unsupported_audio"
+    assert len(client.sent) == 1
+
+
+def test_work_for_a_client_that_hangs_up_is_cancelled(slow: tuple[Slow, Client]) -> None:
+    server, client = slow
+    with client.http.stream("POST", URL, content=b"x") as response:
+        next(response.iter_lines())
+    assert server.cancelled.wait(120)

@@ -1,0 +1,93 @@
+"""The record of a run: how it ended, and its seeds."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lightning.pytorch.callbacks import Callback
+from runs import ended, fit_here, start
+
+from asr.errors import AsrError
+from asr.training.callbacks.checkpoints import newest
+from asr.training.command import fit
+from asr.training.run_report import write_report
+
+pytestmark = pytest.mark.slow
+
+SHORT = ("--trainer.max_epochs=1", "--trainer.max_steps=3", "--trainer.limit_val_batches=1")
+
+
+class Terminated(Callback):
+    """Asks its own process to end after the first step, as a scheduler does."""
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class FullDisk(Callback):
+    """From the first step on, what the run replaces lies on a disk without any space."""
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        folder = Path(trainer.default_root_dir)
+        partials = (folder / ".run.json.partial", folder / "checkpoints" / ".last.ckpt.partial")
+        for partial in partials if trainer.global_step == 2 else ():
+            partial.unlink(missing_ok=True)
+            partial.symlink_to("/dev/full")
+
+
+def session(run: Path) -> dict[str, Any]:
+    (entry,) = json.loads((run / "run.json").read_text(encoding="utf-8"))["sessions"]
+    return dict(entry)
+
+
+def train(run: Path, *more: str) -> None:
+    fit_here(run, *SHORT, *more)
+
+
+def test_a_run_that_was_asked_to_stop_says_so_and_names_both_seeds(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    seeds = ("--seed_everything=7", "--data.seed=5")
+    process = start(train, run, *seeds, f"--trainer.callbacks={__name__}.Terminated")
+    assert ended(process) == 128 + signal.SIGTERM
+    assert session(run)["status"] == "stopped by SIGTERM"
+    assert session(run)["seeds"] == {"seed_everything": 7, "data.seed": 5}
+    write_report(run, tmp_path / "page.html", 0)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "stopped by SIGTERM" in page and "seed_everything 7, data.seed 5" in page
+    earlier = session(run)
+    del earlier["seeds"]
+    record = json.dumps({"sessions": [{**earlier, "seed": 5}]})
+    (run / "run.json").write_text(record, encoding="utf-8")
+    write_report(run, tmp_path / "page.html", 0)
+    assert "<td>data.seed 5" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")
+def test_a_full_disk_is_one_sentence_and_the_checkpoint_before_is_whole(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(AsrError, match=r"last\.ckpt cannot be written \(No space left") as caught:
+        train(run, "--saving.every_steps=1", f"--trainer.callbacks={__name__}.FullDisk")
+    assert "\n" not in str(caught.value) and f"asr fit --resume {run}" in str(caught.value)
+    last = newest(run / "checkpoints")
+    assert last is not None and last.name == "last.ckpt"
+    assert not (run / "checkpoints" / ".last.ckpt.partial").is_symlink()  # its space is given back
+    (run / ".run.json.partial").unlink(missing_ok=True)  # space has been made
+    fit.run("fit", [*fit.resume_arguments(run), "--trainer.callbacks=null", *SHORT])
+    assert newest(run / "checkpoints") == last
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")
+def test_a_disk_that_is_full_from_the_start_leaves_the_config_it_has(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(run)
+    before = (run / "config.yaml").read_text(encoding="utf-8")
+    (run / ".config.yaml.partial").symlink_to("/dev/full")
+    with pytest.raises(AsrError, match=r"no more can be written .No space left"):
+        fit.run("fit", [*fit.resume_arguments(run), "--trainer.max_steps=5"])
+    assert (run / "config.yaml").read_text(encoding="utf-8") == before
+    assert yaml.safe_load(before)["trainer"]["max_steps"] == 3
