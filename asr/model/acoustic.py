@@ -34,7 +34,13 @@ class AcousticModel(nn.Module):
         self.features = LogMel(config.features)
         self.subsampling = Subsampling(config.features.mels, config.channels, 2 * config.hidden)
         self.recurrent = RecurrentStack(
-            2 * config.hidden, config.hidden, config.layers, config.cell, config.dropout
+            2 * config.hidden,
+            config.hidden,
+            config.layers,
+            config.cell,
+            config.dropout,
+            config.self_conditioning,
+            n_phones or n_units,  # phones lie nearer to the sound
         )
         self.head = nn.Linear(2 * config.hidden, n_units)
         self.phone_head = nn.Linear(2 * config.hidden, n_phones) if n_phones else None

@@ -80,6 +80,8 @@ class ModelConfig:
     """Units of each direction; a multiple of 128 lets cuDNN use its fastest kernels."""
     dropout: float = 0.1
     """Dropout after each recurrent layer in training."""
+    self_conditioning: int = 0
+    """The layer, counted from 1, whose own reading the layers above it read too; 0 for none."""
 
     def __post_init__(self) -> None:
         if self.cell not in get_args(Cell):
@@ -89,6 +91,11 @@ class ModelConfig:
                 f"a model cannot have {self.channels} channels, {self.layers} layers of "
                 f"{self.hidden} units and dropout {self.dropout}: give sizes of at least 1 and a "
                 "dropout from 0 to below 1."
+            )
+        if not 0 <= self.self_conditioning < self.layers:
+            raise BadOption(
+                f"self_conditioning behind layer {self.self_conditioning} cannot be: give a layer "
+                f"below {self.layers}, the last one, or 0 for none."
             )
 
     @property

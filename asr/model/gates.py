@@ -62,7 +62,7 @@ def gates(model: AcousticModel, samples: Any) -> Iterator[Gates]:
         back = _opened(cast(nn.LSTM, layer.back), x[0].flip(0), number, "back")
         yield ahead
         yield Gates(number, "back", *(getattr(back, name).flip(0) for name in _KEPT))
-        x = norm(layer(x, lengths))
+        x = stack.passed_on(number, norm(layer(x, lengths)))
 
 
 _KEPT = ("input", "forget", "output", "cell", "hidden")

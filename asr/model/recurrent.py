@@ -1,6 +1,6 @@
 """Recurrent layers that read each utterance in both directions, exactly over its length.
 
-Shapes: B batch, T frames, D input width, H hidden units.
+Shapes: B batch, T frames, D input width, H hidden units, V units of a head.
 """
 
 from collections import deque
@@ -74,10 +74,47 @@ def _open_forget_gate(lstm: nn.RNNBase) -> None:
             getattr(lstm, name)[hidden : 2 * hidden].fill_(0.5)  # the two biases add up
 
 
-class RecurrentStack(nn.Module):
-    """Bidirectional layers, each with LayerNorm and dropout: `(B, T, D)` -> `(B, T, 2 H)`."""
+class SelfConditioning(nn.Module):
+    """A head behind a middle layer, whose posteriors are added to what the next layer reads.
 
-    def __init__(self, width: int, hidden: int, layers: int, cell: Cell, dropout: float) -> None:
+    `(B, T, 2 H)` -> `(B, T, 2 H)`. CTC takes the units of frames as independent; layers
+    that know an earlier reading need not (Nozaki & Komatsu, "Relaxing the conditional independence
+    assumption of CTC-based ASR by conditioning on intermediate predictions", 2021, eq. 9 and 10).
+    At first nothing is added, so that a trained model may gain it.
+    """
+
+    def __init__(self, width: int, n_units: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(width, n_units)
+        self.feedback = nn.Linear(n_units, width)
+        nn.init.zeros_(self.feedback.weight)
+        nn.init.zeros_(self.feedback.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        posteriors = torch.softmax(self.head(x).float(), dim=-1)  # (B, T, V)
+        added: Tensor = self.feedback(posteriors)
+        return x + added
+
+
+class RecurrentStack(nn.Module):
+    """Bidirectional layers, each with LayerNorm and dropout: `(B, T, D)` -> `(B, T, 2 H)`.
+
+    Args:
+        conditioned: the layer, counted from 1, behind which there is `SelfConditioning`; 0 for
+            none.
+        n_units: units of that head.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        layers: int,
+        cell: Cell,
+        dropout: float,
+        conditioned: int = 0,
+        n_units: int = 0,
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
             BidirectionalLayer(width if index == 0 else 2 * hidden, hidden, cell)
@@ -85,12 +122,20 @@ class RecurrentStack(nn.Module):
         )
         self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
+        self.conditioned = conditioned
+        self.conditioning = SelfConditioning(2 * hidden, n_units) if conditioned else None
 
     def states(self, x: Tensor, lengths: Tensor) -> Iterator[Tensor]:
         """The output of each layer in order, `(B, T, 2 H)`; padding has no meaning."""
-        for layer, norm in zip(self.layers, self.norms, strict=True):
+        for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True), start=1):
             x = self.dropout(norm(layer(x, lengths)))
             yield x
+            x = self.passed_on(number, x)
+
+    def passed_on(self, number: int, x: Tensor) -> Tensor:
+        """What the next layer reads of the output of layer `number`: `(B, T, 2 H)`."""
+        conditioning = self.conditioning if number == self.conditioned else None
+        return x if conditioning is None else conditioning(x)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         (last,) = deque(self.states(x, lengths), maxlen=1)  # the others are freed

@@ -16,6 +16,7 @@ from asr.model.features import LogMel
 from asr.text import Tokenizer
 from asr.training.checkpoint import Checkpoint
 
+_CONDITIONING, _PHONE_HEAD = "recurrent.conditioning.", "phone_head."
 _STATISTICS_CLIPS = 400  # about half an hour of speech: band means settle within 0.02
 
 
@@ -71,19 +72,32 @@ class InitialWeights:
     def load_into(self, network: AcousticModel, tokenizer: Tokenizer) -> None:
         """Copies these weights into `network`, which spells with `tokenizer`.
 
-        If the units differ, the heads keep their own weights, except for characters in both.
+        If the units differ, the heads keep their own weights, except for characters in both. So
+        does self-conditioning that the trained model lacks.
 
         Raises:
             BadOption: the layers differ.
         """
-        same_layers(self.path, self.model.config, network.config)
-        weights = self.model.state_dict()
-        if tokenizer.state() != self.tokenizer.state():
+        self.check_layers(network.config)
+        weights, fresh = self.model.state_dict(), network.state_dict()
+        other_units = tokenizer.state() != self.tokenizer.state()
+        if other_units:
             weights |= self._head(network, tokenizer)
-            weights = {k: w for k, w in weights.items() if not k.startswith("phone_head.")}
-            fresh = network.state_dict()
-            weights |= {k: w for k, w in fresh.items() if k.startswith("phone_head.")}
+        if other_units or self.model.recurrent.conditioning is None:
+            weights |= {name: fresh[name] for name in fresh if name.startswith(_CONDITIONING)}
+        if other_units:
+            weights = {k: w for k, w in weights.items() if not k.startswith(_PHONE_HEAD)}
+            weights |= {name: fresh[name] for name in fresh if name.startswith(_PHONE_HEAD)}
         network.load_state_dict(weights)
+
+    def check_layers(self, config: ModelConfig) -> None:
+        """BadOption if a network of `config` cannot take these weights.
+
+        It may gain self-conditioning, which has no effect at first.
+        """
+        trained = self.model.config
+        gained = trained.self_conditioning or config.self_conditioning
+        same_layers(self.path, replace(trained, self_conditioning=gained), config)
 
     @torch.no_grad()
     def _head(self, network: AcousticModel, tokenizer: Tokenizer) -> dict[str, torch.Tensor]:

@@ -54,7 +54,8 @@ class CtcTraining(L.LightningModule):
             letters.
         middle_layer: The recurrent layer, counted from 1, after which a second CTC loss is computed
             (Lee & Watanabe, "Intermediate loss regularization for CTC", 2021); 0 for none. It is
-            computed on phones, if there are some: they are closer to the sound than letters.
+            computed on phones, if there are some: they are closer to the sound than letters. The
+            layer of `network.self_conditioning`, if there is one, whose head it trains.
         middle_weight: Share of that loss in the total.
         average: Share of the steps so far that a running average of the weights spans, which
             validation, `best.ckpt` and `asr export` use; 0 for none.
@@ -92,9 +93,8 @@ class CtcTraining(L.LightningModule):
         self.middle_layer = middle_layer
         self.middle_weight = middle_weight
         # A head of its own: the network's head spells, the middle layers still gather evidence.
-        self.middle_head = (
-            nn.Linear(2 * network.hidden, n_phones or n_units) if middle_layer else None
-        )
+        own = middle_layer and not network.self_conditioning
+        self.middle_head = nn.Linear(2 * network.hidden, n_phones or n_units) if own else None
         self.average = average
         self.patience = patience
         self.init_from = init_from
@@ -193,10 +193,12 @@ class CtcTraining(L.LightningModule):
         if masks is not None:
             features = masks(features, lengths)
         states, lengths = network.states(features, lengths)
+        conditioning = network.recurrent.conditioning
+        middle_head = self.middle_head if conditioning is None else conditioning.head
         middle = phones = None
         for layer, state in enumerate(states, start=1):  # (B, U, 2 H)
-            if layer == self.middle_layer and self.middle_head is not None:
-                middle, _ = reachable_ctc(spell(self.middle_head, state), lengths, *batch.lowest)
+            if layer == self.middle_layer and middle_head is not None:
+                middle, _ = reachable_ctc(spell(middle_head, state), lengths, *batch.lowest)
         heads = [spell(head, state) for head in network.heads]  # (B, U, V) of each
         losses, reachable = reachable_ctc(heads[0], lengths, batch.units, batch.unit_lengths)
         if len(heads) > 1:
@@ -325,6 +327,11 @@ def _refuse(
             f"a loss behind layer {middle_layer} with weight {middle_weight} cannot be: give "
             f"model.middle_layer below {network.layers}, the last layer, or 0 for none, and "
             "model.middle_weight between 0 and 1."
+        )
+    if network.self_conditioning not in (0, middle_layer):
+        raise BadOption(
+            f"the head of model.network.self_conditioning behind layer {network.self_conditioning} "
+            f"would not be trained: set model.middle_layer {network.self_conditioning} too."
         )
     if patience < 0:
         raise BadOption(f"model.patience {patience} cannot be: give 0 or more steps.")

@@ -117,9 +117,12 @@ def tiny_model(cell: Cell, normalize: str) -> AcousticModel:
         {
             **ModelConfig(cell=cell, layers=2, hidden=16, channels=4).to_dict(),
             "features": {"normalize": normalize},
+            "self_conditioning": 1 if normalize == "corpus" else 0,
         }
     )
     torch.manual_seed(11)
     model = AcousticModel(config, TOKENIZER.n_units)
     torch.nn.init.normal_(model.head.weight, std=2.0)
+    if model.recurrent.conditioning is not None:
+        torch.nn.init.normal_(model.recurrent.conditioning.feedback.weight)
     return model.eval()

@@ -41,10 +41,15 @@ def graphs() -> Graphs:
         for normalize in NORMALIZATIONS:
             torch.manual_seed(3)
             features = FeatureConfig(normalize=normalize)
-            config = ModelConfig(features, channels=4, cell=cell, layers=2, hidden=24)
+            conditioned = 1 if normalize == "corpus" else 0
+            config = ModelConfig(
+                features, channels=4, cell=cell, layers=2, hidden=24, self_conditioning=conditioned
+            )
             model = AcousticModel(config, 11).eval()
             with torch.no_grad():
                 model.head.weight.mul_(10.0)  # as sure of its units as a trained model
+                if model.recurrent.conditioning is not None:
+                    model.recurrent.conditioning.feedback.weight.uniform_(-2.0, 2.0)
                 model.features.mean.uniform_(-7.0, -2.0)
                 model.features.deviation.uniform_(2.0, 4.0)
             session = onnxruntime.InferenceSession(build_graph(model).SerializeToString())

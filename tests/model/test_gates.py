@@ -14,7 +14,9 @@ from asr.model.gates import Gates, gates
 
 def test_the_opened_layers_end_in_what_the_fused_ones_give(clips: list[Path]) -> None:
     torch.manual_seed(2)
-    model = AcousticModel(ModelConfig(layers=2, hidden=16, channels=4), 10).eval()
+    config = ModelConfig(layers=2, hidden=16, channels=4, self_conditioning=1)
+    model = AcousticModel(config, 10).eval()
+    torch.nn.init.normal_(model.recurrent.conditioning.feedback.weight)
     wave = torch.from_numpy(load(clips[0]).samples[:48_000])
     found = list(gates(model, wave))
     assert [(item.layer, item.direction) for item in found] == [
@@ -28,7 +30,7 @@ def test_the_opened_layers_end_in_what_the_fused_ones_give(clips: list[Path]) ->
         opened = torch.cat([ahead.hidden, back.hidden], dim=-1)
         assert torch.allclose(opened, both[0], atol=1e-5)
         assert torch.allclose(ahead.hidden, ahead.output * ahead.cell.tanh())
-        x = norm(both)
+        x = model.recurrent.passed_on(ahead.layer, norm(both))
 
 
 def test_half_of_what_a_cell_holds_is_left_after_its_half_life() -> None:

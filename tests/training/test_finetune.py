@@ -1,6 +1,7 @@
 """Training that starts from a trained model: a bundle or a checkpoint."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,23 @@ def test_subwords_start_with_a_new_head(tiny_bundle: Path) -> None:
     start.load_into(network, new)
     assert torch.equal(network.head.weight[1:], fresh[1:])
     assert torch.equal(network.head.weight[0], start.model.head.weight[0])
+
+
+def test_self_conditioning_is_gained_without_effect_at_first(tiny_bundle: Path) -> None:
+    start = InitialWeights.read(tiny_bundle)
+    gaining = AcousticModel(replace(SHAPE, self_conditioning=1), start.tokenizer.n_units).eval()
+    start.load_into(gaining, start.tokenizer)
+    wave, lengths = torch.randn(1, 9000), torch.tensor([9000])
+    torch.testing.assert_close(gaining(wave, lengths), start.model(wave, lengths))
+    conditioned = InitialWeights(Path("grown"), gaining, start.tokenizer, {})
+    again = AcousticModel(gaining.config, start.tokenizer.n_units)
+    conditioned.load_into(again, start.tokenizer)  # what it has learnt comes along
+    assert again.recurrent.conditioning is not None and gaining.recurrent.conditioning is not None
+    assert torch.equal(
+        again.recurrent.conditioning.head.weight, gaining.recurrent.conditioning.head.weight
+    )
+    with pytest.raises(BadOption, match=r"self_conditioning=1 \(not 0\)"):
+        conditioned.check_layers(SHAPE)  # nor is it lost in silence
 
 
 def test_other_layers_are_named(tiny_bundle: Path) -> None:

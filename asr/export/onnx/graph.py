@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from asr.export.onnx.front_end import write_features
 from asr.export.onnx.writer import FLOAT, INT32, INT64, GraphWriter
 from asr.model import AcousticModel
-from asr.model.recurrent import BidirectionalLayer
+from asr.model.recurrent import BidirectionalLayer, SelfConditioning
 from asr.model.subsampling import Subsampling
 
 # torch's order of gates in its weights -> ONNX's: LSTM i f g o -> i o f g, GRU r z n -> z r n.
@@ -85,8 +85,16 @@ def _recurrent(g: GraphWriter, model: AcousticModel, x: str, lengths: str) -> st
         key = f"recurrent.{index}"
         x = _bidirectional(g, key, cast(BidirectionalLayer, layer), x, read)
         x = _normalized(g, f"{key}.norm", cast(nn.LayerNorm, norm), x)
+        if stack.conditioning is not None and stack.conditioned == index + 1:
+            x = _conditioned(g, stack.conditioning, x)
     x = g.op("Transpose", x, perm=[1, 0, 2])  # (U, B, 2 H) -> (B, U, 2 H)
     return g.masked(x, g.padding(x, lengths))
+
+
+def _conditioned(g: GraphWriter, conditioning: SelfConditioning, x: str) -> str:
+    key = "recurrent.conditioning"
+    posteriors = g.op("Softmax", g.linear(f"{key}.head", conditioning.head, x), axis=-1)
+    return g.op("Add", x, g.linear(f"{key}.feedback", conditioning.feedback, posteriors))
 
 
 def _normalized(g: GraphWriter, key: str, norm: nn.LayerNorm, x: str) -> str:

@@ -132,7 +132,7 @@ class TrainingCLI(PlainCLI):
             )
         elif self.model.init_from is not None:
             initial = InitialWeights.read(self.model.init_from)
-            same_layers(initial.path, initial.model.config, layers)
+            initial.check_layers(layers)
             if self.datamodule.units is None:
                 self.datamodule.adopt(initial.tokenizer, initial.path)
 
