@@ -1,6 +1,7 @@
 """Audio: any file or bytes -> mono float32 at 16 kHz, bounded while decoding."""
 
 from asr.audio.formats import EXTENSIONS
+from asr.audio.headers import header_seconds
 from asr.audio.level import Meter, changed, levelled
 from asr.audio.limits import Limits
 from asr.audio.load import Audio, AudioSource, load, load_channels, stream
@@ -14,6 +15,7 @@ __all__ = [
     "Limits",
     "Meter",
     "changed",
+    "header_seconds",
     "levelled",
     "load",
     "load_channels",

@@ -1,19 +1,30 @@
-"""Files and folders -> the recordings of a job, each once, in a fixed order."""
+"""Files, folders, patterns and lists of paths -> the recordings of a job, each once, in order."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
+from glob import glob, has_magic
+from itertools import takewhile
 from pathlib import Path
+from typing import Self
 
 from asr.audio import EXTENSIONS
+from asr.errors import BadOption
+
+STDIN = "-"
+"""Stands for a list of paths on standard input."""
 
 
 @dataclass(frozen=True)
 class Input:
     """One recording of a job.
 
-    `inner` is its path relative to the given folder, or its name if the file itself was given.
-    `problem` says in one sentence why it cannot be read, if that is known before reading.
+    `inner` is its path below the output folder, with its own suffix: relative to the given folder
+    or to the part of a pattern without wildcards, whole for a path of a list, and the name alone
+    if the file itself was given. `problem` says in one sentence why it cannot be read, if that is
+    known before reading.
     """
 
     path: Path
@@ -26,61 +37,168 @@ class Inputs(list[Input]):
 
     passed_over = 0
     """Number of files that are not hidden and have no suffix of a recording."""
+    excluded = 0
+    """Number of recordings that a pattern of `exclude` leaves out."""
+
+    def first(self, count: int | None) -> Self:
+        """The first recordings, as many as told."""
+        if count is not None:
+            del self[count:]
+        return self
 
 
-def list_inputs(paths: Sequence[str | os.PathLike[str]]) -> Inputs:
+def list_inputs(
+    paths: Sequence[str | os.PathLike[str]],
+    listed: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> Inputs:
     """The recordings in `paths`, in order; those in a folder, at any depth, sorted by name.
 
     In folders, hidden files and folders are ignored, and files without one of
-    `asr.audio.EXTENSIONS` are counted; a file given by itself is accepted with any name. A path
-    that occurs twice is listed once; a link is a path of its own. A missing path, or a folder
-    without recordings or permission, is listed as an input that fails, so that a job reports it.
+    `asr.audio.EXTENSIONS` are counted; a file given by itself is accepted with any name. What does
+    not exist and has wildcards is a pattern, in which `**` stands for folders at any depth. A path
+    that occurs twice is listed once; a link is a path of its own. A missing path, a pattern that
+    matches nothing, or a folder without recordings or permission, is listed as an input that
+    fails, so that a job reports it.
+
+    Args:
+        listed: paths of a list (`read_list`): they have no wildcards and keep all their folders.
+        exclude: patterns of what is left out, by the path below the given folder, or by the name of
+            the file or of a folder.
     """
+    inputs, walk = Inputs(), _Walk(set())
     seen: set[str] = set()
-    inputs = Inputs()
-    others: set[str] = set()
-    for path in map(Path, paths):
-        listed = [Input(path, _name(path))]
-        if path.is_dir():
-            listed = list(_below(path, path, set(), others))
-        if not listed:
-            listed = [Input(path, _name(path), f"{path} holds no recordings: give another folder")]
-        for item in listed:
-            path_given = os.path.abspath(item.path)
-            if path_given not in seen:
-                seen.add(path_given)
-                inputs.append(item)
-    inputs.passed_over = len(others - seen)
+    for item in walk.all(paths, listed):
+        given = os.path.abspath(item.path)
+        if given in seen:
+            continue
+        seen.add(given)
+        if item.problem is None and _matches(item.inner, exclude):
+            inputs.excluded += 1
+        else:
+            inputs.append(item)
+    inputs.passed_over = len(walk.others - seen)
     return inputs
 
 
-def _below(folder: Path, top: Path, entered: set[str], others: set[str]) -> Iterator[Input]:
-    """The recordings of a folder; the paths of its other files are added to `others`."""
-    real = os.path.realpath(folder)
-    if real in entered:  # links can form a cycle
-        return
-    entered.add(real)
+def read_list(name: str, nul: bool = False) -> list[str]:
+    """The paths in a file, or on standard input if it is called `-`: one a line.
+
+    Args:
+        nul: a zero byte ends each path, as `find -print0` writes them, so that names may have any
+            character.
+
+    Raises:
+        BadOption: the list cannot be read, is no text, or is empty.
+    """
+    shown = "the list on standard input" if name == STDIN else f"the list {name}"
     try:
-        names = sorted(os.listdir(folder))
+        content = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
     except OSError as error:
-        yield Input(
-            folder,
-            folder.relative_to(top) if folder != top else _name(top),
-            f"{folder} cannot be listed ({error.strerror}): check its permissions",
+        raise BadOption(f"{shown} cannot be read ({error.strerror}): check its path") from error
+    if not nul and b"\0" in content:
+        raise BadOption(
+            f"{shown} has zero bytes: add -0 if they end its paths; recordings are given by path"
         )
-        return
-    for name in names:
-        path = folder / name
-        if name.startswith("."):
-            continue
-        if path.is_dir():
-            yield from _below(path, top, entered, others)
-        elif path.suffix.lower() in EXTENSIONS:
-            yield Input(path, path.relative_to(top))
-        else:
-            others.add(os.path.abspath(path))
+    lines = content.split(b"\0") if nul else content.splitlines()
+    paths = [os.fsdecode(line) for line in lines if line]
+    if not paths:
+        raise BadOption(f"{shown} names no recordings: write one path on each line")
+    return paths
+
+
+def _matches(inner: Path, patterns: Sequence[str]) -> bool:
+    return any(
+        fnmatch(name, pattern) for pattern in patterns for name in (inner.as_posix(), *inner.parts)
+    )
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """Goes through what was given; notes files of folders that are no recordings."""
+
+    others: set[str]
+    """Absolute paths."""
+
+    def all(
+        self, paths: Sequence[str | os.PathLike[str]], listed: Sequence[str]
+    ) -> Iterator[Input]:
+        for path in paths:
+            if has_magic(os.fspath(path)) and not os.path.lexists(path):
+                yield from self._matching(os.fspath(path))
+            else:
+                yield from self._given(Path(path), _name(Path(path)), Path())
+        for path in map(Path, listed):
+            whole = _below_root(path)
+            yield from self._given(path, whole, whole)
+
+    def _given(self, path: Path, name: Path, inner: Path) -> Iterator[Input]:
+        """A file, whose inner path is `name`, or a folder, which stands for `inner`."""
+        if not path.is_dir():
+            yield Input(path, name)
+            return
+        empty = True
+        for item in self._below(path, inner, set()):
+            empty = False
+            yield item
+        if empty:
+            yield Input(path, name, f"{path} holds no recordings: give another folder")
+
+    def _matching(self, pattern: str) -> Iterator[Input]:
+        fixed = takewhile(lambda part: not has_magic(part), Path(pattern).parts)
+        top = Path(*fixed)
+        suffix = Path(pattern).suffix
+        by_suffix = suffix not in ("", ".") and not has_magic(suffix)
+        found = sorted(glob(pattern, recursive=True))
+        for path in map(Path, found):
+            inner = path.relative_to(top) if path.is_relative_to(top) else path
+            if path.is_dir():
+                yield from self._below(path, inner, set())
+            elif by_suffix or _is_recording(path):
+                yield Input(path, inner)
+            else:
+                self.others.add(os.path.abspath(path))
+        if not found:
+            yield Input(Path(pattern), Path("pattern"), f"{pattern} matches no file: correct it")
+
+    def _below(self, folder: Path, inner: Path, entered: set[str]) -> Iterator[Input]:
+        real = os.path.realpath(folder)
+        if real in entered:  # links can form a cycle
+            return
+        entered.add(real)
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            yield Input(
+                folder,
+                inner if inner.name else _name(folder),
+                f"{folder} cannot be listed ({error.strerror}): check its permissions",
+            )
+            return
+        for name in names:
+            path = folder / name
+            if name.startswith("."):
+                continue
+            if path.is_dir():
+                yield from self._below(path, inner / name, entered)
+            elif _is_recording(path):
+                yield Input(path, inner / name)
+            else:
+                self.others.add(os.path.abspath(path))
+
+
+def _is_recording(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS
 
 
 def _name(path: Path) -> Path:
     """The last part of `path`, also of "." and "..", which have no name."""
     return Path(path.name if path.name not in ("", "..") else path.resolve().name)
+
+
+def _below_root(path: Path) -> Path:
+    """A path of a list as a path below a folder, without `..` and the root."""
+    plain = Path(os.path.normpath(path))
+    if ".." in plain.parts:
+        plain = plain.absolute().resolve()
+    return plain.relative_to(plain.anchor)

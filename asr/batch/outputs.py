@@ -1,4 +1,4 @@
-"""The output file of each input."""
+"""The output files of each input."""
 
 import os
 from collections import Counter
@@ -7,24 +7,37 @@ from pathlib import Path
 
 from asr.batch.inputs import Input
 from asr.errors import BadOption
-from asr.transcript import file_suffix
+from asr.transcript import FORMATS, file_suffix
 
 
-def output_paths(inputs: Sequence[Input], out_dir: Path, format: str) -> list[Path]:
-    """The output file of each input in `out_dir`: its inner path with the suffix of the format.
+def formats_of(names: str) -> list[str]:
+    """The formats that a list with commas names, each once; `all` is all of them.
 
-    If two would be the same file, also on a disk that ignores case, both keep their old suffix
-    (`x.flac.json`, `x.wav.json`). BadOption if they are still the same, if one would replace an
-    input, or for an unknown format.
+    Raises:
+        BadOption: one of them is unknown, or none is named.
     """
-    ending = file_suffix(format)
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise BadOption(f"--format is empty: choose from {', '.join(FORMATS)}, or all")
+    listed = list(FORMATS) if "all" in wanted else wanted
+    by_ending = {file_suffix(name): name for name in reversed(listed)}
+    return sorted(by_ending.values(), key=listed.index)
+
+
+def output_stems(inputs: Sequence[Input], out_dir: Path, formats: Sequence[str]) -> list[str]:
+    """The path of each input's output files below `out_dir`, but for the ending of a format.
+
+    It is the inner path without its suffix. If two would be the same, also on a disk that ignores
+    case, both keep their suffix (`x.flac.json`, `x.wav.json`). BadOption if they are still the
+    same, if one would replace an input, or for an unknown format.
+    """
     kept: set[int] = set()
     while True:
-        paths = [
-            out_dir / f"{item.inner if index in kept else item.inner.with_suffix('')}{ending}"
+        stems = [
+            str(item.inner if index in kept else item.inner.with_suffix(""))
             for index, item in enumerate(inputs)
         ]
-        keys = [str(path).casefold() for path in paths]
+        keys = [stem.casefold() for stem in stems]
         uses = Counter(keys)
         clashing = {index for index, key in enumerate(keys) if uses[key] > 1}
         if clashing <= kept:
@@ -38,11 +51,13 @@ def output_paths(inputs: Sequence[Input], out_dir: Path, format: str) -> list[Pa
             f"{first} and {other} would both be written to the same file below {out_dir}: "
             "transcribe them in two runs with different output folders"
         )
-    _spare(inputs, paths)
-    return paths
+    for ending in map(file_suffix, formats):
+        if any(str(item.path).endswith(ending) for item in inputs):  # looking up all takes seconds
+            spare(inputs, [out_dir / f"{stem}{ending}" for stem in stems])
+    return stems
 
 
-def _spare(inputs: Sequence[Input], paths: Sequence[Path]) -> None:
+def spare(inputs: Sequence[Input], paths: Sequence[Path]) -> None:
     """BadOption if a path is that of an input."""
     sources = {os.path.realpath(item.path) for item in inputs}
     for path in paths:

@@ -1,11 +1,14 @@
 """Inputs of a job: every file, once, in a stable order."""
 
+import io
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from asr.batch import Input, list_inputs
+from asr.batch import Input, list_inputs, read_list
+from asr.errors import BadOption
 
 
 def _make(folder: Path, *names: str) -> None:
@@ -107,3 +110,69 @@ def test_what_is_passed_over_is_counted_once(tmp_path: Path) -> None:
     assert list_inputs([tmp_path, tmp_path / "in"]).passed_over == 4
     assert list_inputs([tmp_path, tmp_path / "voice.dat"]).passed_over == 3  # it is read after all
     assert list_inputs([tmp_path / "a.wav"]).passed_over == 0
+
+
+def test_a_pattern_keeps_the_folders_below_its_fixed_part(tmp_path: Path) -> None:
+    _make(tmp_path, "a/one.wav", "b/one.wav", "b/deep/two.flac", "b/notes.txt", "c.wav", "b/x.dat")
+    assert _inner(list_inputs([f"{tmp_path}/*/one.wav"])) == ["a/one.wav", "b/one.wav"]
+    assert _inner(list_inputs([f"{tmp_path}/**/*.flac"])) == ["b/deep/two.flac"]
+    everything = list_inputs([f"{tmp_path}/b/**"])
+    assert sorted(_inner(everything)) == ["deep/two.flac", "one.wav"]
+    assert everything.passed_over == 2
+    assert _inner(list_inputs([f"{tmp_path}/b/*.dat"])) == ["x.dat"]  # its suffix was asked for
+    assert _inner(list_inputs([f"{tmp_path}/[bc]*"])) == ["b/deep/two.flac", "b/one.wav", "c.wav"]
+
+
+def test_a_pattern_that_matches_nothing_is_reported(tmp_path: Path) -> None:
+    (item,) = list_inputs([f"{tmp_path}/*.wav"])
+    assert item.problem == f"{tmp_path}/*.wav matches no file: correct it"
+
+
+def test_a_name_with_wildcards_is_a_name_where_the_file_exists(tmp_path: Path) -> None:
+    _make(tmp_path, "talk [1].wav", "talk 1.wav")
+    assert _inner(list_inputs([tmp_path / "talk [1].wav"])) == ["talk [1].wav"]
+
+
+def test_what_is_excluded_is_counted(tmp_path: Path) -> None:
+    _make(tmp_path, "a.wav", "in/b.wav", "in/old/c.wav", "old.wav", "in/d.wav")
+    inputs = list_inputs([tmp_path], exclude=["old", "in/d.*"])
+    assert _inner(inputs) == ["a.wav", "in/b.wav", "old.wav"] and inputs.excluded == 2
+
+
+def test_paths_of_a_list_keep_their_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make(tmp_path, "a/x.wav", "b/x.wav", "c/in/x.wav", "here/y.wav", "c/*.wav")
+    monkeypatch.chdir(tmp_path / "here")
+    names = ["../a/x.wav", f"{tmp_path}/b/x.wav", f"{tmp_path}/c", "./y.wav", "gone.wav"]
+    below = tmp_path.relative_to("/")
+    assert _inner(list_inputs([], names)) == [
+        f"{below}/a/x.wav",
+        f"{below}/b/x.wav",
+        f"{below}/c/*.wav",
+        f"{below}/c/in/x.wav",
+        "y.wav",
+        "gone.wav",
+    ]
+
+
+def test_a_list_has_a_path_a_line_or_ended_by_zero_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "list"
+    path.write_bytes("é.wav\r\n\n two words.wav\n".encode() + b"\xff.wav")
+    assert read_list(str(path)) == ["é.wav", " two words.wav", "\udcff.wav"]
+    path.write_bytes(b"two\nlines.wav\0b.wav\0")
+    assert read_list(str(path), nul=True) == ["two\nlines.wav", "b.wav"]
+    with pytest.raises(BadOption, match="has zero bytes: add -0"):
+        read_list(str(path))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"a.wav\n")))
+    assert read_list("-") == ["a.wav"]
+
+
+def test_a_list_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match=r"the list .*gone cannot be read \(No such file"):
+        read_list(str(tmp_path / "gone"))
+    (tmp_path / "empty").write_text("\n\n")
+    with pytest.raises(BadOption, match="names no recordings: write one path on each line"):
+        read_list(str(tmp_path / "empty"))

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.batch import Input, list_inputs, output_paths
+from asr.batch import Input, formats_of, list_inputs, output_stems
 from asr.errors import BadOption
 from asr.files import write_atomically
+from asr.transcript import FORMATS, file_suffix
 
 OUT = Path("out")
 
@@ -20,8 +21,8 @@ def _inputs(*inner: str) -> list[Input]:
 
 
 def _names(inner: list[str], format: str = "json") -> list[str]:
-    paths = output_paths(_inputs(*inner), OUT, format)
-    return [path.relative_to(OUT).as_posix() for path in paths]
+    stems = output_stems(_inputs(*inner), OUT, [format])
+    return [Path(f"{stem}{file_suffix(format)}").as_posix() for stem in stems]
 
 
 def test_the_inner_path_is_kept_and_the_suffix_replaced() -> None:
@@ -56,7 +57,7 @@ def test_the_same_inner_path_below_two_folders_is_refused_before_any_work(tmp_pa
         (tmp_path / folder / "a" / "x.wav").write_bytes(b"")
     inputs = list_inputs([tmp_path / "one", tmp_path / "two"])
     with pytest.raises(BadOption, match=r"one/a/x.wav and .*two/a/x.wav would both be written"):
-        output_paths(inputs, tmp_path / "out", "json")
+        output_stems(inputs, tmp_path / "out", ["json"])
     assert not (tmp_path / "out").exists()
 
 
@@ -64,12 +65,23 @@ def test_an_input_is_never_replaced(tmp_path: Path) -> None:
     path = tmp_path / "voice.txt"
     path.write_bytes(b"")
     with pytest.raises(BadOption, match="is an input and would be replaced"):
-        output_paths(list_inputs([path]), tmp_path, "txt")
+        output_stems(list_inputs([path]), tmp_path, ["json", "txt"])
 
 
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(BadOption, match="'srtx' is not known"):
-        output_paths(_inputs("x.wav"), OUT, "srtx")
+        output_stems(_inputs("x.wav"), OUT, ["srtx"])
+
+
+def test_formats_come_in_a_list_each_once() -> None:
+    assert formats_of("json") == ["json"]
+    assert formats_of("vtt, json,text,txt") == ["vtt", "json", "text"]
+    assert (
+        formats_of("all") == formats_of("json,all") == [name for name in FORMATS if name != "text"]
+    )
+    for wrong, said in (("json,srtx", "'srtx' is not known"), (" ,", "--format is empty")):
+        with pytest.raises(BadOption, match=said):
+            formats_of(wrong)
 
 
 stems = st.text(st.sampled_from("aAb."), min_size=1, max_size=4).map(lambda stem: f"s{stem}e")

@@ -1,0 +1,33 @@
+"""What a recording's header says of its length, without decoding it."""
+
+import os
+
+import soundfile
+
+from asr.audio.formats import CONTAINERS
+
+_UNKNOWN_FRAMES = 2**62
+"""libsndfile's number of frames where the header has none is above."""
+
+
+def header_seconds(path: str | os.PathLike[str]) -> float:
+    """The length that a header gives or, for mp3 and the like, lets guess; 0 if it gives none.
+
+    It is not checked: only decoding tells how long a recording is, and whether it is one.
+    """
+    try:
+        with soundfile.SoundFile(os.fspath(path)) as sound:
+            known = sound.samplerate > 0 and sound.frames < _UNKNOWN_FRAMES
+            return sound.frames / sound.samplerate if known else 0.0
+    except (OSError, soundfile.LibsndfileError):
+        return _by_ffmpeg(path)
+
+
+def _by_ffmpeg(path: str | os.PathLike[str]) -> float:
+    import av  # slow to import, so only if needed
+
+    try:
+        with av.open(os.fspath(path), options={"format_whitelist": CONTAINERS}) as container:
+            return (container.duration or 0) / 1e6 if container.streams.audio else 0.0
+    except (av.FFmpegError, OSError, ValueError):
+        return 0.0
