@@ -126,7 +126,7 @@ WORST = """
     sound = BeamSearch.by_sound(alike, model, n_units=4, space=1)
     subwords = BeamSearch.by_spelling(SubwordTokenizer.learn(["a b ab", "ba b a bab"] * 9, 7))
     for search, hot in ((sound, ["w1 w2", "w2"]), (subwords, ["ab", "b ab", "bab a"])):
-        units = len(search.lexicon.parts)
+        units = len(search.lexicon.separates)
         flat = np.full((12, units), -np.log(units), np.float32)
         for settings in (loud, BeamSettings(**{**vars(loud), "width": 30.0})):
             (paths,) = search([flat], settings, hot, nbest=9)

@@ -33,7 +33,7 @@ def spelled(
 def walk(lexicon: Lexicon, units: list[int]) -> int:
     node = ROOT
     for unit in units:
-        node = int(lexicon.entry[unit]) if lexicon.parts[unit] else lexicon.follow(node, unit)
+        node = int(lexicon.entry[unit]) if lexicon.separates[unit] else lexicon.follow(node, unit)
     return node
 
 
@@ -103,10 +103,10 @@ def test_words_have_any_number_of_pronunciations_and_these_of_words() -> None:
 def test_boundaries(subwords: SubwordTokenizer) -> None:
     characters = Boundaries.of(CHARACTERS)
     (space,) = CHARACTERS.encode(" ")
-    assert np.flatnonzero(characters.parts).tolist() == [space]
+    assert np.flatnonzero(characters.separates).tolist() == [space]
     assert np.flatnonzero(characters.letters == 0).tolist() == [0, space]
     found = Boundaries.of(subwords)
     for unit in range(1, subwords.n_units):
         piece = subwords._spellings[unit]
-        assert found.parts[unit] == piece.startswith("▁")
+        assert found.separates[unit] == piece.startswith("▁")
         assert found.letters[unit] == len(piece.strip("▁"))

@@ -1,11 +1,12 @@
-"""The search itself, compiled: one utterance, frame by frame, over flat arrays.
+"""The compiled prefix beam search of one utterance, frame by frame, over flat arrays.
 
-A hypothesis is a row of words and what is spelled of the next one. Its score sums all CTC paths
-that spell it, those that end in a blank apart from those that end in a unit (Graves et al., 2006;
-Hannun et al., 2014). Of hypotheses with the same future, which differ in earlier words only, the
-better stays. Scores in here have the weighted language model in them already.
+A hypothesis is a sequence of words and a prefix of the next word. Its score is the sum over all CTC
+paths that spell it; paths that end in a blank and paths that end in a unit are summed separately
+(Graves et al., 2006; Hannun et al., 2014). All scores include the weighted language model.
+Hypotheses that differ only in earlier words, which no longer matter, have the same future: they are
+recombined, that is, only the best is kept.
 
-Compiling takes seconds and grows with the code, so nothing in here allocates or calls numpy.
+Compiling takes seconds and grows with the code, so no function here allocates or calls numpy.
 
 Shapes: T frames, V units, K hypotheses in the beam, C candidates for the next beam, A arcs of one
 hypothesis, E ends, R records.
@@ -22,27 +23,32 @@ from asr.decoding.beam.hotwords import BETWEEN, LOW_BITS, MULTIPLIER, OFF, SHIFT
 from asr.decoding.beam.lexicon import ROOT, UNKNOWN
 from asr.text import BLANK
 
-# Columns of a hypothesis in the beam (the first six), and of a candidate.
-NODE, STATE, HOT, LAST, HASH, TRACE, WORD, UNIT, TWIN = range(9)
-"""Node of the lexicon; states of the language model and of the hot words; last unit; hash of the
-words; its record (of a candidate: the hypothesis that it grows from); the word that the unit ends,
-or NO_WORD; the unit that must be recorded, or NO_UNIT; whether another has the same future."""
+# Columns of a hypothesis in the beam (the first six) and of a candidate.
+NODE, STATE, HOT, LAST, HASH, TRACE, WORD, UNIT, ALIKE = range(9)
+"""Node of the lexicon; state of the language model; state of the hot words; last unit; hash of the
+words; its record, or for a candidate the hypothesis that it extends; the word that the unit ends,
+or NO_WORD; the unit that must be recorded, or NO_UNIT; whether an earlier candidate has the same
+future."""
 BLANK_MASS, UNIT_MASS, LANGUAGE, TOTAL = range(4)
-"""Log mass of the paths that end in a blank, of those that end in a unit; what of it is language;
-the sum of both masses, and while candidates are made the largest part that was merged into one."""
+"""Log mass of the paths that end in a blank; of those that end in a unit; the language model's
+share of the score; the sum of both masses. While candidates are built, TOTAL is the largest mass
+that was merged into one."""
 _int: Any = np.int64
 _float: Any = np.float64
-# Numba compiles what is given literals, or narrower numbers, once more.
+# Numba compiles a function again for literals and for narrower numbers.
 NO_WORD, NO_UNIT = _int(-1), _int(-1)
-BEFORE, SPELLED, SAID, MEANT = range(4)
-"""Columns of a record: the one before; a node whose spelling follows; a unit after that; the word
-that ends, NO_WORD, or JOIN. Of an end: the record, the last node, the last word; and its hash."""
+PREVIOUS, NODE_BEFORE, UNIT_AFTER, WORD_ENDED = range(4)
+"""Columns of a record: the previous record; a node whose path of units follows; a unit after that;
+the word that ends, NO_WORD, or JOIN."""
+END_RECORD, END_NODE, END_WORD, END_HASH = range(4)
+"""Columns of an end: its record, its last node, its last word, and the hash of all its words."""
 JOIN = _int(-3)
-"""A record with another history beside it, in column SPELLED, which `losses` says is worse by."""
+"""Marks a record that joins a second history, whose record is in column NODE_BEFORE; `losses` says
+by how much that history is worse."""
 NO_MODEL, WORDS, UNITS = range(3)
-"""What the language model is over."""
+"""The tokens of the language model."""
 CACHED = 1 << 12
-"""Answers of the language model that are remembered."""
+"""Size of the cache of the language model's answers."""
 
 _NONE = _int(0)
 _UNSPELLED = _int(UNKNOWN)
@@ -55,7 +61,7 @@ class Model(NamedTuple):
     """An n-gram model as the search reads it; see `asr.lm.ngram.NGram`."""
 
     first: NDArray[np.int32]
-    """What follows state `s` are the entries `first[s]` to `first[s + 1]`, by word."""
+    """The entries that follow state `s` are `first[s]` to `first[s + 1]`, sorted by word."""
     word: NDArray[np.int32]
     scores: NDArray[np.float32]
     backoffs: NDArray[np.float32]
@@ -69,84 +75,84 @@ class Model(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What `BeamSettings` says, in numbers of one type each."""
+    """`BeamSettings` with a fixed type for each number."""
 
     size: int
     width: float
     choices: int
     reach: float
     skip: float
-    """Log-probability of a blank from which on a frame is passed over."""
+    """Frames whose blank has at least this log-probability are skipped."""
     lm: float
     word_bonus: float
     unknown_price: float
     open: bool
-    """Words may be spelled that are not in the lexicon."""
+    """Whether words outside the lexicon may be spelled."""
     recombine: bool
-    """Of hypotheses with one future all but the best are dropped at once."""
+    """Whether hypotheses with the same future are recombined."""
     joins: bool
-    """What is dropped is recorded, for further results."""
+    """Whether recombined hypotheses are recorded, for n-best results."""
 
 
 class Work(NamedTuple):
-    """Memory that a search writes to."""
+    """The working memory of a search."""
 
     beam: NDArray[np.int64]
-    """`(K, 6)` the hypotheses that are followed, the best first."""
+    """`(K, 6)` the hypotheses, the best first."""
     masses: NDArray[np.float64]
-    """`(K, 4)` of these."""
+    """`(K, 4)` their scores."""
     spare: NDArray[np.int64]
     spare_masses: NDArray[np.float64]
-    ints: NDArray[np.int64]
-    """`(C, 9)` candidates."""
-    floats: NDArray[np.float64]
-    """`(C, 4)` of these."""
-    twins: NDArray[np.int64]
+    candidates: NDArray[np.int64]
+    """`(C, 9)` candidates for the next beam."""
+    sums: NDArray[np.float64]
+    """`(C, 4)` their scores."""
+    same_future: NDArray[np.int64]
     """`(C,)` the next candidate with the same future, or -1."""
     totals: NDArray[np.float64]
-    """`(C,)` both masses; -inf of those that are dropped."""
+    """`(C,)` the sum of both masses; -inf for candidates that are dropped."""
     ranked: NDArray[np.float64]
-    """`(C,)` to select in."""
+    """`(C,)` scratch space for selection."""
     slots: NDArray[np.int64]
-    """A hash table of futures: the first candidate of each."""
+    """A hash table of futures: the first candidate with each."""
     stamps: NDArray[np.int64]
-    """The frame in which a slot was last used; -1 in the beginning."""
+    """The frame in which each slot was last used, initially -1."""
     arcs: NDArray[np.int64]
     """`(A, 7)`."""
-    gains: NDArray[np.float64]
-    """`(A,)` of these."""
+    arc_gains: NDArray[np.float64]
+    """`(A,)` their scores."""
     scores: NDArray[np.float64]
-    """`(V,)` of a frame."""
+    """`(V,)` the scores of a frame."""
     chosen: NDArray[np.float64]
-    """`(V,)` the scores of the units that are tried, else -inf."""
+    """`(V,)` the scores of the chosen units, -inf for the others."""
     tried: NDArray[np.int64]
-    """`(V,)` units that are tried and part no words."""
-    parting: NDArray[np.int64]
-    """`(V,)` units that are tried and part words."""
-    seen: NDArray[np.int64]
-    """`(V,)` the last hypothesis that had a child for a unit; -1 in the beginning."""
-    asked: NDArray[np.int64]
-    """`(CACHED,)` questions to the language model; -1 in the beginning."""
-    answers: NDArray[np.float64]
-    states: NDArray[np.int64]
+    """`(V,)` the chosen units that do not separate words."""
+    separators: NDArray[np.int64]
+    """`(V,)` the chosen units that separate words."""
+    visited_by: NDArray[np.int64]
+    """`(V,)` the last hypothesis whose node has a child for a unit, initially -1."""
+    cached_questions: NDArray[np.int64]
+    """`(CACHED,)` queries to the language model, initially -1."""
+    cached_scores: NDArray[np.float64]
+    cached_states: NDArray[np.int64]
     records: NDArray[np.int32]
     """`(R, 4)`."""
     losses: NDArray[np.float32]
-    """`(R, 2)` of joins: by how much the other history is worse, and what of it is language."""
+    """`(R, 2)` for joins: by how much the second history is worse, in total and in language."""
     ends: NDArray[np.int64]
     """`(E, 4)`."""
     end_scores: NDArray[np.float64]
-    """`(E, 2)` total, and what of it is language."""
+    """`(E, 2)` the total score, and the language model's share of it."""
 
 
-# Columns of an arc: the node that it leads to; the states of both models before its unit is read
-# by the hot words; the unit; and so on as in a candidate.
-_TARGET, _AFTER, _WARM, _BY, _ENDED, _MEANS, _SAYS = range(7)
+# Columns of an arc: the node that it leads to; the states of the language model and, before the
+# unit, of the hot words; the unit; the hash, the word and the recorded unit of a candidate.
+_TARGET, _LM_STATE, _HOT_STATE, _UNIT, _WORDS_HASH, _WORD_ENDED, _RECORDED = range(7)
 
 
 @inner
 def mixed(hash: int, value: int) -> int:
-    """A hash of both."""
+    """A hash of `hash` and `value`."""
     product = (hash ^ value) * MULTIPLIER
     return product ^ ((product >> SHIFT) & LOW_BITS)
 
@@ -160,8 +166,8 @@ def _log_add(one: float, other: float) -> float:
 
 
 @inner
-def _kth(values: Any, count: int, k: int) -> float:
-    """The `k`-th highest of so many values (from 1 on), which lose their order."""
+def _kth_highest(values: Any, count: int, k: int) -> float:
+    """The `k`-th highest (from 1) of the first `count` values, reordered (quickselect)."""
     low, high, k = 0, count - 1, k - 1
     while low < high:
         pivot = values[(low + high) >> 1]
@@ -185,14 +191,14 @@ def _kth(values: Any, count: int, k: int) -> float:
 
 
 @inner
-def _ask(model: Any, state: int, word: int) -> tuple[float, int]:
+def _score_word(model: Any, state: int, word: int) -> tuple[float, int]:
     """log P(word | state), and the state after the word."""
     score = 0.0
     known = False
     while True:
         low, high = _int(model.first[state]), _int(model.first[state + 1])
         end = high
-        if state == 0:  # every word stands where its id says
+        if state == 0:  # unigrams are stored in the order of word ids
             low = high = word
         while low < high:
             middle = (low + high) >> 1
@@ -214,19 +220,19 @@ def _ask(model: Any, state: int, word: int) -> tuple[float, int]:
 
 
 @inner
-def _recall(model: Any, work: Any, state: int, word: int) -> int:
-    """Where the answer to a question stands; the model is asked if it must be."""
+def _cached_answer(model: Any, work: Any, state: int, word: int) -> int:
+    """The place in the cache of log P(word | state), which is computed if it is not there."""
     key = state * len(model.scores) + word
     slot = mixed(key, 1) & (CACHED - 1)
-    if work.asked[slot] != key:
-        work.asked[slot] = key
-        work.answers[slot], work.states[slot] = _ask(model, state, word)
+    if work.cached_questions[slot] != key:
+        work.cached_questions[slot] = key
+        work.cached_scores[slot], work.cached_states[slot] = _score_word(model, state, word)
     return slot
 
 
 @inner
 def _hot_target(hot: Any, state: int, symbol: int) -> int:
-    """The hot words' state that a symbol leads to, -1 if none."""
+    """The state of the hot words that a symbol leads to, -1 if there is none."""
     key = state * hot.symbols + symbol
     mask = len(hot.keys) - 1
     slot = mixed(key, 1) & mask
@@ -239,7 +245,7 @@ def _hot_target(hot: Any, state: int, symbol: int) -> int:
 
 @inner
 def _hot_unit(hot: Any, state: int, unit: int, letters: int) -> int:
-    """The hot words' state after a unit of a word."""
+    """The state of the hot words after a unit within a word."""
     at = state
     while at != OFF:
         target = _hot_target(hot, at, unit)
@@ -253,7 +259,7 @@ def _hot_unit(hot: Any, state: int, unit: int, letters: int) -> int:
 
 @inner
 def _hot_word(hot: Any, state: int, word: int) -> tuple[int, float]:
-    """The hot words' state after the end of a word, and what hot words earn there."""
+    """The state of the hot words after the end of a word, and the boost earned there."""
     while state != OFF:
         target = _hot_target(hot, state, hot.n_units + word)
         if target >= 0:
@@ -263,58 +269,60 @@ def _hot_word(hot: Any, state: int, word: int) -> tuple[int, float]:
 
 
 @inner
-def _place(
+def _add_mass(
     work: Any, stamp: int, count: int,
     node: int, state: int, hot: int, last: int, hash: int,
     mass: float, language: float, source: int, word: int, unit: int,
 ) -> int:  # fmt: skip
-    """Adds mass to the candidate that it belongs to, or makes that one; how many there are."""
-    ints, floats, twins = work.ints, work.floats, work.twins
+    """Adds mass to its candidate, which is created if needed; returns the number of candidates."""
+    candidates, sums, same_future = work.candidates, work.sums, work.same_future
     slots, stamps = work.slots, work.stamps
     mask = len(slots) - 1
     slot = mixed((state << 20) ^ node, (hot << 16) ^ last) & mask
-    tail = -1
+    last_alike = -1
     while stamps[slot] == stamp:
         at = slots[slot]
         if (
-            ints[at, NODE] == node
-            and ints[at, STATE] == state
-            and ints[at, LAST] == last
-            and ints[at, HOT] == hot
+            candidates[at, NODE] == node
+            and candidates[at, STATE] == state
+            and candidates[at, LAST] == last
+            and candidates[at, HOT] == hot
         ):
             while at >= 0:
-                if ints[at, HASH] == hash:
-                    floats[at, UNIT_MASS] = _log_add(floats[at, UNIT_MASS], mass)
-                    if mass > floats[at, TOTAL]:  # its history is the likelier one
-                        floats[at, TOTAL] = mass
-                        ints[at, TRACE], ints[at, WORD], ints[at, UNIT] = source, word, unit
+                if candidates[at, HASH] == hash:
+                    sums[at, UNIT_MASS] = _log_add(sums[at, UNIT_MASS], mass)
+                    if mass > sums[at, TOTAL]:  # its history is more probable
+                        sums[at, TOTAL] = mass
+                        candidates[at, TRACE] = source
+                        candidates[at, WORD], candidates[at, UNIT] = word, unit
                     return count
-                tail = at
-                at = twins[at]
-            twins[tail] = count
+                last_alike = at
+                at = same_future[at]
+            same_future[last_alike] = count
             break
         slot = (slot + 1) & mask
-    if tail < 0:
+    if last_alike < 0:
         stamps[slot], slots[slot] = stamp, count
-    ints[count, NODE], ints[count, STATE], ints[count, HOT] = node, state, hot
-    ints[count, LAST], ints[count, HASH], ints[count, TRACE] = last, hash, source
-    ints[count, WORD], ints[count, UNIT], ints[count, TWIN] = word, unit, tail >= 0
-    floats[count, BLANK_MASS], floats[count, UNIT_MASS] = _NEVER, mass
-    floats[count, LANGUAGE], floats[count, TOTAL] = language, mass
-    twins[count] = -1
+    candidates[count, NODE], candidates[count, STATE], candidates[count, HOT] = node, state, hot
+    candidates[count, LAST], candidates[count, HASH], candidates[count, TRACE] = last, hash, source
+    candidates[count, WORD], candidates[count, UNIT] = word, unit
+    candidates[count, ALIKE] = last_alike >= 0
+    sums[count, BLANK_MASS], sums[count, UNIT_MASS] = _NEVER, mass
+    sums[count, LANGUAGE], sums[count, TOTAL] = language, mass
+    same_future[count] = -1
     return count + 1
 
 
 @inner
 def _word_hash(hash: int, node: int, word: int) -> int:
-    if word == 0 and node != UNKNOWN:  # of UNKNOWN the units are in it already
+    if word == 0 and node != UNKNOWN:  # the hash has the units of UNKNOWN already
         hash = mixed(hash, ~node)
     return mixed(hash, word + 1)
 
 
 @inner
-def _read(row: Any, prior: Any, parts: Any, work: Any, weights: Any) -> tuple[int, int]:
-    """Fills the scores of a frame; how many inner and parting units are tried."""
+def _choose_units(row: Any, prior: Any, separates: Any, work: Any, weights: Any) -> tuple[int, int]:
+    """Chooses the units of a frame; returns how many stay in words and how many separate them."""
     scores, chosen, tried, ranked = work.scores, work.chosen, work.tried, work.ranked
     highest = _NEVER
     for unit in range(len(row)):
@@ -329,157 +337,161 @@ def _read(row: Any, prior: Any, parts: Any, work: Any, weights: Any) -> tuple[in
             count += 1
     least, equal = _NEVER, 0
     if count > weights.choices:
-        least = _kth(ranked, count, weights.choices)
+        least = _kth_highest(ranked, count, weights.choices)
         equal = weights.choices
         for place in range(count):
             equal -= scores[tried[place]] > least
-    n_inner = n_parting = _NONE
+    n_inner = n_separators = _NONE
     for place in range(count):
         unit = tried[place]
         if scores[unit] < least or (scores[unit] == least and equal == 0):
             continue
         equal -= scores[unit] == least
         chosen[unit] = scores[unit]
-        if parts[unit]:
-            work.parting[n_parting] = unit
-            n_parting += 1
+        if separates[unit]:
+            work.separators[n_separators] = unit
+            n_separators += 1
         else:
             tried[n_inner] = unit
             n_inner += 1
-    return n_inner, n_parting
+    return n_inner, n_separators
 
 
 @inner
-def _stay(work: Any, beam: Any, masses: Any, n: int, stamp: int) -> float:
-    """Every hypothesis as it is, with a blank or its last unit once more; the best score."""
+def _keep(work: Any, beam: Any, masses: Any, n: int, stamp: int) -> float:
+    """Extends every hypothesis by a blank or by its last unit again; returns the best score."""
     top = _NEVER
     for i in range(n):
         last = beam[i, LAST]
         blank = masses[i, TOTAL] + work.scores[BLANK]
         unit = masses[i, UNIT_MASS] + work.scores[last]
-        _place(
+        _add_mass(
             work, stamp, i, beam[i, NODE], beam[i, STATE], beam[i, HOT], last, beam[i, HASH],
             unit, masses[i, LANGUAGE], i, NO_WORD, NO_UNIT,
         )  # fmt: skip
-        work.floats[i, BLANK_MASS] = blank
-        work.floats[i, TOTAL] = _log_add(blank, unit)
-        top = max(top, work.floats[i, TOTAL])
+        work.sums[i, BLANK_MASS] = blank
+        work.sums[i, TOTAL] = _log_add(blank, unit)
+        top = max(top, work.sums[i, TOTAL])
     return top
 
 
 @inner
-def _arc(
-    work: Any, count: int, gain: float, target: int, after: int, warm: int, unit: int,
+def _add_arc(
+    work: Any, count: int, gain: float, target: int, after: int, hot_after: int, unit: int,
     ended: int, word: int, said: int,
 ) -> int:  # fmt: skip
     arcs = work.arcs
-    arcs[count, _TARGET], arcs[count, _AFTER], arcs[count, _WARM] = target, after, warm
-    arcs[count, _BY], arcs[count, _ENDED] = unit, ended
-    arcs[count, _MEANS], arcs[count, _SAYS] = word, said
-    work.gains[count] = gain
+    arcs[count, _TARGET], arcs[count, _LM_STATE], arcs[count, _HOT_STATE] = target, after, hot_after
+    arcs[count, _UNIT], arcs[count, _WORDS_HASH] = unit, ended
+    arcs[count, _WORD_ENDED], arcs[count, _RECORDED] = word, said
+    work.arc_gains[count] = gain
     return count + 1
 
 
 @inner
-def _spell(
-    work: Any, n_inner: int, mark: int, node: int, state: int, heat: int, hash: int,
-    reserve: float, held: Any, lexicon: Any, model: Any, weights: Any,
+def _spell_on(
+    work: Any, n_inner: int, visit: int, node: int, state: int, hot_state: int, hash: int,
+    reserve: float, lookahead: Any, lexicon: Any, model: Any, weights: Any,
 ) -> int:  # fmt: skip
-    """Arcs of a hypothesis by units within a word, of those worth it; how many there are.
+    """Collects the arcs of a hypothesis by units within a word; returns their number.
 
     Args:
-        reserve: what an arc may lose.
+        reserve: the score that an arc may lose without being pruned.
     """
     chosen, units = work.chosen, lexicon.unit
     count = _NONE
     for child in range(_int(lexicon.first[node]), _int(lexicon.first[node + 1])):
         unit = _int(units[child])
-        work.seen[unit] = mark
-        gain = _float(held[child] - held[node])
-        if chosen[unit] + gain + reserve >= 0.0 and not lexicon.parts[unit]:
-            count = _arc(work, count, gain, child, state, heat, unit, hash, NO_WORD, NO_UNIT)
+        work.visited_by[unit] = visit
+        gain = _float(lookahead[child] - lookahead[node])
+        if chosen[unit] + gain + reserve >= 0.0 and not lexicon.separates[unit]:
+            count = _add_arc(
+                work, count, gain, child, state, hot_state, unit, hash, NO_WORD, NO_UNIT
+            )
     if not weights.open:
         return count
-    gain = _float(held[UNKNOWN] - held[node])
+    gain = _float(lookahead[UNKNOWN] - lookahead[node])
     unspelled = hash if node <= UNKNOWN else mixed(hash, ~node)
     for place in range(n_inner):
         unit = work.tried[place]
-        if work.seen[unit] == mark or chosen[unit] + gain + reserve < 0.0:
+        if work.visited_by[unit] == visit or chosen[unit] + gain + reserve < 0.0:
             continue
         after, more = state, 0.0
         if model.kind == UNITS:
-            slot = _recall(model, work, state, unit)
-            more = weights.lm * work.answers[slot] + weights.word_bonus
-            after = work.states[slot]
+            slot = _cached_answer(model, work, state, unit)
+            more = weights.lm * work.cached_scores[slot] + weights.word_bonus
+            after = work.cached_states[slot]
         ended = mixed(unspelled, unit)
-        count = _arc(work, count, gain + more, _UNSPELLED, after, heat, unit, ended, NO_WORD, unit)
-    return count
-
-
-@inner
-def _part(
-    work: Any, count: int, n_parting: int, gone: float, after: int, warm: int, ended: int,
-    word: int, last: int, held: Any, lexicon: Any, model: Any, weights: Any,
-) -> int:  # fmt: skip
-    """Arcs by units that part words, after a word has ended or none was begun."""
-    for part in range(n_parting):
-        unit = work.parting[part]
-        target = _int(lexicon.entry[unit])
-        if target < 0:
-            continue
-        gain, then = gone + held[target], after
-        said = target == UNKNOWN
-        if model.kind == UNITS:
-            slot = _recall(model, work, after, unit)
-            gain += weights.lm * work.answers[slot] + weights.word_bonus
-            then = work.states[slot]
-            said = True
-        hash = mixed(ended, unit) if said else ended
-        said = said or (target == ROOT and last == BLANK)
-        count = _arc(
-            work, count, gain, target, then, warm, unit, hash, word, unit if said else NO_UNIT
+        count = _add_arc(
+            work, count, gain + more, _UNSPELLED, after, hot_state, unit, ended, NO_WORD, unit
         )
     return count
 
 
 @inner
-def _end(
-    work: Any, count: int, n_parting: int, node: int, state: int, heat: int, hash: int, last: int,
-    reserve: float, held: Any, lexicon: Any, model: Any, hot: Any, weights: Any,
+def _separate_words(
+    work: Any, count: int, n_separators: int, base: float, after: int, hot_after: int, ended: int,
+    word: int, last: int, lookahead: Any, lexicon: Any, model: Any, weights: Any,
 ) -> int:  # fmt: skip
-    """Arcs of a hypothesis by units that part words; how many there are with those before."""
+    """Adds arcs by units that separate words; returns the number of arcs."""
+    for part in range(n_separators):
+        unit = work.separators[part]
+        target = _int(lexicon.entry[unit])
+        if target < 0:
+            continue
+        gain, then = base + lookahead[target], after
+        said = target == UNKNOWN
+        if model.kind == UNITS:
+            slot = _cached_answer(model, work, after, unit)
+            gain += weights.lm * work.cached_scores[slot] + weights.word_bonus
+            then = work.cached_states[slot]
+            said = True
+        hash = mixed(ended, unit) if said else ended
+        said = said or (target == ROOT and last == BLANK)
+        count = _add_arc(
+            work, count, gain, target, then, hot_after, unit, hash, word, unit if said else NO_UNIT
+        )
+    return count
+
+
+@inner
+def _end_words(
+    work: Any, count: int, n_separators: int, node: int, state: int, hot_state: int, hash: int,
+    last: int, reserve: float, lookahead: Any, lexicon: Any, model: Any, hot: Any, weights: Any,
+) -> int:  # fmt: skip
+    """Adds the arcs of a hypothesis that end a word; returns the number of arcs."""
     if not lexicon.spelled[node]:
-        warm = heat if hot.between[heat] else BETWEEN
-        return _part(
-            work, count, n_parting, -_float(held[node]), state, warm, hash, NO_WORD, last,
-            held, lexicon, model, weights,
+        hot_after = hot_state if hot.between[hot_state] else BETWEEN
+        return _separate_words(
+            work, count, n_separators, -_float(lookahead[node]), state, hot_after, hash, NO_WORD,
+            last, lookahead, lexicon, model, weights,
         )  # fmt: skip
-    first, behind = lexicon.word_first[node], lexicon.word_first[node + 1]
-    nothing = first == behind
-    if nothing and not weights.open:
+    first, stop = lexicon.word_first[node], lexicon.word_first[node + 1]
+    nameless = first == stop
+    if nameless and not weights.open:
         return count
     best = _NEVER
-    for part in range(n_parting):
-        best = max(best, work.chosen[work.parting[part]])
-    # No word is likelier than certain.
-    if best - held[node] + 2.0 * max(weights.word_bonus, 0.0) + reserve < 0.0:
+    for part in range(n_separators):
+        best = max(best, work.chosen[work.separators[part]])
+    # The log-probability of a word is at most 0.
+    if best - lookahead[node] + 2.0 * max(weights.word_bonus, 0.0) + reserve < 0.0:
         return count
-    for place in range(first, behind + nothing):
-        word = _NONE if nothing else _int(lexicon.words[place])
-        gone, after, ended, warm = -_float(held[node]), state, hash, heat
+    for place in range(first, stop + nameless):
+        word = _NONE if nameless else _int(lexicon.words[place])
+        base, after, ended, hot_after = -_float(lookahead[node]), state, hash, hot_state
         if model.kind == WORDS:
-            slot = _recall(model, work, state, word)
-            gone += weights.lm * work.answers[slot] + weights.word_bonus
-            gone -= weights.unknown_price if word == 0 else 0.0
-            after = work.states[slot]
+            slot = _cached_answer(model, work, state, word)
+            base += weights.lm * work.cached_scores[slot] + weights.word_bonus
+            base -= weights.unknown_price if word == 0 else 0.0
+            after = work.cached_states[slot]
         if model.kind != UNITS:
             ended = _word_hash(hash, node, word)
         if hot.active:
-            warm, earned = _hot_word(hot, heat, word)
-            gone += earned
-        count = _part(
-            work, count, n_parting, gone, after, warm, ended, word, last,
-            held, lexicon, model, weights,
+            hot_after, earned = _hot_word(hot, hot_state, word)
+            base += earned
+        count = _separate_words(
+            work, count, n_separators, base, after, hot_after, ended, word, last,
+            lookahead, lexicon, model, weights,
         )  # fmt: skip
     return count
 
@@ -487,87 +499,99 @@ def _end(
 @inner
 def _extend(
     work: Any, beam: Any, masses: Any, n: int, stamp: int, top: float, n_inner: int,
-    n_parting: int, held: Any, lexicon: Any, model: Any, hot: Any, weights: Any,
+    n_separators: int, lookahead: Any, lexicon: Any, model: Any, hot: Any, weights: Any,
 ) -> int:  # fmt: skip
-    """Every hypothesis with every unit that is tried; the number of candidates."""
-    arcs, gains, chosen = work.arcs, work.gains, work.chosen
+    """Extends every hypothesis by every chosen unit; returns the number of candidates."""
+    arcs, arc_gains, chosen = work.arcs, work.arc_gains, work.chosen
     letters, credit = lexicon.letters, hot.credit
     count = n
     floor = top - weights.width
     for i in range(n):
-        node, state, heat = beam[i, NODE], beam[i, STATE], beam[i, HOT]
+        node, state, hot_state = beam[i, NODE], beam[i, STATE], beam[i, HOT]
         hash, last = beam[i, HASH], beam[i, LAST]
         total = masses[i, TOTAL]
-        # With a unit language model or hot words an arc may gain more than it shows yet.
+        # With a language model over units or with hot words, an arc may still gain.
         surprise = max(weights.word_bonus, 0.0) if model.kind == UNITS else 0.0
-        reserve = total - floor + surprise if not hot.active or heat == OFF else math.inf
-        mark = stamp * len(beam) + i
-        n_arcs = _spell(
-            work, n_inner, mark, node, state, heat, hash, reserve, held, lexicon, model, weights
+        reserve = total - floor + surprise if not hot.active or hot_state == OFF else math.inf
+        visit = stamp * len(beam) + i
+        n_arcs = _spell_on(
+            work,
+            n_inner,
+            visit,
+            node,
+            state,
+            hot_state,
+            hash,
+            reserve,
+            lookahead,
+            lexicon,
+            model,
+            weights,
         )
-        if n_parting > 0:
-            n_arcs = _end(
-                work, n_arcs, n_parting, node, state, heat, hash, last, reserve,
-                held, lexicon, model, hot, weights,
+        if n_separators > 0:
+            n_arcs = _end_words(
+                work, n_arcs, n_separators, node, state, hot_state, hash, last, reserve,
+                lookahead, lexicon, model, hot, weights,
             )  # fmt: skip
         for arc in range(n_arcs):
-            unit = arcs[arc, _BY]
-            gain = gains[arc]
-            heated = arcs[arc, _WARM]
+            unit = arcs[arc, _UNIT]
+            gain = arc_gains[arc]
+            next_hot = arcs[arc, _HOT_STATE]
             if hot.active:
-                heated = _hot_unit(hot, heated, unit, letters[unit])
-                gain += credit[heated] - credit[heat]
+                next_hot = _hot_unit(hot, next_hot, unit, letters[unit])
+                gain += credit[next_hot] - credit[hot_state]
             # A unit may follow itself only over a blank.
             mass = (masses[i, BLANK_MASS] if unit == last else total) + chosen[unit] + gain
             if mass >= floor and mass > _NEVER:
                 top = max(top, mass)
                 floor = top - weights.width
-                count = _place(
-                    work, stamp, count, arcs[arc, _TARGET], arcs[arc, _AFTER], heated, unit,
-                    arcs[arc, _ENDED], mass, masses[i, LANGUAGE] + gain, i,
-                    arcs[arc, _MEANS], arcs[arc, _SAYS],
+                count = _add_mass(
+                    work, stamp, count, arcs[arc, _TARGET], arcs[arc, _LM_STATE], next_hot, unit,
+                    arcs[arc, _WORDS_HASH], mass, masses[i, LANGUAGE] + gain, i,
+                    arcs[arc, _WORD_ENDED], arcs[arc, _RECORDED],
                 )  # fmt: skip
     return count
 
 
 @inner
 def _recombine(work: Any, count: int, weights: Any) -> None:
-    """Drops candidates that are behind another with the same future, and stay behind.
+    """Drops candidates that are worse than another one with the same future in both masses.
 
-    `twins` leads from those that are left to what they beat, if that is to be recorded.
+    If they are to be recorded, `same_future` then leads from a remaining candidate to those that it
+    beat.
     """
-    floats, twins, totals = work.floats, work.twins, work.totals
+    sums, same_future, totals = work.sums, work.same_future, work.totals
     for at in range(count):
-        if work.ints[at, TWIN] or twins[at] < 0:
+        if work.candidates[at, ALIKE] or same_future[at] < 0:
             continue
-        best = twin = at
-        while twin >= 0:
-            if totals[twin] > totals[best]:
-                best = twin
-            twin = twins[twin]
+        best = other = at
+        while other >= 0:
+            if totals[other] > totals[best]:
+                best = other
+            other = same_future[other]
         beaten = -1
-        twin = at
-        while twin >= 0:
-            following = twins[twin]
-            twins[twin] = -1
+        other = at
+        while other >= 0:
+            following = same_future[other]
+            same_future[other] = -1
             if (
                 weights.recombine
-                and twin != best
-                and totals[twin] > _NEVER
-                and floats[twin, BLANK_MASS] <= floats[best, BLANK_MASS]
-                and floats[twin, UNIT_MASS] <= floats[best, UNIT_MASS]
+                and other != best
+                and totals[other] > _NEVER
+                and sums[other, BLANK_MASS] <= sums[best, BLANK_MASS]
+                and sums[other, UNIT_MASS] <= sums[best, UNIT_MASS]
             ):
-                totals[twin] = _NEVER
+                totals[other] = _NEVER
                 if weights.joins:
-                    twins[twin] = beaten
-                    beaten = twin
-            twin = following
-        twins[best] = beaten
+                    same_future[other] = beaten
+                    beaten = other
+            other = following
+        same_future[best] = beaten
 
 
 @inner
-def _rank(work: Any, count: int, size: int) -> tuple[float, int]:
-    """The least total of the best `size`, and how many that have just that are among them."""
+def _threshold(work: Any, count: int, size: int) -> tuple[float, int]:
+    """The lowest total of the best `size` candidates, and how many of these have exactly that."""
     totals, ranked = work.totals, work.ranked
     n = _NONE
     for at in range(count):
@@ -576,7 +600,7 @@ def _rank(work: Any, count: int, size: int) -> tuple[float, int]:
             n += 1
     if n <= size:
         return _NEVER, 0
-    least = _kth(ranked, n, size)
+    least = _kth_highest(ranked, n, size)
     equal = size
     for at in range(n):
         equal -= ranked[at] > least
@@ -586,20 +610,20 @@ def _rank(work: Any, count: int, size: int) -> tuple[float, int]:
 @inner
 def _record(work: Any, count: int, before: int, node: int, unit: int, word: int) -> int:
     records = work.records
-    records[count, BEFORE], records[count, SPELLED] = before, node
-    records[count, SAID], records[count, MEANT] = unit, word
+    records[count, PREVIOUS], records[count, NODE_BEFORE] = before, node
+    records[count, UNIT_AFTER], records[count, WORD_ENDED] = unit, word
     return count
 
 
 @inner
 def _history(work: Any, beam: Any, at: int, count: int, letters: Any) -> tuple[int, int]:
-    """The record that candidate `at` ends in, made where it must be; and how many there are."""
-    ints = work.ints
-    source = ints[at, TRACE]
+    """The record of candidate `at`, which is created if needed, and the number of records."""
+    candidates = work.candidates
+    source = candidates[at, TRACE]
     trace, node = beam[source, TRACE], beam[source, NODE]
-    word, unit, last = ints[at, WORD], ints[at, UNIT], ints[at, LAST]
+    word, unit, last = candidates[at, WORD], candidates[at, UNIT], candidates[at, LAST]
     if word >= 0:
-        space = unit < 0 and ints[at, NODE] == ROOT and letters[last] == 0
+        space = unit < 0 and candidates[at, NODE] == ROOT and letters[last] == 0
         trace = _record(work, count, trace, node, last if space else NO_UNIT, word)
         count += 1
         node = ROOT
@@ -614,17 +638,22 @@ def _select(
     work: Any, beam: Any, new: Any, masses: Any, count: int, n_records: int, letters: Any,
     weights: Any,
 ) -> tuple[int, int]:  # fmt: skip
-    """Fills the beam `new` with the best candidates; how many those are, and the records."""
-    ints, floats, twins, totals = work.ints, work.floats, work.twins, work.totals
+    """Fills the beam `new` with the best candidates; returns their number and that of records."""
+    candidates, sums, same_future, totals = (
+        work.candidates,
+        work.sums,
+        work.same_future,
+        work.totals,
+    )
     top = _NEVER
     for at in range(count):
-        totals[at] = _log_add(floats[at, BLANK_MASS], floats[at, UNIT_MASS])
+        totals[at] = _log_add(sums[at, BLANK_MASS], sums[at, UNIT_MASS])
         top = max(top, totals[at])
     for at in range(count):
         if totals[at] < top - weights.width:
             totals[at] = _NEVER
     _recombine(work, count, weights)
-    least, equal = _rank(work, count, weights.size)
+    least, equal = _threshold(work, count, weights.size)
     n = best = _NONE
     joins = 2 * weights.size
     for at in range(count):
@@ -632,26 +661,26 @@ def _select(
             continue
         equal -= totals[at] == least
         trace, n_records = _history(work, beam, at, n_records, letters)
-        loser = twins[at]
+        loser = same_future[at]
         while loser >= 0 and joins > 0:
             joins -= 1
             beside, n_records = _history(work, beam, loser, n_records, letters)
-            lost = totals[at] - _log_add(floats[loser, BLANK_MASS], floats[loser, UNIT_MASS])
+            lost = totals[at] - _log_add(sums[loser, BLANK_MASS], sums[loser, UNIT_MASS])
             work.losses[n_records, 0] = lost
-            work.losses[n_records, 1] = floats[at, LANGUAGE] - floats[loser, LANGUAGE]
+            work.losses[n_records, 1] = sums[at, LANGUAGE] - sums[loser, LANGUAGE]
             trace = _record(work, n_records, trace, beside, NO_UNIT, JOIN)
             n_records += 1
-            loser = twins[loser]
+            loser = same_future[loser]
         for column in range(TRACE):
-            new[n, column] = ints[at, column]
+            new[n, column] = candidates[at, column]
         new[n, TRACE] = trace
         for column in range(TOTAL):
-            masses[n, column] = floats[at, column]
+            masses[n, column] = sums[at, column]
         masses[n, TOTAL] = totals[at]
         if totals[at] > masses[best, TOTAL]:
             best = n
         n += 1
-    # The best comes first, so that what is far behind is known early in the next frame.
+    # The best comes first, so that pruning in the next frame starts with a high threshold.
     for column in range(new.shape[1]):
         new[0, column], new[best, column] = new[best, column], new[0, column]
     for column in range(masses.shape[1]):
@@ -661,40 +690,40 @@ def _select(
 
 @inner
 def _finish(
-    work: Any, beam: Any, masses: Any, n: int, held: Any, lexicon: Any, model: Any, hot: Any,
+    work: Any, beam: Any, masses: Any, n: int, lookahead: Any, lexicon: Any, model: Any, hot: Any,
     weights: Any,
 ) -> int:  # fmt: skip
-    """Fills `ends` with the hypotheses and each of their last words; how many there are."""
+    """Fills `ends` with each hypothesis and each of its last words; returns their number."""
     count = _NONE
     for i in range(n):
-        node, state, heat, hash = beam[i, NODE], beam[i, STATE], beam[i, HOT], beam[i, HASH]
-        first, behind = lexicon.word_first[node], lexicon.word_first[node + 1]
-        nothing = first == behind
-        for place in range(first, behind + nothing):
-            word, gain, after, ended = NO_WORD, -_float(held[node]), state, hash
-            if lexicon.spelled[node] and (not nothing or weights.open):
-                word = _NONE if nothing else _int(lexicon.words[place])
+        node, state, hot_state, hash = beam[i, NODE], beam[i, STATE], beam[i, HOT], beam[i, HASH]
+        first, stop = lexicon.word_first[node], lexicon.word_first[node + 1]
+        nameless = first == stop
+        for place in range(first, stop + nameless):
+            word, gain, after, ended = NO_WORD, -_float(lookahead[node]), state, hash
+            if lexicon.spelled[node] and (not nameless or weights.open):
+                word = _NONE if nameless else _int(lexicon.words[place])
                 if model.kind == WORDS:
-                    slot = _recall(model, work, state, word)
-                    gain += weights.lm * work.answers[slot] + weights.word_bonus
+                    slot = _cached_answer(model, work, state, word)
+                    gain += weights.lm * work.cached_scores[slot] + weights.word_bonus
                     gain -= weights.unknown_price if word == 0 else 0.0
-                    after = work.states[slot]
+                    after = work.cached_states[slot]
                 if model.kind != UNITS:
                     ended = _word_hash(hash, node, word)
                 if hot.active:
-                    _, earned = _hot_word(hot, heat, word)
+                    _, earned = _hot_word(hot, hot_state, word)
                     gain += earned
-            elif lexicon.spelled[node]:  # a word that is not over, and may not stay so
+            elif lexicon.spelled[node]:  # an incomplete word
                 gain -= weights.unknown_price
                 ended = mixed(hash, 0)
             if hot.active:
-                gain -= hot.credit[heat]
+                gain -= hot.credit[hot_state]
             if model.kind != NO_MODEL:
-                slot = _recall(model, work, after, model.end)
-                gain += weights.lm * work.answers[slot]
+                slot = _cached_answer(model, work, after, model.end)
+                gain += weights.lm * work.cached_scores[slot]
             ends, scores = work.ends, work.end_scores
-            ends[count, BEFORE], ends[count, SPELLED] = beam[i, TRACE], node
-            ends[count, SAID], ends[count, MEANT] = word, ended
+            ends[count, END_RECORD], ends[count, END_NODE] = beam[i, TRACE], node
+            ends[count, END_WORD], ends[count, END_HASH] = word, ended
             scores[count, 0] = masses[i, TOTAL] + gain
             scores[count, 1] = masses[i, LANGUAGE] + gain
             count += 1
@@ -703,15 +732,15 @@ def _finish(
 
 @compiled
 def search(
-    log_probs: Any, prior: Any, held: Any, lexicon: Any, model: Any, hot: Any, weights: Any,
+    log_probs: Any, prior: Any, lookahead: Any, lexicon: Any, model: Any, hot: Any, weights: Any,
     work: Any,
 ) -> int:  # fmt: skip
-    """Searches an utterance; how many ends there are in `work`.
+    """Searches an utterance; returns the number of ends in `work`.
 
     Args:
         log_probs: `(T, V)` float32.
-        prior: `(V,)` float32, taken out of the log-probabilities; 0 for the blank.
-        held: `(N,)` float32: what a hypothesis holds on account of its unfinished word.
+        prior: `(V,)` float32, subtracted from the log-probabilities; 0 for the blank.
+        lookahead: `(N,)` float32, the provisional score of an unfinished word at each node.
     """
     beam, masses, spare, spare_masses = work.beam, work.masses, work.spare, work.spare_masses
     beam[0, NODE], beam[0, STATE], beam[0, HOT] = ROOT, model.start, BETWEEN
@@ -726,13 +755,25 @@ def search(
                 masses[i, TOTAL] += row[BLANK]
                 masses[i, BLANK_MASS], masses[i, UNIT_MASS] = masses[i, TOTAL], _NEVER
             continue
-        n_inner, n_parting = _read(row, prior, lexicon.parts, work, weights)
-        top = _stay(work, beam, masses, n, t)
+        n_inner, n_separators = _choose_units(row, prior, lexicon.separates, work, weights)
+        top = _keep(work, beam, masses, n, t)
         count = _extend(
-            work, beam, masses, n, t, top, n_inner, n_parting, held, lexicon, model, hot, weights
+            work,
+            beam,
+            masses,
+            n,
+            t,
+            top,
+            n_inner,
+            n_separators,
+            lookahead,
+            lexicon,
+            model,
+            hot,
+            weights,
         )
         n, n_records = _select(
             work, beam, spare, spare_masses, count, n_records, lexicon.letters, weights
         )
         beam, masses, spare, spare_masses = spare, spare_masses, beam, masses
-    return _finish(work, beam, masses, n, held, lexicon, model, hot, weights)
+    return _finish(work, beam, masses, n, lookahead, lexicon, model, hot, weights)

@@ -31,7 +31,7 @@ Frozen = TypeVar("Frozen", bound=tuple[Any, ...])
 class Boundaries:
     """The role of each unit in words; every field is `(V,)`."""
 
-    parts: NDArray[np.bool_]
+    separates: NDArray[np.bool_]
     """Whether the unit ends the word before it: a space, or a subword that starts a word."""
     letters: NDArray[np.int64]
     """Letters or phones that the unit stands for; 0 for a space, the blank, and a word-start mark
@@ -46,10 +46,10 @@ class Boundaries:
         units = range(BLANK + 1, tokenizer.n_units)
         letters = [0, *(len(tokenizer.decode([unit])) for unit in units)]
         inner = [u for u in units if letters[u] and len(tokenizer.word_spans([u, u])) == 1]
-        # Whatever stands between two of these parts them or does not.
-        parts = [len(tokenizer.word_spans([*inner[:1], u, *inner[:1]])) > 1 for u in units]
+        # Whatever stands between two of these separate them or does not.
+        separate = [len(tokenizer.word_spans([*inner[:1], u, *inner[:1]])) > 1 for u in units]
         (begin, *_) = tokenizer.encode(tokenizer.decode([next(u for u in units if letters[u])]))
-        return cls(np.array([False, *parts]), np.array(letters), parts[begin - 1])
+        return cls(np.array([False, *separate]), np.array(letters), separate[begin - 1])
 
     @classmethod
     def spaced(cls, n_units: int, space: int) -> "Boundaries":
@@ -93,12 +93,12 @@ class Spellings:
         boundaries = Boundaries.of(tokenizer)
         # One call for all: the units that part words tell where each one ends.
         units = np.array(tokenizer.encode(" ".join(words[id] for id in ids)))
-        parting = boundaries.parts[units]
-        owner = np.cumsum(parting)
+        separating = boundaries.separates[units]
+        owner = np.cumsum(separating)
         if boundaries.led:
             owner -= 1
         else:
-            units, owner = units[~parting], owner[~parting]
+            units, owner = units[~separating], owner[~separating]
         ends = np.cumsum(np.bincount(owner, minlength=len(ids)))
         return cls(np.array(ids), units, np.append(0, ends))
 
@@ -156,7 +156,7 @@ class Lexicon(NamedTuple):
     words: NDArray[np.int32]
     entry: NDArray[np.int32]
     """`(V,)` the node after a unit that separates words, whatever came before."""
-    parts: NDArray[np.bool_]
+    separates: NDArray[np.bool_]
     """`(V,)` whether a unit separates words."""
     letters: NDArray[np.int64]
     """`(V,)` see `Boundaries`."""
@@ -191,13 +191,13 @@ class Lexicon(NamedTuple):
             word_first=np.zeros(3, np.int32),
             words=np.zeros(0, np.int32),
             entry=np.where(boundaries.letters == 0, ROOT, elsewhere).astype(np.int32),
-            parts=boundaries.parts,
+            separates=boundaries.separates,
             letters=boundaries.letters,
             open=open,
         )
         if boundaries.led:
             # A lone sign of a word's begin belongs to the word, known or not: it has a node.
-            marks = np.flatnonzero(boundaries.parts & (boundaries.letters == 0)).tolist()
+            marks = np.flatnonzero(boundaries.separates & (boundaries.letters == 0)).tolist()
             spellings = spellings.joined(Spellings.of((_NO_WORD, [mark]) for mark in marks))
         return empty.extended(spellings, unigram)
 
@@ -206,7 +206,7 @@ class Lexicon(NamedTuple):
 
         It takes a few passes over the arrays, however little is added.
         """
-        n_units, n_words = len(self.parts), len(unigram)
+        n_units, n_words = len(self.separates), len(unigram)
         place = np.arange(len(self.unit))  # where nodes are in the new arrays
         node = np.full(len(spellings.words), ROOT)  # that each sequence has come to
         parents, units = [np.full(2, -1)], [np.full(2, BLANK)]

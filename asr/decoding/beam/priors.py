@@ -27,11 +27,11 @@ def log_shares(
     """
     weights = np.exp(unigram.astype(np.float64))[sequences.words]
     weights /= np.bincount(sequences.words, minlength=len(unigram))[sequences.words]
-    n_units = len(boundaries.parts)
+    n_units = len(boundaries.separates)
     each = np.repeat(weights, sequences.lengths)
     shares = np.bincount(sequences.units, each, minlength=n_units).astype(np.float64)
     if not boundaries.led:
-        shares[boundaries.parts] += weights.sum()
+        shares[boundaries.separates] += weights.sum()
     return _logs(shares)
 
 

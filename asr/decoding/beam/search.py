@@ -29,8 +29,8 @@ Pronounce: TypeAlias = Callable[[Sequence[str]], Sequence[Sequence[Sequence[int]
 """For each word in normal form its sequences of units; empty if it cannot be pronounced."""
 _TRIALS = 20
 """Histories that are tried for each requested result: some have the same text."""
-_Said: TypeAlias = "tuple[tuple[int, int], _Said] | None"
-"""A unit and -1, or -1 and the word that ends; and what was said after it."""
+_History: TypeAlias = "tuple[tuple[int, int], _History] | None"
+"""A linked list: a unit and -1, or -1 and the word that ends; and what follows."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class BeamSearch:
         if new := self._unknown(written):
             return self._extended(new)(log_probs, settings, written, nbest, threads)
         weights = self._weights(settings, nbest)
-        held = self._held(settings)
+        lookahead = self._lookahead(settings)
         prior = (settings.prior_weight * self.common).astype(np.float32)
         hot = hot_words(
             written,
@@ -172,7 +172,9 @@ class BeamSearch:
         def one(rows: NDArray[np.float32]) -> list[Path]:
             rows = np.require(rows, np.float32, ["C", "A"])  # another type is compiled anew
             work = self._work(len(rows), weights)
-            count = kernel.search(rows, prior, held, self.lexicon, self.model, hot, weights, work)
+            count = kernel.search(
+                rows, prior, lookahead, self.lexicon, self.model, hot, weights, work
+            )
             return self._paths(work, count, nbest)
 
         workers = min(threads, len(log_probs))
@@ -197,7 +199,7 @@ class BeamSearch:
             joins=nbest > 1,
         )
 
-    def _held(self, settings: BeamSettings) -> NDArray[np.float32]:
+    def _lookahead(self, settings: BeamSettings) -> NDArray[np.float32]:
         """`(N,)` provisional score of a hypothesis for its unfinished word.
 
         The best unigram below its node stands in for the word's score (look-ahead: Ortmanns, Ney,
@@ -205,9 +207,9 @@ class BeamSearch:
         """
         if self.model.kind != kernel.WORDS:
             return np.zeros(len(self.lexicon.best), np.float32)
-        held = settings.lm_weight * self.lexicon.best + np.float32(settings.word_bonus)
-        held[UNKNOWN] -= settings.unknown_price
-        return np.where(self.lexicon.spelled, held, 0.0).astype(np.float32)
+        lookahead = settings.lm_weight * self.lexicon.best + np.float32(settings.word_bonus)
+        lookahead[UNKNOWN] -= settings.unknown_price
+        return np.where(self.lexicon.spelled, lookahead, 0.0).astype(np.float32)
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -277,8 +279,8 @@ class BeamSearch:
         """The nodes on the path of a word's units."""
         nodes = [ROOT]
         for unit in units:
-            parted = self.lexicon.parts[unit]
-            after = self.lexicon.entry[unit] if parted else self.lexicon.follow(nodes[-1], unit)
+            separated = self.lexicon.separates[unit]
+            after = self.lexicon.entry[unit] if separated else self.lexicon.follow(nodes[-1], unit)
             nodes.append(int(after))
         return nodes[1:]
 
@@ -290,11 +292,11 @@ class BeamSearch:
         return [units[starts[row] : starts[row + 1]].tolist() for row in order[low:high]]
 
     def _work(self, frames: int, weights: kernel.Weights) -> kernel.Work:
-        """Memory for the search of an utterance: what is not touched costs nothing."""
-        n_units = len(self.lexicon.parts)
+        """Memory for the search of an utterance; pages that are not touched cost nothing."""
+        n_units = len(self.lexicon.separates)
         size, tried = weights.size, min(weights.choices, n_units)
-        parting = min(tried, int(self.lexicon.parts.sum()))
-        arcs = 2 * tried + parting * self.most_words
+        separators = min(tried, int(self.lexicon.separates.sum()))
+        arcs = 2 * tried + separators * self.most_words
         most = size * (1 + arcs)
         slots = 1 << (2 * most).bit_length()
         records = frames * size * (8 if weights.joins else 2) + 1
@@ -303,23 +305,23 @@ class BeamSearch:
             masses=np.empty((size, 4), np.float64),
             spare=np.empty((size, 6), np.int64),
             spare_masses=np.empty((size, 4), np.float64),
-            ints=np.empty((most, 9), np.int64),
-            floats=np.empty((most, 4), np.float64),
-            twins=np.empty(most, np.int64),
+            candidates=np.empty((most, 9), np.int64),
+            sums=np.empty((most, 4), np.float64),
+            same_future=np.empty(most, np.int64),
             totals=np.empty(most, np.float64),
             ranked=np.empty(max(most, n_units), np.float64),
             slots=np.empty(slots, np.int64),
             stamps=np.full(slots, -1),
             arcs=np.empty((arcs, 7), np.int64),
-            gains=np.empty(arcs, np.float64),
+            arc_gains=np.empty(arcs, np.float64),
             scores=np.empty(n_units, np.float64),
             chosen=np.empty(n_units, np.float64),
             tried=np.empty(n_units, np.int64),
-            parting=np.empty(n_units, np.int64),
-            seen=np.full(n_units, -1),
-            asked=np.full(kernel.CACHED, -1),
-            answers=np.empty(kernel.CACHED, np.float64),
-            states=np.empty(kernel.CACHED, np.int64),
+            separators=np.empty(n_units, np.int64),
+            visited_by=np.full(n_units, -1),
+            cached_questions=np.full(kernel.CACHED, -1),
+            cached_scores=np.empty(kernel.CACHED, np.float64),
+            cached_states=np.empty(kernel.CACHED, np.int64),
             records=np.empty((records, 4), np.int32),
             losses=np.empty((records if weights.joins else 1, 2), np.float32),
             ends=np.empty((size * self.most_words, 4), np.int64),
@@ -335,8 +337,8 @@ class BeamSearch:
         """The best hypotheses of different texts."""
         ends = _merged(work.ends[:count].tolist(), work.end_scores[:count].tolist())
         found: dict[str, Path] = {}
-        for said, score, language in self._histories(work, ends, _TRIALS * nbest):
-            path = self._path(said, score, language)
+        for history, score, language in self._histories(work, ends, _TRIALS * nbest):
+            path = self._path(history, score, language)
             found.setdefault(path.text, path)
             if len(found) == nbest:
                 break
@@ -344,48 +346,48 @@ class BeamSearch:
 
     def _histories(
         self, work: kernel.Work, ends: Sequence[tuple[list[int], float, float]], most: int
-    ) -> "Iterator[tuple[_Said, float, float]]":
-        """What hypotheses said, the best first, with their scores; at most so many.
+    ) -> "Iterator[tuple[_History, float, float]]":
+        """The histories of hypotheses and their scores, the best first, at most `most`.
 
-        Histories that lost against that of a hypothesis count too.
+        Histories that were recombined with that of a hypothesis are included.
         """
-        heap: list[tuple[float, int, float, int, _Said]] = []
+        heap: list[tuple[float, int, float, int, _History]] = []
         for (trace, node, word, _), score, language in ends:
-            said = self._before(None, node, kernel.NO_UNIT, word)
-            heap.append((-score, len(heap), language, trace, said))
+            history = self._before(None, node, kernel.NO_UNIT, word)
+            heap.append((-score, len(heap), language, trace, history))
         pushed = len(heap)  # so that equal scores keep their order
         for _ in range(most):
             if not heap:
                 return
-            loss, _, language, trace, said = heappop(heap)
+            loss, _, language, trace, history = heappop(heap)
             while trace >= 0:
                 trace, node, unit, word = work.records[here := trace].tolist()
                 if word == kernel.JOIN:
                     less, of_language = work.losses[here].tolist()
-                    heappush(heap, (loss + less, pushed, language - of_language, node, said))
+                    heappush(heap, (loss + less, pushed, language - of_language, node, history))
                     pushed += 1
                 else:
-                    said = self._before(said, node, unit, word)
-            yield said, -loss, language
+                    history = self._before(history, node, unit, word)
+            yield history, -loss, language
 
-    def _before(self, said: "_Said", node: int, unit: int, word: int) -> "_Said":
-        """What was said, with what a record said before it."""
+    def _before(self, history: "_History", node: int, unit: int, word: int) -> "_History":
+        """The history with the content of a record in front of it."""
         if unit >= 0:
-            said = (unit, kernel.NO_WORD), said
+            history = (unit, kernel.NO_WORD), history
         if word >= 0:
-            said = (kernel.NO_UNIT, word), said
+            history = (kernel.NO_UNIT, word), history
         while node > UNKNOWN:
-            said = (int(self.lexicon.unit[node]), kernel.NO_WORD), said
+            history = (int(self.lexicon.unit[node]), kernel.NO_WORD), history
             node = int(self.lexicon.parent[node])
-        return said
+        return history
 
-    def _path(self, said: "_Said", score: float, language: float) -> Path:
+    def _path(self, history: "_History", score: float, language: float) -> Path:
         """The path of units and word ends."""
         units: list[int] = []
         words: list[PathWord] = []
         start = 0
-        while said is not None:
-            (unit, word), said = said
+        while history is not None:
+            (unit, word), history = history
             if unit >= 0:
                 units.append(unit)
                 if start == len(units) - 1 and self.lexicon.entry[unit] == ROOT:
@@ -410,8 +412,8 @@ def _merged(
     ranked = sorted(range(len(ends)), key=lambda index: -scores[index][0])
     for index in ranked:
         end, (total, language) = ends[index], scores[index]
-        first, before, _ = found.get(end[kernel.MEANT], (end, -math.inf, 0.0))
-        found[end[kernel.MEANT]] = (first, float(np.logaddexp(before, total)), language)
+        first, before, _ = found.get(end[kernel.END_HASH], (end, -math.inf, 0.0))
+        found[end[kernel.END_HASH]] = (first, float(np.logaddexp(before, total)), language)
     return sorted(found.values(), key=lambda one: -one[1])
 
 
