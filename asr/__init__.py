@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asr.errors import AsrError, BadAudio, BadBundle, BadData, BadOption, TooLong
     from asr.options import Options
     from asr.runtime import Recognizer
-    from asr.transcript import Alternative, Transcript, Word
+    from asr.transcript import Alternative, Layout, Segment, Transcript, Word
 
     __version__: str
     load = Recognizer.load
@@ -32,8 +32,10 @@ __all__ = [
     "BadBundle",
     "BadData",
     "BadOption",
+    "Layout",
     "Options",
     "Recognizer",
+    "Segment",
     "TooLong",
     "Transcript",
     "Word",
@@ -44,7 +46,7 @@ _HOMES = {
     "asr.errors": ("AsrError", "BadAudio", "BadBundle", "BadData", "BadOption", "TooLong"),
     "asr.options": ("Options",),
     "asr.runtime": ("Recognizer",),
-    "asr.transcript": ("Alternative", "Transcript", "Word"),
+    "asr.transcript": ("Alternative", "Layout", "Segment", "Transcript", "Word"),
 }
 
 

@@ -27,7 +27,8 @@ class Described(NamedTuple):
     help: str
 
 
-def _option(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
+def option(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
+    """A field of a dataclass of options, with its help and limits."""
     return field(default=default, metadata={"help": help, "low": low, "high": high})
 
 
@@ -35,48 +36,48 @@ def _option(default: Any, help: str, low: float | None = None, high: float | Non
 class Weights:
     """What a beam search weighs: natural logarithms, as log-probabilities are."""
 
-    lm_weight: float = _option(
+    lm_weight: float = option(
         0.8, "Factor on the language model's log-probabilities; 0 leaves it out.", 0, 10
     )
-    word_bonus: float = _option(
+    word_bonus: float = option(
         1.0, "Added for every word; with a language model over units, for every unit.", -20, 20
     )
-    unknown_price: float = _option(
+    unknown_price: float = option(
         20.0, "Taken for every word that the language model does not know.", 0, 100
     )
-    prior_weight: float = _option(
+    prior_weight: float = option(
         0.0,
         "Share of each unit's prior that is taken out of its log-probabilities; without effect "
         "where there is no language model.",
         0,
         2,
     )
-    hotword_boost: float = _option(
+    hotword_boost: float = option(
         1.0, "Added for every letter of a hot word that is recognised whole.", 0, 20
     )
 
     def __post_init__(self) -> None:
-        _check_numbers(self)
+        check_numbers(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BeamSettings(Weights):
     """What a beam search may spend, and how it weighs what it knows."""
 
-    size: int = _option(16, "Prefixes that the beam keeps from frame to frame.", 1, 2_048)
-    choices: int = _option(
+    size: int = option(16, "Prefixes that the beam keeps from frame to frame.", 1, 2_048)
+    choices: int = option(
         16, "Most probable units of a frame that are tried, besides the blank.", 1, 65_536
     )
-    reach: float = _option(
+    reach: float = option(
         8.0, "How far below the best unit of a frame a unit is still tried.", 1, 10_000
     )
-    blank_skip: float = _option(
+    blank_skip: float = option(
         0.99,
         "Frames whose blank is at least as probable extend no prefix; 1 reads every frame.",
         0.5,
         1,
     )
-    width: float = _option(
+    width: float = option(
         12.0,
         "How far below the best hypothesis of a beam one is still followed; at the highest value "
         "none is dropped before the beam is full.",
@@ -117,14 +118,14 @@ NAMES = tuple(OptionValues.__annotations__)
 class Options(Weights):
     """How to transcribe: what a bundle sets, and what travels with each call."""
 
-    decoder: str = _option(
+    decoder: str = option(
         "greedy",
         "`greedy` takes the most probable unit of each frame; `beam` searches with the language "
         "model and hot words.",
     )
-    beam_size: int = _option(_SIZE.default, **_SIZE.metadata)
-    hotwords: tuple[str, ...] = _option((), "Words or phrases that become likelier, in any case.")
-    nbest: int = _option(
+    beam_size: int = option(_SIZE.default, **_SIZE.metadata)
+    hotwords: tuple[str, ...] = option((), "Words or phrases that become likelier, in any case.")
+    nbest: int = option(
         1, "Hypotheses that are returned, at most as many as the beam keeps; there may be fewer.", 1
     )
 
@@ -178,16 +179,16 @@ class Options(Weights):
         return BeamSettings(size=self.beam_size, **weights)
 
 
-def described(name: str) -> Described:
-    """The option of `Options` with that name: its type, default, limits and help."""
-    (option,) = (option for option in fields(Options) if option.name == name)
-    low, high, help = (option.metadata[key] for key in ("low", "high", "help"))
-    kind = {int: int, float: float, str: str}.get(type(option.default), list)
-    return Described(kind, option.default, low, high, help)
+def described(name: str, of: type = Options) -> Described:
+    """The option with that name in a dataclass of options: its type, default, limits and help."""
+    (found,) = (option for option in fields(of) if option.name == name)
+    low, high, help = (found.metadata[key] for key in ("low", "high", "help"))
+    kind = type(found.default) if isinstance(found.default, bool | int | float | str) else list
+    return Described(kind, found.default, low, high, help)
 
 
-def _check_numbers(settings: Weights) -> None:
-    """BadOption where a number is none, or lies outside its limits."""
+def check_numbers(settings: Any) -> None:
+    """Checks the numbers in a dataclass of options; BadOption for one outside its limits."""
     for setting in fields(settings):
         if setting.metadata["low"] is not None:
             _check_number(setting, getattr(settings, setting.name))

@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from asr.errors import BadOption
-from asr.options import Weights, described
+from asr.options import Options, Weights, described
+from asr.transcript import LAYOUT, Layout, check_layout
 
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", help="Folder of a bundle; else the one that ships.")
@@ -30,18 +31,19 @@ WEIGHTS = tuple(weight.name for weight in fields(Weights))
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-def takes(*names: str) -> Callable[[Command], Command]:
-    """Gives a command these options of `Options`, as keywords that are None if left out.
+def takes(*names: str, of: type = Options) -> Callable[[Command], Command]:
+    """Gives a command these options of a dataclass, as keywords that are None if left out.
 
     Their types, limits and help come from the dataclass.
     """
 
     def decorated(command: Command) -> Command:
         signature = inspect.signature(command)
-        *own, _ = signature.parameters.values()  # the last one is `**values`
+        every = signature.parameters.values()
+        own = [one for one in every if one.kind is not inspect.Parameter.VAR_KEYWORD]
         added = [
             inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(name)
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(name, of)
             )
             for name in names
         ]
@@ -53,13 +55,25 @@ def takes(*names: str) -> Callable[[Command], Command]:
     return decorated
 
 
-def _annotation(name: str) -> Any:
-    option = described(name)
+def _annotation(name: str, of: type) -> Any:
+    option = described(name, of)
     help = option.help
     if option.high is not None:
         help = f"{help.rstrip('.')} ({option.low:g} to {option.high:g})."
     flag = f"--{name.replace('_', '-')}"
     return Annotated[option.kind | None, typer.Option(flag, help=help)]
+
+
+def laid_out(formats: Sequence[str], values: dict[str, Any]) -> Layout:
+    """The layout that was chosen on a command line; its options are taken out of `values`.
+
+    Raises:
+        BadOption: a value cannot be, or has no effect on any of the formats.
+    """
+    given = {name: values.pop(name) for name in LAYOUT}
+    layout = Layout(**{name: value for name, value in given.items() if value is not None})
+    check_layout(layout, formats)
+    return layout
 
 
 def reading(hotwords: Path | None = None, lm: Path | None = None, **values: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from asr.cli.options import (
     DeviceOption,
     HotwordsOption,
     LmOption,
+    laid_out,
     reading,
     takes,
 )
@@ -20,12 +21,14 @@ from asr.cli.output import one_line
 from asr.cli.progress import bar
 from asr.errors import AsrError, BadOption
 from asr.files import write_atomically
+from asr.transcript import LAYOUT, Layout
 
 if TYPE_CHECKING:
     from asr.batch import Inputs
 
 
 @takes("decoder", "nbest", "beam_size", *WEIGHTS)
+@takes(*LAYOUT, of=Layout)
 def transcribe(
     paths: Annotated[
         list[str] | None,
@@ -83,7 +86,8 @@ def transcribe(
     alone = len(inputs) == 1 and [Path(path) for path in paths or []] == [inputs[0].path]
     endings = [file_suffix(name) for name in formats]
     if not output:
-        _check_printed(formats, alone)
+        _check_printed(formats, alone, bool(values["timestamps"]))
+    layout = laid_out(formats, values)
     options = reading(hotwords, lm, **values)
     if options.get("nbest", 1) > 1 and ".json" not in endings:
         raise BadOption(f"{formats[0]} has no place for several readings: add --format json.")
@@ -103,20 +107,21 @@ def transcribe(
             elif output:
                 try:
                     for name, ending in zip(formats, endings, strict=True):
-                        text = write(result.transcript, name, result.input.path.stem)
+                        text = write(result.transcript, name, result.input.path.stem, layout)
                         write_atomically(output / f"{stems[done - 1]}{ending}", text)
                 except AsrError as error:
                     failed += 1
                     sys.stderr.write(f"asr: {one_line(str(error))}\n")
             elif alone or endings == [".ctm"]:
-                sys.stdout.write(write(result.transcript, formats[0], result.input.path.stem))
+                text = write(result.transcript, formats[0], result.input.path.stem, layout)
+                sys.stdout.write(text)
             elif endings == [".json"]:
                 line = {"file": str(result.input.path), **result.transcript.to_dict()}
                 named = line["file"].isprintable()  # a name may not be valid text
                 sys.stdout.write(json.dumps(line, ensure_ascii=not named) + "\n")
             else:
                 name = one_line(str(result.input.path))
-                sys.stdout.write(f"{name}\t{write(result.transcript, formats[0])}")
+                sys.stdout.write(f"{name}\t{result.transcript.text}\n")
             sys.stdout.flush()
             progress(done, len(inputs))
     if output:
@@ -141,7 +146,7 @@ def _listed(paths: list[str], lists: list[str], nul: bool, exclude: list[str]) -
     return list_inputs([path for path in paths if path != STDIN], listed, exclude)
 
 
-def _check_printed(formats: list[str], alone: bool) -> None:
+def _check_printed(formats: list[str], alone: bool, timestamps: bool) -> None:
     """BadOption where stdout cannot hold the formats."""
     from asr.transcript import file_suffix
 
@@ -149,6 +154,8 @@ def _check_printed(formats: list[str], alone: bool) -> None:
         raise BadOption("several formats are several files: name a folder with --output.")
     if file_suffix(formats[0]) in (".srt", ".vtt", ".tsv") and not alone:
         raise BadOption(f"{formats[0]} is a file for each recording: name a folder with --output.")
+    if timestamps and not alone:
+        raise BadOption("timestamps need a file for each recording: name a folder with --output.")
 
 
 def _foretell(inputs: "Inputs") -> None:

@@ -1,17 +1,25 @@
-"""Transcripts: `Transcript`, `Word`, and writers for files. Needs nothing but Python."""
+"""Transcripts: `Transcript`, `Segment`, `Word`, and writers for files. Needs nothing but Python."""
 
-from asr.transcript.cues import Cue, between_pauses, cues
-from asr.transcript.transcript import Alternative, Transcript, Word
-from asr.transcript.writers import FORMATS, file_suffix, write
+from asr.transcript.cues import Cue, cues
+from asr.transcript.layout import LAYOUT, Layout
+from asr.transcript.paragraphs import paragraphs
+from asr.transcript.segments import Segment, Word, between_pauses
+from asr.transcript.transcript import Alternative, Transcript
+from asr.transcript.writers import FORMATS, check_layout, file_suffix, write
 
 __all__ = [
     "FORMATS",
+    "LAYOUT",
     "Alternative",
     "Cue",
+    "Layout",
+    "Segment",
     "Transcript",
     "Word",
     "between_pauses",
+    "check_layout",
     "cues",
     "file_suffix",
+    "paragraphs",
     "write",
 ]

@@ -1,27 +1,28 @@
 """Subtitles: the times and lines of each cue.
 
 The rules are those of broadcasters (BBC subtitle guidelines; Netflix timed text style guide): at
-most two lines of 42 characters, whole words, cuts where the speaker pauses, and enough time to
-read. Of all cuts that keep the hard rules the one with the lowest cost is chosen, by dynamic
-programming as in Knuth and Plass, "Breaking paragraphs into lines" (1981).
+most two lines of 42 characters unless told, whole words, cuts where the speaker pauses, enough time
+to read, and no gap so short that the picture flickers. Of all cuts that keep the hard rules the one
+with the lowest cost is chosen, by dynamic programming as in Knuth and Plass, "Breaking paragraphs
+into lines" (1981).
 """
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from asr.transcript.transcript import Seconds, Word
+from asr.transcript.layout import Layout
+from asr.transcript.segments import PAUSE_S, Seconds, Word, between_pauses
 
-PAUSE_S = 0.8
-"""A pause of this length usually ends a sentence, so it always ends a cue."""
-LINE_CHARACTERS = 42
-"""The longest line; a cue has at most two. A longer word has a line of its own."""
 MOST_S = 7.0
 """Longest cue; a single word may take longer."""
 LEAST_S = 1.0
 """Shortest cue, if the next one leaves the time."""
 READ_PER_S = 17.0
 """Characters that people read per second."""
+FLICKER_S = 0.083
+"""A shorter gap between two cues is closed: two frames of a film."""
 
 _COST_OF_CUTTING = 1.0  # of a cut without a pause; nothing at a pause of PAUSE_S
 _COST_OF_A_CUE = 0.3
@@ -30,31 +31,27 @@ _COST_OF_A_HURRIED_SECOND = 2.0  # of each second of reading time that a cue lac
 
 @dataclass(frozen=True)
 class Cue:
-    """A subtitle: shown from `start` to `end`, on one or two `lines`; cues never overlap."""
+    """A subtitle, shown from `start` to `end`; cues never overlap."""
 
     start: Seconds
     end: Seconds
-    lines: tuple[str, ...]
+    rows: tuple[tuple[Word, ...], ...]
+    """The words of each line."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text of each line."""
+        return tuple(" ".join(word.text for word in row) for row in self.rows)
 
 
-def between_pauses(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
-    """The words between one pause of `PAUSE_S` and the next."""
-    first = 0
-    for index, word in enumerate(words):
-        at_end = index + 1 == len(words)
-        if at_end or words[index + 1].start - word.end >= PAUSE_S:
-            yield words[first : index + 1]
-            first = index + 1
-
-
-def cues(words: Sequence[Word], duration: Seconds) -> list[Cue]:
+def cues(words: Sequence[Word], duration: Seconds, layout: Layout = Layout()) -> list[Cue]:
     """The subtitles of a recording of `duration` seconds; `words` are in order of time."""
     result: list[Cue] = []
     first = 0
-    for spoken in between_pauses(words):
-        first += len(spoken)
+    for segment in between_pauses(words):
+        first += len(segment.words)
         until = words[first].start if first < len(words) else max(duration, words[-1].end)
-        span = _Span(spoken, until)
+        span = _Span(segment.words, until, layout)
         result.extend(span.cue(begin, end) for begin, end in span.cut())
     return result
 
@@ -62,26 +59,26 @@ def cues(words: Sequence[Word], duration: Seconds) -> list[Cue]:
 class _Span:
     """Words without a long pause between them, measured once for all possible cuts."""
 
-    def __init__(self, words: Sequence[Word], until: Seconds) -> None:
+    def __init__(self, words: Sequence[Word], until: Seconds, layout: Layout) -> None:
         self.words = words
+        self.width, self.count = layout.max_line_width, layout.max_line_count
         self.starts = [*(word.start for word in words), until]
         self.marks = [0, *accumulate(len(word.text) + 1 for word in words)]
-        self.reach: list[int] = []  # the end of a line that begins with each word
+        reach: list[int] = []  # the end of a line that begins with each word
         end = 0
         for begin in range(len(words)):
             end = max(end, begin + 1)  # a word longer than a line has its own
-            while end < len(words) and self.characters(begin, end + 1) <= LINE_CHARACTERS:
+            while end < len(words) and self.characters(begin, end + 1) <= self.width:
                 end += 1
-            self.reach.append(end)
-        self.reach.append(len(words))
+            reach.append(end)
+        reach.append(len(words))
+        self.reach = list(range(len(words) + 1))  # the end of a cue that begins with each word
+        for _ in range(self.count):
+            self.reach = [reach[end] for end in self.reach]
 
     def characters(self, begin: int, end: int) -> int:
         """Length of `words[begin:end]` as a text."""
         return self.marks[end] - self.marks[begin] - 1
-
-    def text(self, begin: int, end: int) -> str:
-        """`words[begin:end]` as a text."""
-        return " ".join(word.text for word in self.words[begin:end])
 
     def cut(self) -> list[tuple[int, int]]:
         """The cheapest division of the words into cues: first word and end of each."""
@@ -104,7 +101,7 @@ class _Span:
     def fits(self, begin: int, end: int) -> bool:
         """Whether `words[begin:end]` may be one cue."""
         short = self.words[end - 1].end - self.starts[begin] <= MOST_S
-        return short and end <= self.reach[self.reach[begin]]
+        return short and end <= self.reach[begin]
 
     def cost(self, begin: int, end: int) -> float:
         """The cost of `words[begin:end]` as a cue, with the cut after it."""
@@ -122,11 +119,25 @@ class _Span:
 
     def cue(self, begin: int, end: int) -> Cue:
         """`words[begin:end]` as a cue, shown long enough to be read unless the next words start."""
-        start, last = self.starts[begin], self.words[end - 1].end
-        stop = max(last, min(start + self.reading_s(begin, end), self.starts[end]))
-        if end <= self.reach[begin]:
-            return Cue(start, stop, (self.text(begin, end),))
+        start, last, following = self.starts[begin], self.words[end - 1].end, self.starts[end]
+        stop = max(last, min(start + self.reading_s(begin, end), following))
+        if stop < following < stop + FLICKER_S:
+            stop = following
+        needed = len(self.lines(begin, end, self.width))
         # Lines of similar length are the easiest to read.
-        folds = [at for at in range(begin + 1, self.reach[begin] + 1) if end <= self.reach[at]]
-        at = min(folds, key=lambda at: max(self.characters(begin, at), self.characters(at, end)))
-        return Cue(start, stop, (self.text(begin, at), self.text(at, end)))
+        narrow = bisect_left(
+            range(self.width), True, key=lambda width: len(self.lines(begin, end, width)) <= needed
+        )
+        bounds = self.lines(begin, end, narrow)
+        return Cue(start, stop, tuple(tuple(self.words[a:b]) for a, b in bounds))
+
+    def lines(self, begin: int, end: int, width: int) -> list[tuple[int, int]]:
+        """The lines of `words[begin:end]`, the last ones as full as `width` lets them be."""
+        bounds = []
+        while begin < end:
+            first = end - 1
+            while first > begin and self.characters(first - 1, end) <= width:
+                first -= 1
+            bounds.append((first, end))
+            end = first
+        return bounds[::-1]

@@ -2,31 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from asr.files import write_atomically
-
-Seconds: TypeAlias = float
-
-
-@dataclass(frozen=True)
-class Word:
-    """One word; `start` and `end` are seconds of the recording, `confidence` is in [0, 1]."""
-
-    text: str
-    start: Seconds
-    end: Seconds
-    confidence: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: times to the millisecond, confidence to four digits."""
-        return {
-            "text": self.text,
-            "start": round(self.start, 3),
-            "end": round(self.end, 3),
-            "confidence": round(self.confidence, 4),
-        }
+from asr.transcript.layout import Layout
+from asr.transcript.segments import Seconds, Segment, Word, segments
 
 
 @dataclass(frozen=True)
@@ -57,32 +39,40 @@ class Transcript:
     no_speech: bool
     alternatives: tuple[Alternative, ...] = ()
 
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """The words between pauses of 0.8 s, in the order of their starts."""
+        return segments(self.words)
+
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 60 else f"{self.text[:59]}…"
         return f"Transcript({text!r}, {len(self.words)} words, {self.duration:.2f} s)"
 
-    def to_srt(self) -> str:
+    def to_srt(self, layout: Layout = Layout()) -> str:
         """The content of a subtitle file in SubRip format."""
         from asr.transcript.writers import write  # which knows this class
 
-        return write(self, "srt")
+        return write(self, "srt", layout=layout)
 
-    def to_vtt(self) -> str:
+    def to_vtt(self, layout: Layout = Layout()) -> str:
         """The content of a subtitle file in WebVTT format."""
         from asr.transcript.writers import write
 
-        return write(self, "vtt")
+        return write(self, "vtt", layout=layout)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], layout: Layout = Layout()) -> None:
         """Writes a file in the format that its suffix names: txt, json, srt, vtt, tsv or ctm.
 
         Raises:
-            BadOption: the suffix names no format, or the file cannot be written.
+            BadOption: the suffix names no format, the file cannot be written, or an option of
+                `layout` has no effect on the format.
         """
-        from asr.transcript.writers import write
+        from asr.transcript.writers import check_layout, write
 
         path = Path(path)
-        write_atomically(path, write(self, path.suffix.lower().removeprefix("."), path.stem))
+        format = path.suffix.lower().removeprefix(".")
+        check_layout(layout, (format,))
+        write_atomically(path, write(self, format, path.stem, layout))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys and their order are part of the public contract.
@@ -95,6 +85,7 @@ class Transcript:
             "confidence": round(self.confidence, 4),
             "duration": round(self.duration, 3),
             "no_speech": self.no_speech,
+            "segments": [segment.to_dict() for segment in self.segments],
         }
         if self.alternatives:
             values["alternatives"] = [alternative.to_dict() for alternative in self.alternatives]

@@ -3,67 +3,97 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from asr.errors import BadOption
-from asr.transcript.cues import between_pauses, cues
-from asr.transcript.transcript import Seconds, Transcript
+from asr.transcript.cues import Cue, cues
+from asr.transcript.layout import Layout
+from asr.transcript.paragraphs import ONE_LINE_S, clock, paragraphs
+from asr.transcript.segments import Seconds, Segment
+from asr.transcript.transcript import Transcript
 
-Writer: TypeAlias = Callable[[Transcript, str], str]
+Writer: TypeAlias = Callable[[Transcript, str, Layout], str]
 
 
-def _txt(transcript: Transcript, _name: str) -> str:
-    return f"{transcript.text}\n"
+def _txt(transcript: Transcript, _name: str, layout: Layout) -> str:
+    """One line, or for more than a minute paragraphs with an empty line between them."""
+    if transcript.duration <= ONE_LINE_S and not layout.timestamps:
+        return f"{transcript.text}\n"
+    return "\n".join(_paragraph(part, layout) for part in paragraphs(transcript.segments)) or "\n"
 
 
-def _json(transcript: Transcript, _name: str) -> str:
+def _paragraph(segments: list[Segment], layout: Layout) -> str:
+    head = f"[{clock(segments[0].start)}] " if layout.timestamps else ""
+    return f"{head}{' '.join(segment.text for segment in segments)}\n"
+
+
+def _json(transcript: Transcript, _name: str, _layout: Layout) -> str:
     # One line, so that the transcripts of many files on stdout are JSON lines.
     return json.dumps(transcript.to_dict(), ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _srt(transcript: Transcript, _name: str) -> str:
+def _srt(transcript: Transcript, _name: str, layout: Layout) -> str:
     """SubRip, the most widely supported subtitle format."""
     return "\n".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_stack(cue.lines)}"
-        for number, cue in enumerate(cues(transcript.words, transcript.duration), start=1)
+        f"{number}\n{_time(cue.start, ',')} --> {_time(cue.end, ',')}\n{_stack(cue.lines)}"
+        for number, cue in enumerate(_cues(transcript, layout), start=1)
     )
 
 
-def _vtt(transcript: Transcript, _name: str) -> str:
+def _vtt(transcript: Transcript, _name: str, layout: Layout) -> str:
     """WebVTT, the format of browsers (https://www.w3.org/TR/webvtt1)."""
+    lines = _lit if layout.highlight_words else _escaped_lines
     blocks = [
-        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_stack(map(_escaped, cue.lines))}"
-        for cue in cues(transcript.words, transcript.duration)
+        f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n{_stack(lines(cue))}"
+        for cue in _cues(transcript, layout)
     ]
     return "\n".join(["WEBVTT\n", *blocks])
 
 
-def _tsv(transcript: Transcript, _name: str) -> str:
-    """A row for the words between two pauses, in whole milliseconds as Whisper writes it."""
+def _cues(transcript: Transcript, layout: Layout) -> list[Cue]:
+    return cues(transcript.words, transcript.duration, layout)
+
+
+def _escaped_lines(cue: Cue) -> Iterable[str]:
+    return map(_escaped, cue.lines)
+
+
+def _lit(cue: Cue) -> Iterable[str]:
+    """The lines with the time of each word, which must lie within the cue, and in order."""
+    shown = _time(cue.start, ".")
+    for row in cue.rows:
+        words = []
+        for word in row:
+            time = _time(word.start, ".")
+            stamp, shown = (f"<{time}>", time) if time > shown else ("", shown)
+            words.append(f"{stamp}<c>{_escaped(word.text)}</c>")
+        yield " ".join(words)
+
+
+def _tsv(transcript: Transcript, _name: str, _layout: Layout) -> str:
+    """A row for each segment, in whole milliseconds as Whisper writes it."""
     rows = [
-        f"{round(1000 * said[0].start)}\t{round(1000 * said[-1].end)}\t"
-        + " ".join(" ".join(word.text.split()) for word in said)
-        for said in between_pauses(transcript.words)
+        f"{round(1000 * segment.start)}\t{round(1000 * segment.end)}\t"
+        + " ".join(segment.text.split())
+        for segment in transcript.segments
     ]
     return _stack(["start\tend\ttext", *rows])
 
 
-def _ctm(transcript: Transcript, name: str) -> str:
+def _ctm(transcript: Transcript, name: str, _layout: Layout) -> str:
     """NIST's time-marked words, as `sclite` reads them: file, channel, start, length, word."""
     file = "_".join(name.split()) or "recording"
     return "".join(
-        f"{file} 1 {word.start:.3f} {word.end - word.start:.3f} "
+        f"{file} {word.channel or 1} {word.start:.3f} {word.end - word.start:.3f} "
         f"{'_'.join(word.text.split())} {word.confidence:.4f}\n"
         for word in transcript.words
     )
 
 
-def _clock(seconds: Seconds, point: str) -> str:
+def _time(seconds: Seconds, point: str) -> str:
     """`seconds` as hours:minutes:seconds and milliseconds."""
     whole, milliseconds = divmod(round(1000 * seconds), 1000)
-    minutes, whole = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{whole:02}{point}{milliseconds:03}"
+    return f"{clock(whole)}{point}{milliseconds:03}"
 
 
 def _stack(lines: Iterable[str]) -> str:
@@ -74,35 +104,64 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-FORMATS: Mapping[str, Writer] = MappingProxyType(
+class Format(NamedTuple):
+    """What writes a format, and which options of `Layout` have an effect on it."""
+
+    writer: Writer
+    options: tuple[str, ...] = ()
+
+
+_LINES = ("max_line_width", "max_line_count")
+_TXT = Format(_txt, ("timestamps",))
+FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "txt": _txt,
-        "text": _txt,
-        "json": _json,
-        "srt": _srt,
-        "vtt": _vtt,
-        "tsv": _tsv,
-        "ctm": _ctm,
+        "txt": _TXT,
+        "text": _TXT,
+        "json": Format(_json),
+        "srt": Format(_srt, _LINES),
+        "vtt": Format(_vtt, (*_LINES, "highlight_words")),
+        "tsv": Format(_tsv),
+        "ctm": Format(_ctm),
     }
 )
-"""Format name -> writer; `text` is another name for `txt`."""
+"""Every format by its name; `text` is another name for `txt`."""
 
 
-def write(transcript: Transcript, format: str, name: str = "recording") -> str:
+def write(
+    transcript: Transcript, format: str, name: str = "recording", layout: Layout = Layout()
+) -> str:
     """`transcript` as the content of a file in `format`, with a newline at the end.
 
-    `name` is the recording's name in a `ctm`. BadOption for a format that is not in `FORMATS`.
+    Args:
+        name: the recording's name in a `ctm`.
+        layout: options that belong to other formats have no effect: see `check_layout`.
+
+    Raises:
+        BadOption: the format is not in `FORMATS`.
     """
-    return _writer(format)(transcript, name)
+    return _format(format).writer(transcript, name, layout)
+
+
+def check_layout(layout: Layout, formats: Iterable[str]) -> None:
+    """BadOption if an option of `layout` has no effect on any of the formats."""
+    formats = tuple(formats)
+    used = {option for format in formats for option in _format(format).options}
+    for option in layout.chosen():
+        if option not in used:
+            others = [name for name, known in FORMATS.items() if option in known.options]
+            raise BadOption(
+                f"{option} has no effect on {', '.join(formats)}; choose the format "
+                f"{' or '.join(others)}."
+            )
 
 
 def file_suffix(format: str) -> str:
     """The file suffix of `format`, with its dot. BadOption as in `write`."""
-    writer = _writer(format)
-    return "." + next(name for name, known in FORMATS.items() if known is writer)
+    known = _format(format)
+    return "." + next(name for name, other in FORMATS.items() if other is known)
 
 
-def _writer(format: str) -> Writer:
+def _format(format: str) -> Format:
     if format not in FORMATS:
         raise BadOption(f"format {format!r} is not known: choose one of {', '.join(FORMATS)}")
     return FORMATS[format]

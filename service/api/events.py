@@ -14,7 +14,7 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from asr.transcript import Transcript, between_pauses
+from asr.transcript import Transcript
 from service.api.responses import Logprob, ResponseBody, Seconds, Share, Timings, Usage, logprobs
 from service.engine.transcriber import Result
 from service.errors import ErrorBody, answer
@@ -113,11 +113,10 @@ def _events(
     transcript: Transcript, timings: dict[str, float], with_logprobs: bool
 ) -> Iterator[BaseModel]:
     first = True
-    for words in between_pauses(transcript.words):
-        text = " ".join(word.text for word in words)
+    for segment in transcript.segments:
         yield TextDelta(
-            delta=text if first else f" {text}",
-            logprobs=logprobs(words, first=first) if with_logprobs else None,
+            delta=segment.text if first else f" {segment.text}",
+            logprobs=logprobs(segment.words, first=first) if with_logprobs else None,
         )
         first = False
     yield TextDone(

@@ -9,9 +9,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from asr.errors import BadOption
-from asr.options import NAMES, described
+from asr.options import NAMES, Options, described
 from asr.runtime import Recognizer
 from asr.text import normalise
+from asr.transcript import LAYOUT, Layout
 from service.api.prompt import LONGEST_PHRASE, hot_words
 from service.errors import ApiError
 
@@ -65,18 +66,19 @@ Language = Annotated[
 Phrases = Annotated[list[str], BeforeValidator(_phrases)]
 
 
-def _option(name: str, most: int | None = None, example: Any = None) -> Any:
-    """The field of a decoder option, with the limits and the help of `asr.options`.
+def _option(name: str, most: int | None = None, example: Any = None, of: type = Options) -> Any:
+    """The field of an option, with the limits and the help of its dataclass.
 
     Args:
         most: highest value that a request may ask for, where that is lower.
     """
-    option = described(name)
+    option = described(name, of)
+    default = "the model's" if of is Options else str(option.default).lower()
     return Field(
         default=None,
         ge=option.low,
         le=option.high if most is None else most,
-        description=f"{option.help} The default is the model's.",
+        description=f"{option.help} The default is {default}.",
         examples=None if example is None else [example],
     )
 
@@ -101,6 +103,14 @@ class RequestFields(BaseModel):
     track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
     """Which audio track of a film is used, counted from 1; by default the one marked as default."""
     nbest: int | None = _option("nbest", most=50, example=1)
+    max_line_width: int | None = _option("max_line_width", example=42, of=Layout)
+    max_line_count: int | None = _option("max_line_count", example=2, of=Layout)
+    highlight_words: bool | None = _option("highlight_words", of=Layout)
+
+    def layout(self) -> Layout:
+        """How the transcript is laid out in the answer."""
+        given = self.model_dump(include=set(LAYOUT))
+        return Layout(**{name: value for name, value in given.items() if value is not None})
 
     def options(self, recognizer: Recognizer) -> dict[str, Any]:
         """The options that the request gives, as `recognizer` takes them.
@@ -188,6 +198,7 @@ class TranscribeQuery(RequestFields):
         Literal["json", "txt", "text", "srt", "vtt", "tsv", "ctm"], Field(examples=["json"])
     ] = "json"
     """The format of the answer, as `asr transcribe --format` writes it."""
+    timestamps: bool | None = _option("timestamps", of=Layout)
     subtitles: Literal["srt", "vtt"] | None = None
     """Adds subtitles in that format to `json`, as `subtitles`."""
     multichannel: bool = False

@@ -20,6 +20,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from asr.errors import BadOption
+from asr.transcript import FORMATS, Layout, check_layout
 from service.api.fields import (
     SPEAKERS,
     WITHOUT_EFFECT,
@@ -98,6 +100,7 @@ def read_query(request: Request) -> TranscribeQuery:
         raise _conflict("subtitles", f"subtitles come beside json, not {query.format!r}.")
     if (query.nbest or 1) > 1 and query.format != "json":
         raise _conflict("nbest", f"alternatives come in json, not {query.format!r}.")
+    _check_layout(query.layout(), [query.format, *([query.subtitles] if query.subtitles else [])])
     return query
 
 
@@ -162,6 +165,15 @@ def _check_together(form: TranscriptionForm) -> None:
         raise _conflict("stream", f"a stream has events of its own: leave {chosen!r} out.")
     if (form.nbest or 1) > 1 and (form.stream or chosen not in ("json", "verbose_json")):
         raise _conflict("nbest", "alternatives come with json and verbose_json, not streamed.")
+    _check_layout(form.layout(), [chosen if chosen in FORMATS else "json"])
+
+
+def _check_layout(layout: Layout, formats: list[str]) -> None:
+    """Refuse an option of the layout that has no effect on the requested answer."""
+    try:
+        check_layout(layout, formats)
+    except BadOption as error:  # whose sentence starts with the option's name
+        raise _conflict(str(error).partition(" ")[0], str(error)) from error
 
 
 def _conflict(param: str, message: str) -> ApiError:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from asr.transcript import Transcript, Word, between_pauses
+from asr.transcript import Segment as SpokenSegment
+from asr.transcript import Transcript, Word
 
 _LEAST = 1e-9  # confidence 0 has no logarithm
 
@@ -161,8 +162,7 @@ def verbose(
         confidence=transcript.confidence,
         no_speech=transcript.no_speech,
         segments=[
-            _segment(number, words, encode)
-            for number, words in enumerate(between_pauses(transcript.words))
+            _segment(number, segment, encode) for number, segment in enumerate(transcript.segments)
         ],
         words=words if with_words else None,
         usage=Usage(seconds=transcript.duration),
@@ -203,17 +203,17 @@ def _log(confidence: float) -> float:
     return math.log(max(confidence, _LEAST))
 
 
-def _segment(number: int, words: Sequence[Word], encode: Callable[[str], list[int]]) -> Segment:
-    text = " ".join(word.text for word in words)
+def _segment(number: int, spoken: SpokenSegment, encode: Callable[[str], list[int]]) -> Segment:
+    text = spoken.text
     return Segment(
         id=number,
-        seek=round(words[0].start * 100),
-        start=words[0].start,
-        end=words[-1].end,
+        seek=round(spoken.start * 100),
+        start=spoken.start,
+        end=spoken.end,
         text=text,
         tokens=encode(text),
         temperature=0.0,
-        avg_logprob=math.fsum(_log(word.confidence) for word in words) / len(words),
+        avg_logprob=math.fsum(_log(word.confidence) for word in spoken.words) / len(spoken.words),
         compression_ratio=len(text.encode()) / len(zlib.compress(text.encode())),
         no_speech_prob=0.0,  # a segment always has words
     )

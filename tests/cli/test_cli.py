@@ -35,7 +35,8 @@ def test_one_file_prints_its_words_alone(clips: list[Path], tiny_bundle: Path) -
 def test_json_is_one_object_with_the_promised_keys(clips: list[Path], tiny_bundle: Path) -> None:
     done = asr("transcribe", clips[0], "--bundle", tiny_bundle, "--format", "json")
     transcript = json.loads(done.stdout)
-    assert list(transcript) == ["text", "words", "confidence", "duration", "no_speech"]
+    keys = ["text", "words", "confidence", "duration", "no_speech", "segments"]
+    assert list(transcript) == keys
     assert list(transcript["words"][0]) == ["text", "start", "end", "confidence"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from commands import asr
 
 from asr.runtime import Recognizer
-from asr.transcript import write
+from asr.transcript import Layout, write
 
 
 def transcribe(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -31,6 +31,29 @@ def test_many_recordings_share_a_ctm(clips: list[Path], tiny_bundle: Path) -> No
     assert {line.split()[0] for line in done.stdout.splitlines()} == {
         clip.stem for clip in clips[:2]
     }
+
+
+def test_lines_of_subtitles_are_as_told(clips: list[Path], tiny_bundle: Path) -> None:
+    lines = ("--max-line-width", 12, "--max-line-count", 1)
+    done = transcribe(clips[0], "--bundle", tiny_bundle, "--format", "srt", *lines)
+    spoken = Recognizer.load(tiny_bundle, "auto").transcribe(clips[0])
+    assert done.stdout == spoken.to_srt(Layout(max_line_width=12, max_line_count=1)) != ""
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--timestamps", "--format", "srt"), "timestamps has no effect on srt; choose the format"),
+        (("--max-line-width", 12), "max_line_width has no effect on txt; choose the format srt or"),
+        (("--max-line-count", 0, "--format", "srt"), "max_line_count 0 is out of range; choose 1"),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    clips: list[Path], options: tuple[object, ...], sentence: str
+) -> None:
+    done = transcribe(clips[0], *options)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith(f"asr: {sentence}") and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("format", ["srt", "vtt", "tsv"])

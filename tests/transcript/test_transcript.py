@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import BadOption
-from asr.transcript import FORMATS, Transcript, Word, file_suffix, write
+from asr.transcript import (
+    FORMATS,
+    Layout,
+    Transcript,
+    Word,
+    check_layout,
+    file_suffix,
+    write,
+)
 
 SAID = Transcript(
     text="A MAN SAID",
@@ -28,7 +36,9 @@ SILENCE = Transcript("", (), 0.0, 0.0, True)
 
 seconds = st.floats(0, 20_000, allow_nan=False)
 shares = st.floats(0, 1, allow_nan=False)
-words = st.builds(Word, st.text(min_size=1), seconds, seconds, shares)
+words = st.builds(
+    Word, st.text(min_size=1), seconds, seconds, shares, st.sampled_from([None, 1, 2])
+)
 transcripts = st.builds(
     Transcript, st.text(), st.lists(words).map(tuple), shares, seconds, st.booleans()
 )
@@ -37,7 +47,15 @@ transcripts = st.builds(
 def test_json_is_one_object_with_exactly_the_promised_keys_in_order() -> None:
     line = write(SAID, "json")
     assert line.count("\n") == 1 and line.endswith("\n")
-    assert list(json.loads(line)) == ["text", "words", "confidence", "duration", "no_speech"]
+    assert list(json.loads(line)) == [
+        "text",
+        "words",
+        "confidence",
+        "duration",
+        "no_speech",
+        "segments",
+    ]
+    assert list(json.loads(line)["segments"][0]) == ["text", "start", "end", "confidence", "words"]
     assert list(json.loads(line)["words"][0]) == ["text", "start", "end", "confidence"]
 
 
@@ -52,6 +70,15 @@ def test_json_rounds_times_to_milliseconds_and_confidence_to_four_digits() -> No
         "confidence": 0.7654,
         "duration": 4.65,
         "no_speech": False,
+        "segments": [
+            {
+                "text": "A MAN SAID",
+                "start": 0.123,
+                "end": 1.04,
+                "confidence": 0.7626,
+                "words": json.loads(write(SAID, "json"))["words"],
+            }
+        ],
     }
 
 
@@ -67,6 +94,7 @@ def test_silence_has_no_words_in_json() -> None:
         "confidence": 0.0,
         "duration": 0.0,
         "no_speech": True,
+        "segments": [],
     }
 
 
@@ -77,6 +105,15 @@ def test_json_keeps_letters_beyond_ascii_readable() -> None:
 @given(transcripts)
 def test_json_of_any_transcript_reads_back_as_its_dict(transcript: Transcript) -> None:
     assert json.loads(write(transcript, "json")) == transcript.to_dict()
+
+
+def test_an_option_of_another_format_is_refused_with_those_that_have_it(tmp_path: Path) -> None:
+    wide = Layout(max_line_width=60)
+    with pytest.raises(BadOption, match=r"max_line_width has no effect on txt; .* srt or vtt"):
+        SAID.save(tmp_path / "talk.txt", wide)
+    check_layout(wide, ["txt", "srt"])  # of several formats one may have it
+    SAID.save(tmp_path / "talk.srt", wide)
+    assert [one.name for one in tmp_path.iterdir()] == ["talk.srt"]
 
 
 @pytest.mark.parametrize("use", [lambda name: write(SAID, name), file_suffix])

@@ -31,6 +31,16 @@ class SpokenWord(ResponseBody):
     confidence: Share
 
 
+class SpokenSegment(ResponseBody):
+    """What is said between two pauses, with its times in seconds."""
+
+    text: str
+    start: Seconds
+    end: Seconds
+    confidence: Share
+    words: list[SpokenWord]
+
+
 class Spoken(ResponseBody):
     """A transcript, as `asr transcribe --format json` prints it."""
 
@@ -39,6 +49,7 @@ class Spoken(ResponseBody):
     confidence: Share
     duration: Seconds
     no_speech: bool
+    segments: list[SpokenSegment]
     alternatives: list[Alternative] | None = None
     """With `nbest` above 1."""
     subtitles: str | None = None
@@ -107,8 +118,8 @@ def _answer(query: TranscribeQuery, result: Result) -> Response:
     if query.format == "json":
         content = transcript.to_dict()
         if query.subtitles:
-            content["subtitles"] = write(transcript, query.subtitles)
+            content["subtitles"] = write(transcript, query.subtitles, layout=query.layout())
         return JSONResponse(content, headers=headers)
     media_type = _MEDIA_TYPES.get(query.format, "text/plain")
-    text = write(transcript, query.format)
+    text = write(transcript, query.format, layout=query.layout())
     return PlainTextResponse(text, headers=headers, media_type=media_type)

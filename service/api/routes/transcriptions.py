@@ -78,7 +78,8 @@ def _answer(form: TranscriptionForm, result: Result) -> Response:
         with_words = "word" in form.timestamp_granularities
         encode = result.recognizer.bundle.tokenizer.encode
         return _json(verbose(transcript, with_words, encode, result.timings), headers)
-    text = transcript.text if chosen == "text" else write(transcript, chosen)
+    # As OpenAI's models answer, the text is one line, however long the recording is.
+    text = transcript.text if chosen == "text" else write(transcript, chosen, layout=form.layout())
     return PlainTextResponse(text, headers=headers, media_type=_MEDIA_TYPES[chosen])
 
 

@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+from asr.transcript import FORMATS, LAYOUT
+
 pytestmark = pytest.mark.slow
 
 KEPT = [
@@ -90,6 +92,11 @@ def together(fields: dict[str, Any]) -> dict[str, Any]:
         left_out |= {"subtitles"}
     if fields.get("nbest", 1) > fields.get("beam_size", 16):
         left_out |= {"nbest"}
+    shown = [fields.get("response_format"), fields.get("format")]
+    if "subtitles" not in left_out:
+        shown.append(fields.get("subtitles"))
+    used = {option for format in shown if format in FORMATS for option in FORMATS[format].options}
+    left_out |= set(LAYOUT) - used
     return {name: value for name, value in fields.items() if name not in left_out}
 
 

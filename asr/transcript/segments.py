@@ -1,0 +1,107 @@
+"""Words, and the segments that pauses cut them into."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, TypeAlias
+
+Seconds: TypeAlias = float
+
+PAUSE_S = 0.8
+"""A pause of this length usually ends a sentence, so it always ends a segment and a subtitle."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word; `start` and `end` are seconds of the recording, `confidence` is in [0, 1]."""
+
+    text: str
+    start: Seconds
+    end: Seconds
+    confidence: float
+    channel: int | None = None
+    """The channel in which it was said, from 1; None if channels were mixed or there is one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: times to the millisecond, confidence to four digits.
+
+        `channel` is left out if it is None.
+        """
+        return {
+            "text": self.text,
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "confidence": round(self.confidence, 4),
+            **_channel(self.channel),
+        }
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is said in one channel between two pauses: at least one word, in order of time."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        """The words, with spaces between them."""
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def start(self) -> Seconds:
+        """Start of the first word."""
+        return self.words[0].start
+
+    @property
+    def end(self) -> Seconds:
+        """End of the last word."""
+        return self.words[-1].end
+
+    @property
+    def confidence(self) -> float:
+        """The mean over the words: the expected share of right ones."""
+        return fmean(word.confidence for word in self.words)
+
+    @property
+    def channel(self) -> int | None:
+        """The channel of its words."""
+        return self.words[0].channel
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, rounded as words are; `channel` is left out if it is None."""
+        return {
+            "text": self.text,
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "confidence": round(self.confidence, 4),
+            **_channel(self.channel),
+            "words": [word.to_dict() for word in self.words],
+        }
+
+
+def between_pauses(words: Iterable[Word]) -> Iterator[Segment]:
+    """The words of one channel between one pause of `PAUSE_S` and the next.
+
+    A segment is given as soon as the word after it is known.
+    """
+    held: list[Word] = []
+    for word in words:
+        if held and word.start - held[-1].end >= PAUSE_S:
+            yield Segment(tuple(held))
+            held = []
+        held.append(word)
+    if held:
+        yield Segment(tuple(held))
+
+
+def segments(words: Sequence[Word]) -> tuple[Segment, ...]:
+    """The segments of all channels, in the order of their starts."""
+    channels: dict[int | None, list[Word]] = {}
+    for word in words:
+        channels.setdefault(word.channel, []).append(word)
+    found = [segment for channel in channels.values() for segment in between_pauses(channel)]
+    return tuple(found if len(channels) < 2 else sorted(found, key=lambda segment: segment.start))
+
+
+def _channel(channel: int | None) -> dict[str, int]:
+    return {} if channel is None else {"channel": channel}
