@@ -1,9 +1,10 @@
 """Folder jobs: inputs, outputs, and the loop over them."""
 
 from asr.batch.inputs import STDIN, Input, Inputs, list_inputs, read_list
-from asr.batch.job import Result, transcribe_files
+from asr.batch.job import transcribe_files
 from asr.batch.labels import Label, label_files
 from asr.batch.outputs import formats_of, output_stems
+from asr.batch.pipeline import Result
 
 __all__ = [
     "STDIN",

@@ -7,20 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from collections.abc import Iterator
+from queue import SimpleQueue
+from typing import Any, BinaryIO
 
 from asr.audio import Audio, Limits, stream
 from asr.audio.pieces import Samples
 from asr.batch.inputs import Input
 from asr.errors import AsrError
-from asr.machine import usable_cores
 
 _TRIES = 2
 """A process may also be killed by others: a file counts as faulty after it has ended two."""
-_MOST = 4
-"""The largest number of processes; each holds a recording."""
 _PATIENCE_S = 300.0
 """Seconds that a process may read without producing audio, as in a decoder's endless loop or on a
 disk that does not answer. A busy machine stays far below."""
@@ -28,76 +25,51 @@ _SIGN_S = 1.0
 """Seconds between two signs of life of a process."""
 
 
-def decoded(
-    inputs: Iterable[Input], limits: Limits, track: int | None
-) -> Iterator[tuple[Input, Audio | str]]:
-    """Each input with its audio, or the sentence that says why there is none, in order.
-
-    A few inputs are read ahead, each in a process that is restarted if a file crashes it.
-    """
-    count = min(_MOST, usable_cores())
-    idle = [_Decoder(limits, track) for _ in range(count)]
-    asked: deque[tuple[Input, _Decoder]] = deque()
-    try:
-        for item in inputs:
-            done = None
-            if not idle:
-                earlier, decoder = asked.popleft()
-                done = earlier, decoder.answer()
-                idle.append(decoder)
-            decoder = idle.pop()
-            decoder.ask(item)
-            asked.append((item, decoder))
-            if done is not None:
-                yield done
-        while asked:
-            item, decoder = asked.popleft()
-            idle.append(decoder)
-            yield item, decoder.answer()
-    finally:
-        for decoder in [*idle, *(decoder for _, decoder in asked)]:
-            decoder.stop()
-
-
-class _Decoder:
+class Decoder:
     """A process that reads one recording at a time; it starts on first use."""
 
     def __init__(self, limits: Limits, track: int | None) -> None:
         self._options = limits, track
         self._process: subprocess.Popen[bytes] | None = None
-        self._item: Input | None = None
+        self._ended = False
+        self._starting = threading.Lock()
 
-    def ask(self, item: Input) -> None:
-        """Starts to read a recording."""
-        self._item = item
-        if item.problem is None:
-            self._send(os.fspath(item.path))
+    def read(self, item: Input) -> Audio | str:
+        """The recording's audio, or the sentence that says why there is none.
 
-    def answer(self) -> Audio | str:
-        """Waits for the recording's audio, or the reason why there is none."""
-        assert self._item is not None
-        if self._item.problem is not None:
-            return self._item.problem
+        A process that a file crashes is started anew. EOFError after `end`.
+        """
+        if item.problem is not None:
+            return item.problem
         for _ in range(_TRIES):
             try:
+                self._send(os.fspath(item.path))
                 return self._receive()
             except TimeoutError:
                 self.stop()
                 return (
-                    f"{self._item.path} gave no sound for {_PATIENCE_S:g} s and was given up: "
+                    f"{item.path} gave no sound for {_PATIENCE_S:g} s and was given up: "
                     "check the disk, or convert it to wav or flac"
                 )
             except (EOFError, OSError, pickle.UnpicklingError):
+                if self._ended:
+                    raise EOFError from None
                 self.stop()
-                self._send(os.fspath(self._item.path))
-        self.stop()
         return (
-            f"{self._item.path} is damaged: the program that reads it stumbles; convert it to "
+            f"{item.path} is damaged: the program that reads it stumbles; convert it to "
             "wav or flac, or record it again"
         )
 
+    def end(self) -> None:
+        """Ends the process for good; another thread that reads is told by an EOFError."""
+        with self._starting:
+            self._ended = True
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
+
     def stop(self) -> None:
-        """Ends the process now."""
+        """Ends the process now, and waits until it has."""
         if self._process is None:
             return
         self._process.kill()
@@ -109,8 +81,13 @@ class _Decoder:
         self._process = None
 
     def _send(self, path: str) -> None:
-        if self._process is None:
-            self._process = _started()
+        with self._starting:
+            if self._ended:
+                raise EOFError
+            begins = self._process is None
+            if begins:
+                self._process = _started()
+        if begins:
             self._write(self._options)
         self._write(path)
 
@@ -160,12 +137,22 @@ def child() -> None:
     """The main loop of a decoding process: paths come in, audio or sentences go out."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
+    asked: SimpleQueue[Any] = SimpleQueue()
+    threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     try:
-        limits, track = pickle.load(sys.stdin.buffer)
+        limits, track = asked.get()
         while True:
-            _answer(pickle.load(sys.stdin.buffer), limits, track, answers)
-    except (EOFError, OSError):
-        os._exit(0)  # the parent has finished or ended
+            _answer(asked.get(), limits, track, answers)
+    except OSError:
+        os._exit(0)
+
+
+def _listen(asked: "SimpleQueue[Any]") -> None:
+    """Ends the process with its parent, also while it reads a recording of hours."""
+    with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
+        while True:
+            asked.put(pickle.load(sys.stdin.buffer))
+    os._exit(0)
 
 
 def _answer(path: str, limits: Limits, track: int | None, answers: BinaryIO) -> None:

@@ -30,6 +30,8 @@ class Input:
     path: Path
     inner: Path
     problem: str | None = None
+    stem: str = ""
+    """The path of its output files, but for their ending, if it has any (`output_stems`)."""
 
 
 class Inputs(list[Input]):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.batch.inputs import Input
-from asr.batch.job import Result, transcribe_files
+from asr.batch.job import transcribe_files
+from asr.batch.pipeline import Result
 from asr.errors import BadOption
 
 if TYPE_CHECKING:

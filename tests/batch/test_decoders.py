@@ -2,14 +2,34 @@
 
 import os
 import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from asr.audio import Audio, Limits, load
 from asr.batch import Input, list_inputs
-from asr.batch.decoders import decoded
+from asr.batch.decoders import Decoder
+
+_Found = TypeVar("_Found")
+
+
+def decoded(
+    inputs: Iterable[Input], limits: Limits, track: int | None
+) -> Iterator[tuple[Input, Audio | str]]:
+    """Each input with what one process makes of it."""
+    decoder = Decoder(limits, track)
+    try:
+        for item in inputs:
+            yield item, decoder.read(item)
+    finally:
+        decoder.stop()
 
 
 def test_sound_is_what_it_is_in_this_process(clips: list[Path]) -> None:
@@ -94,6 +114,67 @@ def test_processes_end_with_whoever_stops_listening(clips: list[Path]) -> None:
     assert _children(before)
     del found
     assert not _children(before)
+
+
+def test_another_thread_may_end_it(
+    clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = harmful(tmp_path, "time.sleep(3600)", monkeypatch)
+    decoder, ended = Decoder(Limits(), None), threading.Event()
+    assert isinstance(decoder.read(*list_inputs(clips[:1])), Audio)
+
+    def read() -> None:
+        with pytest.raises(EOFError):
+            decoder.read(*list_inputs([endless]))
+        ended.set()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    decoder.end()
+    thread.join()
+    assert ended.is_set()
+    decoder.stop()
+    with pytest.raises(EOFError):
+        decoder.read(*list_inputs(clips[:1]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for the child in /proc")
+def test_a_child_ends_with_its_parent_in_the_middle_of_a_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parent is killed while the child reads a file that never ends."""
+    reached = tmp_path / "reached"
+    endless = harmful(
+        tmp_path,
+        f"open({str(reached)!r}, 'w').write(str(os.getpid())); time.sleep(3600)",
+        monkeypatch,
+    )
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[2]);"
+        "from asr.audio import Limits; from asr.batch import list_inputs;"
+        "from asr.batch.decoders import Decoder;"
+        "Decoder(Limits(), None).read(*list_inputs([sys.argv[1]]))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program, str(endless), str(tmp_path / "hook")])
+    child = _wait_for(lambda: reached.exists() and reached.read_text())
+    parent.kill()
+    parent.wait()
+    _wait_for(lambda: not _runs(child))
+
+
+def _wait_for(condition: Callable[[], _Found]) -> _Found:
+    while not (found := condition()):
+        time.sleep(0.05)
+    return found
+
+
+def _runs(process: str) -> bool:
+    """Whether it is neither gone nor a zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_the_other_tracks_of_films_are_read(clips: list[Path]) -> None:

@@ -1,16 +1,23 @@
 """The folder job: every input ends as done or failed with a reason, in order."""
 
-from collections.abc import Iterator
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
-from asr.audio import Limits
+from asr.audio import Limits, load
 from asr.batch import Input, list_inputs, transcribe_files
 from asr.errors import BadOption
-from asr.runtime import Recognizer
+from asr.runtime import LogProbs, Recognizer
+from asr.runtime.engine import Wave
 
 
 @pytest.fixture(scope="module")
@@ -73,25 +80,84 @@ def test_an_unknown_option_is_refused(recognizer: Recognizer, clips: list[Path])
         list(transcribe_files(recognizer, list_inputs(clips), decoder="oracle"))
 
 
-@pytest.mark.slow
-def test_results_come_while_later_files_are_unread(
-    recognizer: Recognizer, clips: list[Path], tmp_path: Path
-) -> None:
-    long = tmp_path / "long.wav"
-    samples, rate = soundfile.read(clips[0], dtype="float32")
-    soundfile.write(
-        long, np.tile(samples, int(recognizer.engine.batch_seconds * rate / len(samples)) + 1), rate
-    )
-    asked: list[Path] = []
+def test_files_are_read_as_they_are_needed(recognizer: Recognizer, clips: list[Path]) -> None:
+    """However many there are: what waits between the stages is bounded."""
+    asked = 0
 
     def inputs() -> Iterator[Input]:
-        for path in (clips[0], long, *clips[1:] * 3):
-            asked.append(path)
+        nonlocal asked
+        for path in itertools.cycle(clips):
+            asked += 1
             yield Input(path, Path(path.name))
 
-    results = transcribe_files(recognizer, inputs())
-    assert next(results).input.path == clips[0] and len(asked) <= 6 < len(clips) * 3
-    assert [result.input.path for result in results] == [long, *clips[1:] * 3]
+    results = transcribe_files(recognizer, inputs(), decoder="greedy")
+    found = [next(results).input.path for _ in range(len(clips) + 1)]
+    assert found == [*clips, clips[0]]
+    held, short = asked, 0
+    while asked > short:  # until nothing more is read, as nobody takes
+        short = asked
+        time.sleep(0.5)
+    assert held <= asked < 2_000
+    results.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads the children in /proc")
+def test_processes_end_with_whoever_stops_listening(
+    recognizer: Recognizer, clips: list[Path]
+) -> None:
+    before = _children()
+    results = transcribe_files(recognizer, list_inputs(clips * 2))
+    next(results)
+    assert _children() > before
+    results.close()
+    assert _children() == before
+
+
+def _children() -> set[str]:
+    """Of this process, without those that have ended."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {child for path in lists for child in path.read_text().split()}
+
+
+def test_what_the_model_fails_on_is_named_and_stops_nothing(
+    recognizer: Recognizer, clips: list[Path]
+) -> None:
+    class Fails:
+        """The engine of a recogniser that stumbles over one recording."""
+
+        device, batch_seconds = "cpu", recognizer.engine.batch_seconds
+
+        def __call__(self, waves: Sequence[Wave]) -> tuple[LogProbs, NDArray[np.int64]]:
+            if any(len(wave) == len(stumbling) for wave in waves):
+                raise RuntimeError("out of memory")
+            return recognizer.engine(waves)
+
+    stumbling = load(clips[1]).samples
+    other = replace(recognizer, engine=Fails())
+    results = list(transcribe_files(other, list_inputs(clips[:4]), decoder="greedy"))
+    assert [result.transcript is None for result in results] == [False, True, False, False]
+    assert results[1].error == f"{clips[1]} fails in the model (out of memory): please report it"
+
+
+@pytest.mark.slow
+def test_a_file_that_changes_while_it_is_read_is_named(
+    recognizer: Recognizer, clips: list[Path], tmp_path: Path
+) -> None:
+    growing = tmp_path / "growing.wav"
+    speech, rate = soundfile.read(clips[0], dtype="float32")
+    soundfile.write(growing, np.tile(speech, 300), rate)
+    ended = threading.Event()
+
+    def touch() -> None:
+        while not ended.is_set():
+            os.utime(growing)
+
+    thread = threading.Thread(target=touch)
+    thread.start()
+    (result,) = transcribe_files(recognizer, list_inputs([growing]), decoder="greedy")
+    ended.set()
+    thread.join()
+    assert "growing.wav changed while it was read: run the command again" in str(result.error)
 
 
 def test_no_inputs_are_no_results(recognizer: Recognizer) -> None:

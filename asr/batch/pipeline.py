@@ -1,0 +1,306 @@
+"""Audio decoding, engine, search and writing side by side, each on files that the last one is done
+with: results come in the order of finishing, and what waits between the stages is bounded."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from asr.audio import Audio, Limits
+from asr.batch.decoders import Decoder
+from asr.batch.flow import Clock, Link
+from asr.batch.inputs import Input
+from asr.errors import AsrError
+from asr.machine import usable_cores
+from asr.transcript import Transcript
+
+if TYPE_CHECKING:
+    from asr.options import Options
+    from asr.runtime import LogProbs, Recognizer
+
+Version: TypeAlias = tuple[int, int]
+"""Size in bytes and time of the last change in nanoseconds: another one is another recording."""
+_LANES = 2
+"""Batches in the engine, and in the search, at a time: while one ends, the other uses the cores."""
+_WRITERS = 2
+"""Files written at a time: each waits for the disk."""
+_DECODERS = 4
+"""The most decoding processes; each holds a recording."""
+_CPU_BATCH_S = 60.0
+"""For each thread of the engine on a CPU, which gains little from larger batches."""
+_HELD_BATCHES = 3
+"""Batches' worth of recordings that may wait for a stage: enough to choose some of like length."""
+_LEAST_S = 1.0
+"""The least cost of a recording."""
+_HELD_RESULTS = 100.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of one input: `transcript`, or `error`, a sentence that says why there is none."""
+
+    input: Input
+    transcript: Transcript | None
+    error: str | None
+    version: Version | None = None
+    """Of the file that was read."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A recording on its way."""
+
+    place: int
+    input: Input
+    version: Version | None
+    seconds: float
+    content: "Audio | LogProbs | Transcript | str"
+    """What the last stage made of it; a sentence if there is no more to be made."""
+
+    @property
+    def cost(self) -> float:
+        return max(self.seconds, _LEAST_S)
+
+    def with_(self, content: Any) -> "_Work":
+        return replace(self, content=content)
+
+
+Finish: TypeAlias = Callable[[Result], Result]
+
+
+def as_it_is(result: Result) -> Result:
+    """Nothing is written."""
+    return result
+
+
+class Pipeline:
+    """Transcribes inputs; used as a context, which starts and ends its threads and processes.
+
+    Args:
+        options: of `recognizer.options`.
+        finish: called for each result in threads of its own; what it raises ends the job.
+        jobs: the most decoding processes.
+    """
+
+    def __init__(
+        self,
+        recognizer: "Recognizer",
+        inputs: Iterable[Input],
+        options: "Options",
+        limits: Limits,
+        track: int | None,
+        finish: Finish = as_it_is,
+        jobs: int | None = None,
+    ) -> None:
+        self._recognizer, self._options, self._finish = recognizer, options, finish
+        self._source = enumerate(inputs)
+        self._next = threading.Lock()
+        self._failure: BaseException | None = None
+        self._stopped = False
+        count = min(_DECODERS, jobs or usable_cores())
+        self._decoders = [Decoder(limits, track) for _ in range(count)]
+        batch = recognizer.engine.batch_seconds
+        if recognizer.device == "cpu":
+            batch = min(batch, _CPU_BATCH_S * (recognizer.threads or usable_cores()))
+        held = _HELD_BATCHES * batch
+        self._decoded = Link[_Work](_cost, held, batch, count)
+        self._lattices = Link[_Work](_cost, held, batch, _LANES)
+        self._read = Link[_Work](_one, _HELD_RESULTS, 0.0, count + 2 * _LANES)
+        self._results = Link[tuple[int, Result]](_one, _HELD_RESULTS, 0.0, _WRITERS)
+        self.clocks = {
+            "decoding": Clock(count),
+            "engine": Clock(_LANES),
+            "search": Clock(_LANES),
+            "writing": Clock(_WRITERS),
+        }
+        """How long each stage worked and waited."""
+        self._threads = [
+            *(self._thread([self._decoded, self._read], self._decode, d) for d in self._decoders),
+            *(self._thread([self._lattices, self._read], self._run_engine) for _ in range(_LANES)),
+            *(self._thread([self._read], self._search) for _ in range(_LANES)),
+            *(self._thread([self._results], self._write) for _ in range(_WRITERS)),
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def take(self, patience_s: float | None = None) -> list[tuple[int, Result]]:
+        """The next result with its input's place; none at the end, or when patience runs out.
+
+        Raises:
+            Exception: what a stage raised.
+        """
+        taken = self._results.take(patience_s)
+        if self._failure is not None:
+            raise self._failure
+        return taken
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all results have been taken."""
+        return self._results.is_over
+
+    def stop(self) -> None:
+        """Reads no further recording; what is decoded is still transcribed."""
+        self._stopped = True
+        for decoder in self._decoders:
+            decoder.end()
+
+    def end(self) -> None:
+        """Ends everything; what an engine or a search is just at is not waited for."""
+        self.stop()
+        for link in (self._decoded, self._lattices, self._read, self._results):
+            link.end()
+
+    def _thread(
+        self, targets: Sequence[Link[Any]], run: Callable[..., None], *arguments: object
+    ) -> threading.Thread:
+        """A thread that gives to some links, and tells them when it has ended."""
+
+        def guarded() -> None:
+            try:
+                run(*arguments)
+            except BaseException as error:
+                self._failure = self._failure or error
+                self._results.end()
+            finally:
+                for link in targets:
+                    link.done()
+
+        return threading.Thread(target=guarded, daemon=True)
+
+    def _decode(self, decoder: Decoder) -> None:
+        clock = self.clocks["decoding"]
+        try:
+            while (work := self._next_input(clock)) is not None:
+                with clock.counting("busy"):
+                    work = _decoded(work, decoder)
+                with clock.counting("blocked"):
+                    (self._read if isinstance(work.content, str) else self._decoded).give(work)
+        except EOFError:
+            pass  # the job was stopped
+        finally:
+            decoder.stop()
+
+    def _next_input(self, clock: Clock) -> _Work | None:
+        with clock.counting("starved"), self._next:
+            place, item = (-1, None) if self._stopped else next(self._source, (-1, None))
+        return None if item is None else _Work(place, item, version_of(item.path), 0.0, "")
+
+    def _run_engine(self) -> None:
+        self._stage("engine", self._decoded, self._lattices, self._engine)
+
+    def _search(self) -> None:
+        self._stage("search", self._lattices, self._read, self._transcripts)
+
+    def _stage(
+        self,
+        name: str,
+        source: Link[_Work],
+        target: Link[_Work],
+        run: Callable[[Sequence[_Work]], Iterable[_Work]],
+    ) -> None:
+        clock = self.clocks[name]
+        while True:
+            with clock.counting("starved"):
+                batch = source.take()
+            if not batch:
+                return
+            with clock.counting("busy"):
+                made = list(_one_by_one(run, batch))
+            with clock.counting("blocked"):
+                for work in made:
+                    (self._read if isinstance(work.content, str) else target).give(work)
+
+    def _engine(self, batch: Sequence[_Work]) -> list[_Work]:
+        lattices = self._recognizer.lattices([work.content for work in batch])  # type: ignore[misc]
+        return [work.with_(lattice) for work, lattice in zip(batch, lattices, strict=True)]
+
+    def _transcripts(self, batch: Sequence[_Work]) -> list[_Work]:
+        lattices: list[Any] = [work.content for work in batch]
+        found = self._recognizer.read(lattices, [work.seconds for work in batch], self._options)
+        return [work.with_(transcript) for work, transcript in zip(batch, found, strict=True)]
+
+    def _write(self) -> None:
+        clock = self.clocks["writing"]
+        while True:
+            with clock.counting("starved"):
+                taken = self._read.take()
+            if not taken:
+                return
+            (work,) = taken
+            with clock.counting("busy"):
+                result = self._finish(_result(work))
+            with clock.counting("blocked"):
+                self._results.give((work.place, result))
+
+
+def _cost(work: _Work) -> float:
+    return work.cost
+
+
+def _one(_: object) -> float:
+    return 1.0
+
+
+def _decoded(work: _Work, decoder: Decoder) -> _Work:
+    """Reads the recording."""
+    heard = decoder.read(work.input)
+    if isinstance(heard, str):
+        return work.with_(heard)
+    if work.version != version_of(work.input.path):
+        return work.with_(
+            f"{work.input.path} changed while it was read: run the command again when it is whole"
+        )
+    return replace(work, content=heard, seconds=heard.duration)
+
+
+def version_of(path: Path) -> Version | None:
+    """The version of a file; None where there is none."""
+    try:
+        about = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return about.st_size, about.st_mtime_ns
+
+
+def _one_by_one(
+    run: Callable[[Sequence[_Work]], Iterable[_Work]], batch: Sequence[_Work]
+) -> Iterator[_Work]:
+    """What `run` makes of a batch; if it fails, of each recording, or the reason why nothing."""
+    try:
+        yield from run(batch)
+    except AsrError:
+        raise
+    except Exception as error:
+        if len(batch) > 1:
+            for work in batch:
+                yield from _one_by_one(run, [work])
+        else:
+            (work,) = batch
+            reason = str(error).strip() or type(error).__name__
+            yield work.with_(f"{work.input.path} fails in the model ({reason}): please report it")
+
+
+def _result(work: _Work) -> Result:
+    if isinstance(work.content, Transcript):
+        return Result(work.input, work.content, None, work.version)
+    return Result(work.input, None, str(work.content), work.version)
+
+
+def in_order(pipeline: Pipeline) -> Iterator[Result]:
+    """The results in the order of their inputs."""
+    waiting: dict[int, Result] = {}
+    place = 0
+    while taken := pipeline.take():
+        waiting.update(taken)
+        while place in waiting:
+            yield waiting.pop(place)
+            place += 1
