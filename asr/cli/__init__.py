@@ -20,7 +20,7 @@ from asr.cli import (
     evaluate,
     export,
     fit,
-    gates,
+    inspect,
     key,
     lexicon,
     lm,
@@ -69,7 +69,7 @@ app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(doctor.doctor)
-app.command()(gates.gates)
+app.command()(inspect.inspect)
 app.command()(key.key)
 app.add_typer(data.app, name="data")
 app.add_typer(lm.app, name="lm")

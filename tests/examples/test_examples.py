@@ -96,8 +96,13 @@ def test_a_model_is_fine_tuned(checkout: Path) -> None:
     assert "WER" in done.stdout
 
 
-def test_the_gates_are_drawn(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("look_at_the_gates.py")
-    printed = capsys.readouterr().out.splitlines()
-    assert len([line for line in printed if line.startswith("layer ")]) == 8
-    assert (checkout / "gates.png").stat().st_size > 10_000
+def test_six_pictures_show_how_it_works(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("how_it_works.py", "pictures")
+    printed = capsys.readouterr().out
+    pictures = sorted((checkout / "pictures").iterdir())
+    assert len(pictures) == 6 and all(path.stat().st_size > 2_000 for path in pictures)
+    (difference,) = re.findall(r"equations and the model: (\S+)", printed)
+    assert float(difference) < 1e-4
+    (by_hand, by_loss) = re.findall(r"'ab': (\S+); by the CTC loss: (\S+)", printed)[0]
+    assert by_hand == by_loss
+    assert printed.splitlines()[-1] == "the man said to the universe sir i exist"

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from asr.model.gates import opened
 from asr.model.recurrent import BidirectionalLayer, Cell
 from asr.training import lstm_gradient
 
@@ -69,6 +70,36 @@ def test_both_directions_equal_the_equations(cell: Cell, lengths: list[int], see
         np.testing.assert_allclose(y[row, :length, :4], ahead, atol=1e-12)
         np.testing.assert_allclose(y[row, :length, 4:], back, atol=1e-12)
         assert not y[row, length:].any()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_gates_that_are_shown_are_those_of_the_equations(cell: Cell) -> None:
+    torch.manual_seed(3)
+    module = BidirectionalLayer(width=5, hidden=4, cell=cell).double().ahead
+    x = torch.randn(40, 5, dtype=torch.float64)
+    with torch.no_grad():
+        shown = {name: curve.numpy() for name, curve in opened(module, x).items()}
+    w, u, b, c = (p.detach().numpy() for p in module.all_weights[0])
+    np.testing.assert_allclose(shown["hidden"], by_the_book(cell, module, x.numpy()), atol=1e-12)
+    before = np.vstack([np.zeros(4), shown["hidden"][:-1]])  # (T, H)
+    fed, returned = x.numpy() @ w.T + b, before @ u.T + c
+    if cell == "lstm":
+        i, f, g, o = np.split(fed + returned, 4, axis=1)
+        values = {"input": sigmoid(i), "forget": sigmoid(f), "candidate": np.tanh(g)}
+        kept = np.vstack([np.zeros(4), shown["cell"][:-1]])
+        values |= {
+            "output": sigmoid(o),
+            "cell": sigmoid(f) * kept + sigmoid(i) * np.tanh(g),
+        }
+    elif cell == "gru":
+        (wr, wz, wn), (ur, uz, un) = np.split(fed, 3, axis=1), np.split(returned, 3, axis=1)
+        values = {"reset": sigmoid(wr + ur), "update": sigmoid(wz + uz)}
+        values["candidate"] = np.tanh(wn + values["reset"] * un)
+    else:
+        values = {}
+    assert set(shown) == {*values, "hidden"}
+    for name, value in values.items():
+        np.testing.assert_allclose(shown[name], value, atol=1e-12)
 
 
 def test_a_fresh_lstm_starts_with_its_forget_gate_open() -> None:

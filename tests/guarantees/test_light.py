@@ -47,7 +47,7 @@ def test_a_command_runs_without_torch(arguments: tuple[object, ...]) -> None:
 
 
 def test_what_needs_torch_says_which_extra_brings_it() -> None:
-    done = without_torch("from asr.cli import main; main()", "gates", CLIP)
+    done = without_torch("from asr.cli import main; main()", "inspect", CLIP)
     assert done.returncode == 2
     assert "this command needs the extra `gpu` (torch is not installed)" in done.stderr
     assert "Traceback" not in done.stderr

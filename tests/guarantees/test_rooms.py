@@ -28,6 +28,10 @@ MAY_USE = {
         "asr.audio", "asr.bundle", "asr.decoding", "asr.lm", "asr.text", "asr.transcript",
         "numpy", "onnxruntime", "torch",
     },
+    "asr.inspection": {
+        "asr.audio", "asr.model", "asr.runtime", "asr.text", "asr.transcript", "jinja2",
+        "markupsafe", "matplotlib", "numpy", "torch",
+    },
     "asr.training": {
         "asr.audio", "asr.bundle", "asr.corpus", "asr.decoding", "asr.model", "asr.text",
         "jinja2", "jiwer", "lightning", "markupsafe", "matplotlib", "numpy", "rich", "torch",
@@ -70,7 +74,7 @@ ORDER = (
     {"asr.lm", "asr.bundle", "asr.corpus"},
     {"asr.decoding", "asr.export"},
     {"asr.runtime", "asr.training"},
-    {"asr.batch", "asr.evaluation", "service.monitoring"},
+    {"asr.batch", "asr.evaluation", "asr.inspection", "service.monitoring"},
     {"asr.fitting", "service.access", "service.engine"},
     {"service.api"},
     {"service"},

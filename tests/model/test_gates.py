@@ -9,42 +9,91 @@ import torch
 from asr.audio import load
 from asr.errors import BadOption
 from asr.model import AcousticModel, ModelConfig
-from asr.model.gates import Gates, gates
+from asr.model.gates import LayerTrace, held, trace
+from asr.model.recurrent import Cell
+
+CELLS: tuple[Cell, ...] = ("lstm", "gru", "rnn")
 
 
-def test_the_opened_layers_end_in_what_the_fused_ones_give(clips: list[Path]) -> None:
+def model(cell: Cell) -> AcousticModel:
     torch.manual_seed(2)
-    config = ModelConfig(layers=2, hidden=16, channels=4, self_conditioning=1)
-    model = AcousticModel(config, 10).eval()
-    torch.nn.init.normal_(model.recurrent.conditioning.feedback.weight)
-    wave = torch.from_numpy(load(clips[0]).samples[:48_000])
-    found = list(gates(model, wave))
+    config = ModelConfig(cell=cell, layers=2, hidden=16, channels=4, self_conditioning=1)
+    made = AcousticModel(config, 10, 7).eval()
+    assert made.recurrent.conditioning is not None
+    torch.nn.init.normal_(made.recurrent.conditioning.feedback.weight)
+    return made
+
+
+@pytest.fixture(scope="module")
+def wave(clips: list[Path]) -> torch.Tensor:
+    return torch.from_numpy(load(clips[0]).samples[:48_000])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_opened_layers_end_in_what_the_fused_ones_give(cell: Cell, wave: torch.Tensor) -> None:
+    network = model(cell)
+    found = list(trace(network, wave))
     assert [(item.layer, item.direction) for item in found] == [
         (1, "ahead"), (1, "back"), (2, "ahead"), (2, "back"),
     ]  # fmt: skip
-    features, lengths = model.features(wave[None], torch.tensor([len(wave)]))
-    x, lengths = model.subsampling(features, lengths)
-    for layer, norm in zip(model.recurrent.layers, model.recurrent.norms, strict=True):
+    features, lengths = network.features(wave[None], torch.tensor([len(wave)]))
+    x, lengths = network.subsampling(features, lengths)
+    for layer, norm in zip(network.recurrent.layers, network.recurrent.norms, strict=True):
         ahead, back, *found = found
         both = layer(x, lengths)
-        opened = torch.cat([ahead.hidden, back.hidden], dim=-1)
+        opened = torch.cat([ahead.curves["hidden"], back.curves["hidden"]], dim=-1)
         assert torch.allclose(opened, both[0], atol=1e-5)
-        assert torch.allclose(ahead.hidden, ahead.output * ahead.cell.tanh())
-        x = model.recurrent.passed_on(ahead.layer, norm(both))
+        if cell == "lstm":
+            output, memory = ahead.curves["output"], ahead.curves["cell"]
+            assert torch.allclose(ahead.curves["hidden"], output * memory.tanh())
+        x = network.recurrent.passed_on(ahead.layer, norm(both))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_gate_that_is_held_changes_what_is_read(cell: Cell, wave: torch.Tensor) -> None:
+    network = model(cell)
+    with torch.no_grad():
+        own, _ = network(wave[None], torch.tensor([len(wave)]))
+    nothing_kept = held(network, wave, 1, 0.0)
+    assert nothing_kept.shape == own[0].shape
+    assert (nothing_kept - own[0]).abs().max() > 0.01
+    for heads in nothing_kept.split([10, 7], dim=-1):
+        assert torch.allclose(heads.exp().sum(-1), torch.ones(len(heads)), atol=1e-5)
+
+
+def test_a_gate_held_where_it_stands_changes_nothing(wave: torch.Tensor) -> None:
+    network = model("lstm")
+    hidden = network.config.hidden
+    for direction in (network.recurrent.layers[1].ahead, network.recurrent.layers[1].back):
+        with torch.no_grad():  # a forget gate that is 0.75 whatever comes in
+            direction.weight_ih_l0[hidden : 2 * hidden] = 0.0
+            direction.weight_hh_l0[hidden : 2 * hidden] = 0.0
+            direction.bias_ih_l0[hidden : 2 * hidden] = math.log(3.0)
+            direction.bias_hh_l0[hidden : 2 * hidden] = 0.0
+    with torch.no_grad():
+        own, _ = network(wave[None], torch.tensor([len(wave)]))
+    torch.testing.assert_close(held(network, wave, 2, 0.75), own[0], atol=1e-4, rtol=0)
 
 
 def test_half_of_what_a_cell_holds_is_left_after_its_half_life() -> None:
-    forget = torch.full((100, 1), 0.9)
-    none = torch.zeros(100, 1)
-    life = Gates(1, "ahead", none, forget, none, none, none).half_life(0.04)
+    curves = {"forget": torch.full((100, 1), 0.9), "cell": torch.zeros(100, 1)}
+    life = LayerTrace(1, "ahead", curves, "cell", "forget").half_life(0.04)
+    assert life is not None
     assert 0.9 ** (float(life) / 0.04) == pytest.approx(0.5)
     assert float(life) == pytest.approx(0.04 * math.log(0.5) / math.log(0.9))
 
 
-def test_what_has_no_gates_is_refused() -> None:
-    for config, samples in (
-        (ModelConfig(layers=1, hidden=8, cell="gru"), 9000),
-        (ModelConfig(), 9),
-    ):
-        with pytest.raises(BadOption):
-            next(gates(AcousticModel(config, 5), torch.zeros(samples)))
+def test_a_vanilla_cell_has_no_half_life(wave: torch.Tensor) -> None:
+    network = model("rnn")
+    assert all(item.half_life(0.04) is None for item in trace(network, wave))
+    with pytest.raises(BadOption, match="no gate"):
+        held(network, wave, 1, 0.5)
+
+
+def test_what_cannot_be_is_refused(wave: torch.Tensor) -> None:
+    with pytest.raises(BadOption, match="too short"):
+        next(trace(model("lstm"), torch.zeros(9)))
+    with pytest.raises(BadOption, match="give 1 to 2"):
+        held(model("lstm"), wave, 3, 0.5)
+    with pytest.raises(BadOption, match="from 0 to 1"):
+        held(model("lstm"), wave, 1, 1.5)

@@ -19,7 +19,9 @@ from asr.text.normalise import normalise
 Phones: TypeAlias = tuple[str, ...]
 
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW"
-ARPABET = frozenset(f"{_VOWELS} B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())
+ARPABET_VOWELS = frozenset(_VOWELS.split())
+_CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH"
+ARPABET = frozenset(f"{_VOWELS} {_CONSONANTS}".split())
 """The 39 phones of the CMU Pronouncing Dictionary, without stress."""
 _UNSTRESSED = {f"{vowel}{stress}": vowel for vowel in _VOWELS.split() for stress in "012"}
 _COMMENT = re.compile(r"(^;;;|\s#).*")

@@ -1,0 +1,86 @@
+"""An inspection as a picture: sound, units, words and every layer's memory on one time axis."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from asr.inspection.inspection import Inspection
+from asr.model.gates import LayerTrace
+from asr.sampling import SAMPLE_RATE
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def draw(inspection: Inspection, path: Path) -> None:
+    """Draws the picture; the suffix of `path` is one of `SUFFIXES`."""
+    layers = len(inspection.traces) // 2
+    heights = [0.7, 1.2, 1.4, *[1.6] * layers]
+    figure = Figure(figsize=(14, 1.3 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(heights), 2, sharex=True, squeeze=False, height_ratios=heights)
+    for column in (0, 1):
+        _sound(panels[0][column], inspection)
+        _log_mel(panels[1][column], inspection)
+        _units(panels[2][column], inspection)
+    for item in inspection.traces:
+        row, column = 2 + item.layer, int(item.direction == "back")
+        _memory(panels[row][column], item, inspection)
+    for axes in panels[-1]:
+        axes.set_xlabel("seconds")
+        axes.set_xlim(0.0, inspection.audio.duration)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+
+
+def _sound(axes: Axes, inspection: Inspection) -> None:
+    samples = inspection.audio.samples
+    axes.plot(np.arange(len(samples)) / SAMPLE_RATE, samples, linewidth=0.3, color="black")
+    axes.set_yticks([])
+    top = float(np.abs(samples).max(initial=1e-3))
+    axes.set_ylim(-top, 1.6 * top)
+    for word in inspection.transcript.words:
+        axes.text(word.start, 1.1 * top, word.text, fontsize=7, clip_on=True)
+        axes.axvline(word.start, linewidth=0.4, color="tab:red")
+
+
+def _log_mel(axes: Axes, inspection: Inspection) -> None:
+    frames, mels = inspection.log_mel.shape
+    extent = (0.0, frames * inspection.hop_seconds, 0.0, float(mels))
+    axes.imshow(
+        inspection.log_mel.T, aspect="auto", origin="lower", cmap="magma", extent=extent,
+        vmin=-2.5, vmax=2.5,
+    )  # fmt: skip
+    axes.set_ylabel("mel bands")
+
+
+def _units(axes: Axes, inspection: Inspection) -> None:
+    head = inspection.heads[-1]
+    probabilities = np.exp(head.log_probs)
+    shown = np.flatnonzero(probabilities.max(axis=0) > 0.1)[1:]  # without the blank
+    times = np.arange(len(probabilities)) * inspection.frame_seconds
+    for unit in shown:
+        axes.plot(times, probabilities[:, unit], linewidth=0.8)
+        peak = int(probabilities[:, unit].argmax())
+        axes.text(times[peak], probabilities[peak, unit], head.units[unit], fontsize=7)
+    axes.set_ylim(0.0, 1.15)
+    axes.set_ylabel(head.name)
+
+
+def _memory(axes: Axes, item: LayerTrace, inspection: Inspection) -> None:
+    """The gate that keeps memory, or the output of a vanilla RNN; the longest memory on top."""
+    curve = item.curves[item.keeps or item.memory]
+    lives = item.half_life(inspection.frame_seconds)
+    order = curve.std(0).argsort() if lives is None else lives.argsort()
+    axes.imshow(
+        curve[:, order].T.numpy(),
+        aspect="auto",
+        origin="lower",
+        cmap="magma" if item.keeps else "RdBu_r",
+        vmin=0.0 if item.keeps else -1.0,
+        vmax=1.0,
+        extent=(0.0, len(curve) * inspection.frame_seconds, 0.0, float(len(order))),
+    )
+    shown = f"{item.keeps} gate, 1 is bright" if item.keeps else "output, 1 is red"
+    axes.set_title(f"layer {item.layer}, {item.direction}: {shown}", loc="left", fontsize=9)
+    axes.set_ylabel("cells")

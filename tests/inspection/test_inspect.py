@@ -1,0 +1,204 @@
+"""`asr inspect`: its numbers, its page in a real browser, and what it refuses."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from playwright.sync_api import expect, sync_playwright
+
+from asr.audio import SAMPLE_RATE, Audio, load
+from asr.cli import main
+from asr.export import export
+from asr.inspection import MOST_SECONDS, inspect
+from asr.inspection.events import Event, correlations, events
+from asr.inspection.page import write_page
+from asr.model import AcousticModel, ModelConfig
+from asr.model.recurrent import Cell
+from asr.runtime import Recognizer
+from asr.transcript import Word
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def recognizer(phone_bundle: Path) -> Recognizer:
+    return Recognizer.load(phone_bundle, "cpu")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["asr", "inspect", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+def test_an_inspection_reads_what_the_recogniser_reads(
+    recognizer: Recognizer, clips: list[Path]
+) -> None:
+    inspection = inspect(recognizer, load(clips[0]))
+    assert inspection.transcript.text == recognizer.transcribe(clips[0]).text
+    letters, phones = inspection.heads
+    assert letters.units[0] == phones.units[0] == "blank" and "ZH" in phones.units
+    assert len(letters.path) == len(phones.path) == inspection.traces[0].curves["cell"].shape[0]
+    assert {(item.layer, item.value) for item in inspection.held} >= {(1, 0.0), (2, 1.0)}
+    assert not inspection.was_cut
+
+
+def test_a_long_recording_is_cut(recognizer: Recognizer) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, int((MOST_SECONDS + 5) * SAMPLE_RATE))
+    inspection = inspect(recognizer, Audio(noise.astype(np.float32)))
+    assert inspection.was_cut and inspection.audio.duration == MOST_SECONDS
+
+
+def test_events_follow_the_words() -> None:
+    path = np.array([0, 2, 0, 3, 0, 0, 0, 0, 0, 0])
+    words = [Word("ab", 0.04, 0.2, 0.9)]
+    log_mel = np.repeat(np.arange(10.0, dtype=np.float32), 4)[:, None]
+    loud, pause, start, vowel = events(("blank", " ", "B", "AA"), path, log_mel, words, 0.04)
+    np.testing.assert_allclose(loud.series, np.arange(10.0))
+    assert pause.series.tolist() == [1, 0, 0, 0, 0, 1, 1, 1, 1, 1]
+    assert start.series.tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert vowel.series.tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
+
+
+def test_a_cell_that_follows_an_event_correlates_with_it() -> None:
+    series = np.random.default_rng(1).random(50).astype(np.float32)
+    memory = np.stack([3 * series + 1, -series, np.ones(50)], axis=1).astype(np.float32)
+    found = correlations(memory, [Event("x", series)])
+    np.testing.assert_allclose(found[:, 0], [1.0, -1.0, 0.0], atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_the_page_draws_plays_and_shows_the_right_numbers(
+    recognizer: Recognizer, clips: list[Path], tmp_path: Path
+) -> None:
+    inspection = inspect(recognizer, load(clips[0]))
+    write_page(inspection, tmp_path / "page.html", "a <clip>")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+        )
+        page = browser.new_page(viewport={"width": 360, "height": 800})
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: complaints.extend(
+            [request.url] if request.url.startswith("http") else []
+        ))  # fmt: skip
+        page.goto((tmp_path / "page.html").as_uri())
+        page.wait_for_selector("body[data-ready]")
+        assert page.title().startswith("a <clip>")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+        # Every canvas is drawn.
+        for name in ("wave", "mel", "units", "cells", "curves"):
+            colours = page.evaluate(
+                f"new Set(new Uint32Array($('{name}').getContext('2d').getImageData("
+                f"0, 0, $('{name}').width, $('{name}').height).data.buffer)).size"
+            )
+            assert colours > 1, name
+
+        # A click on a cell at a time shows that cell's numbers at that time.
+        page.select_option("#layer", label="2 back")
+        page.select_option("#sort", label="number")
+        page.click("#cells", position={"x": 100, "y": 40})
+        height = page.evaluate("$('cells').clientHeight")
+        cell, frame = int(40 / height * 16), int(100 / page.evaluate("zoom") / 0.04)
+        assert page.input_value("#cell") == str(cell)
+        trace = inspection.traces[3]
+        for name, curve in trace.curves.items():
+            shown = float(page.text_content(f"[data-curve={name}] td") or "nan")
+            series = curve[:, cell]
+            step = float(series.max() - series.min()) / 255
+            assert shown == pytest.approx(float(curve[frame, cell]), abs=step + 1e-3), name
+        expect(page.locator("#about")).to_contain_text(f"Cell {cell} of layer 2 back: half-life")
+
+        # Keys choose another cell and another time.
+        page.focus("#cells")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowRight")
+        assert page.input_value("#cell") == str(cell + 1)
+        expect(page.locator("#values")).to_contain_text(f"frame {frame + 1}")
+
+        # The words light up while they are heard.
+        word = inspection.transcript.words[0]
+        page.evaluate(f"$('sound').currentTime = {(word.start + word.end) / 2}")
+        expect(page.locator(".words button.now").first).to_have_text(word.text)
+        page.evaluate("$('sound').play()")
+        page.wait_for_function(f"second > {word.end}")
+        page.evaluate("$('sound').pause()")
+
+        # A gate that is held gives other words, and its own value the words of the recogniser.
+        assert page.text_content("#heard", strict=True).strip() == inspection.transcript.text
+        item = inspection.held[0]
+        page.select_option("#held-layer", label=str(item.layer))
+        page.evaluate("$('held').value = 1, $('held').oninput()")
+        expect(page.locator("#heard")).to_have_text(re.compile(re.escape(item.text or "(nothing)")))
+        browser.close()
+    assert complaints == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_every_cell_can_be_inspected(
+    cell: Cell,
+    tiny_checkpoint: Path,
+    clips: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = torch.load(tiny_checkpoint, weights_only=False)
+    content["earshot"]["model"]["cell"] = cell
+    model = AcousticModel(ModelConfig.from_dict(content["earshot"]["model"]), 29)
+    content["state_dict"] = {f"network.{k}": v for k, v in model.state_dict().items()}
+    torch.save(content, tmp_path / "cell.ckpt")
+    bundle = export(tmp_path / "cell.ckpt", tmp_path / "bundle", "fp32").path
+    for name in ("page.html", "picture.png"):
+        assert run(monkeypatch, clips[0], "--bundle", bundle, "-o", tmp_path / name) == 0
+        assert (tmp_path / name).stat().st_size > 10_000
+    printed = capsys.readouterr().out
+    assert ("half-life" in printed) == (cell != "rnn")
+    page = (tmp_path / "page.html").read_text()
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    names = set(data["layers"][0]["curves"])
+    assert names >= {"lstm": {"forget", "cell"}, "gru": {"update"}, "rnn": {"hidden"}}[cell]
+    assert bool(data["held"]) == (cell != "rnn")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("gates.xyz", "name a .html, .png, .svg, .pdf file"), ("file/gates.html", "")],
+)
+def test_what_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    tiny_bundle: Path,
+    clips: list[Path],
+    name: str,
+    reason: str,
+) -> None:
+    (tmp_path / "file").touch()
+    assert run(monkeypatch, clips[0], "--bundle", tiny_bundle, "-o", tmp_path / name) == 2
+    err = capsys.readouterr().err
+    assert str(tmp_path) in err and reason in err and err.count("\n") == 1
+
+
+def test_a_clip_without_a_frame_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    tiny_bundle: Path,
+) -> None:
+    soundfile.write(tmp_path / "short.wav", np.zeros(100, np.float32), SAMPLE_RATE)
+    assert run(monkeypatch, tmp_path / "short.wav", "--bundle", tiny_bundle) == 2
+    assert "too short for a single frame" in capsys.readouterr().err
