@@ -92,12 +92,12 @@ for x_t in x[0].double().numpy():
     c = f * c + i * g
     h = o * np.tanh(c)
     by_hand.append(c)
-shown = seen.traces[0].curves
-difference = np.abs(np.array(by_hand) - shown["cell"].numpy()).max()
+shown = {name: curve.numpy() for name, curve in seen.traces[0].curves.items()}
+difference = np.abs(np.array(by_hand) - shown["cell"]).max()
 print(f"largest difference between the equations and the model: {difference:.1e}")
 
 vowel = next(event.series for event in seen.events if event.name == "vowel")
-follows = [abs(np.corrcoef(series, vowel)[0, 1]) for series in shown["cell"].numpy().T]
+follows = [abs(np.corrcoef(series, vowel)[0, 1]) for series in shown["cell"].T]
 cell = int(np.nanargmax(follows))
 figure = Figure(figsize=(11, 5), layout="constrained")
 above, below = figure.subplots(2, 1, sharex=True)
@@ -122,7 +122,7 @@ save(figure, "3-one-cell.webp")
 figure = Figure(figsize=(11, 3.2), layout="constrained")
 for axes, item in zip(figure.subplots(1, 2, sharey=True), seen.traces[-2:], strict=True):
     order = item.half_life(frame).argsort()
-    kept = item.curves["forget"][:, order].T
+    kept = item.curves["forget"][:, order].T.numpy()
     drawn = axes.imshow(
         kept,
         aspect="auto",
