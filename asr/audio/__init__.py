@@ -4,7 +4,8 @@ from asr.audio.formats import EXTENSIONS
 from asr.audio.headers import header_seconds
 from asr.audio.level import Meter, changed, levelled
 from asr.audio.limits import Limits
-from asr.audio.load import Audio, AudioSource, load, load_channels, stream
+from asr.audio.load import Audio, AudioSource, load, load_channels, load_selected, stream
+from asr.audio.selection import Selection
 from asr.sampling import SAMPLE_RATE
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "AudioSource",
     "Limits",
     "Meter",
+    "Selection",
     "changed",
     "header_seconds",
     "levelled",
     "load",
     "load_channels",
+    "load_selected",
     "stream",
 ]

@@ -58,6 +58,11 @@ class Meter:
         self._means.append(means)
         self._deviations.append(deviations)
 
+    @property
+    def is_loud(self) -> bool:
+        """Whether the recording is loud enough, whatever follows."""
+        return self._loud >= LOUD_FRAMES
+
     def change(self) -> tuple[float, float]:
         """`(offset, gain)`: what to subtract from all samples, and then the factor for them.
 

@@ -17,10 +17,10 @@ from asr.audio.decode import decode
 from asr.audio.ffmpeg import no_such_track
 from asr.audio.limits import Limits
 from asr.audio.links import Memory
-from asr.audio.mix import mixed
 from asr.audio.pieces import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, Samples
+from asr.audio.selection import SPLIT, Selection
 from asr.audio.sources import Plain, plain
-from asr.errors import BadAudio, BadOption
+from asr.errors import BadAudio
 from asr.sampling import SAMPLE_RATE
 
 _LOUDEST = 32.0
@@ -49,6 +49,11 @@ class Audio:
     def joined(cls, pieces: Iterable[Samples]) -> "Audio":
         """The recording from the pieces `(S, 1)` of `stream`."""
         return cls(_joined(pieces)[:, 0])
+
+    @classmethod
+    def apart(cls, pieces: Iterable[Samples]) -> "tuple[Audio, ...]":
+        """The channels of a recording from the pieces `(S, channels)` of `stream`."""
+        return tuple(cls(np.ascontiguousarray(channel)) for channel in _joined(pieces).T)
 
     @property
     def duration(self) -> float:
@@ -81,7 +86,7 @@ def load(
 
     Thread-safe.
     """
-    return Audio.joined(stream(source, limits, name, track=track))
+    return Audio.joined(stream(source, limits, name, Selection(track=track)))
 
 
 def load_channels(
@@ -95,29 +100,35 @@ def load_channels(
     Arguments and errors are those of `load`, and `limits.max_seconds` holds for the sum of the
     channels. A recording without any samples has one channel of 0 s.
     """
-    samples = _joined(stream(source, limits, name, channels=True, track=track))
-    return tuple(Audio(np.ascontiguousarray(channel)) for channel in samples.T)
+    return load_selected(source, Selection(track=track, channels=SPLIT), limits, name)
+
+
+def load_selected(
+    source: AudioSource,
+    selection: Selection,
+    limits: Limits = Limits(),
+    name: str | None = None,
+) -> tuple[Audio, ...]:
+    """The selected sound of a source: one `Audio`, or one for each channel if they are split."""
+    return Audio.apart(stream(source, limits, name, selection))
 
 
 def stream(
     source: AudioSource,
     limits: Limits = Limits(),
     name: str | None = None,
-    channels: bool = False,
-    track: int | None = None,
+    selection: Selection = Selection(),
 ) -> Iterator[Samples]:
     """The result of `load` or `load_channels` in pieces `(S, channels)`, as they are decoded.
 
-    Errors are those of `load`; damage may show only after some pieces. A recording of 0 s has no
-    pieces.
+    Errors are those of `load`, and BadOption where the selection is not there; damage may show only
+    after some pieces. A recording of 0 s has no pieces.
     """
-    if track is not None and (isinstance(track, bool) or not isinstance(track, int) or track < 1):
-        raise BadOption(f"track {track!r} is no whole number from 1: correct it.")
     given = plain(source, name or "the audio", limits)
     label = name or (given if isinstance(given, str) else "the audio")
-    with closing(_pieces(given, limits, label, track)) as pieces:
-        checked = _checked(pieces, limits, label, apart=channels)
-        yield from _resampled(checked if channels else mixed(checked))
+    with closing(_pieces(given, limits, label, selection.track)) as pieces:
+        checked = _checked(pieces, limits, label, apart=selection.is_split)
+        yield from selection.of_time(_resampled(selection.of_channels(checked, label)), label)
 
 
 def _pieces(source: Plain, limits: Limits, label: str, track: int | None) -> Generator[Piece]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from asr.audio import Audio, Limits, stream
+from asr.audio import Audio, Limits, Selection, stream
 from asr.audio.pieces import Samples
 from asr.batch.inputs import Input
 from asr.errors import AsrError
@@ -167,7 +167,9 @@ def _write(answer: Audio | str | None, answers: BinaryIO) -> None:
 def _read(path: str, limits: Limits, track: int | None, answers: BinaryIO) -> Audio | str:
     """The recording's audio, or why there is none."""
     try:
-        return Audio.joined(_with_signs(stream(path, limits, track=track), answers))
+        return Audio.joined(
+            _with_signs(stream(path, limits, selection=Selection(track=track)), answers)
+        )
     except AsrError as error:
         return str(error)
     except OSError as error:

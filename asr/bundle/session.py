@@ -31,6 +31,8 @@ def session(graph: Path | bytes, exact: bool = True) -> onnxruntime.InferenceSes
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a fixed order of sums: the same results on every machine
     options.inter_op_num_threads = 1
+    # A plan for each shape, of which speech has many, takes twice the memory and is not faster.
+    options.enable_mem_pattern = False
     # Spinning threads would slow down torch in the same process (onnxruntime#13808).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if exact and saturates():

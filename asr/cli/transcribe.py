@@ -55,7 +55,10 @@ def transcribe(
     ] = False,
     format: Annotated[
         str,
-        typer.Option(help="txt (or text), json, srt, vtt, tsv or ctm; several with commas; all."),
+        typer.Option(
+            help="txt (or text), json, srt, vtt, tsv, ctm, textgrid or eaf; several with commas; "
+            "all."
+        ),
     ] = "txt",
     output: Annotated[
         Path | None, typer.Option(help="Folder for one file per recording; else stdout.")

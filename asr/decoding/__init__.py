@@ -5,13 +5,14 @@ from asr.decoding.calibration import PAUSE_SECONDS, Calibration, times
 from asr.decoding.confidence import Logistic, certainty
 from asr.decoding.greedy import greedy
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.segments import segments
+from asr.decoding.segments import Cutter, segments
 from asr.decoding.transcripts import transcript
 from asr.decoding.words import DecodedWord, decoded_words, stretch_features, stretches
 
 __all__ = [
     "PAUSE_SECONDS",
     "Calibration",
+    "Cutter",
     "DecodedWord",
     "Hypothesis",
     "Logistic",

@@ -4,28 +4,57 @@ A beam search goes frame by frame. Segments of one recording are searched side b
 were utterances, and in bounded memory. Shapes: U frames, V units.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.text import BLANK
 
+Lattice = NDArray[np.float32]
 
-def segments(lattice: NDArray[np.float32], longest: int) -> list[tuple[int, int]]:
-    """Segments `[first, end)` in frames of a lattice `(U, V)`, none longer than `longest`.
+
+class Cutter:
+    """Cuts a lattice `(U, V)` whose parts come one after another.
 
     A cut lies in the middle of the longest run of frames that are more probably blank than not,
     in the second half of the longest possible segment; if there is none, at the most probable
-    blank.
+    blank. So it does not depend on what comes after that.
+
+    Args:
+        longest: the most frames of a segment.
     """
-    frames = len(lattice)
-    if frames <= longest:
-        return [(0, frames)]
-    blank = np.exp(lattice[:, BLANK])  # (U,)
-    bounds = [0]
-    while frames - bounds[-1] > longest:
-        first = bounds[-1] + max(1, longest // 2)
-        bounds.append(first + _pause(blank[first : bounds[-1] + longest + 1]))
-    return list(zip(bounds, [*bounds[1:], frames], strict=True))
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._first = 0
+        self._held: Lattice | None = None
+
+    def add(self, part: Lattice) -> Iterator[tuple[int, Lattice]]:
+        """The segments that are known with the next part, each with its first frame."""
+        held = part if self._held is None else np.concatenate([self._held, part])
+        while len(held) > self._longest:
+            end = _cut(held[: self._longest + 1])
+            yield self._first, held[:end]
+            self._first, held = self._first + end, held[end:]
+        self._held = held
+
+    def end(self) -> tuple[int, Lattice]:
+        """The last segment, after at least one part; it may be empty."""
+        assert self._held is not None
+        return self._first, self._held
+
+
+def segments(lattice: Lattice, longest: int) -> list[tuple[int, Lattice]]:
+    """The segments of a lattice, each with its first frame: one if it is not longer."""
+    cutter = Cutter(longest)
+    return [*cutter.add(lattice), cutter.end()]
+
+
+def _cut(lattice: Lattice) -> int:
+    """Where a segment ends that cannot hold the last frame."""
+    middle = max(1, (len(lattice) - 1) // 2)
+    return middle + _pause(np.exp(lattice[middle:, BLANK]))
 
 
 def _pause(blank: NDArray[np.float32]) -> int:

@@ -4,7 +4,7 @@ Shapes: U frames.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,8 +70,8 @@ def decoded_words(
     ]
 
 
-def stretches(words: Sequence[DecodedWord], pause: float) -> Iterator[list[DecodedWord]]:
-    """Runs of words with less than `pause` frames between them."""
+def stretches(words: Iterable[DecodedWord], pause: float) -> Iterator[list[DecodedWord]]:
+    """Runs of words with less than `pause` frames between them, each as soon as the next begins."""
     run: list[DecodedWord] = []
     for word in words:
         if run and word.start - run[-1].end >= pause:

@@ -3,13 +3,14 @@
 Shapes: B batch, U frames, V units.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
 from asr.audio import SAMPLE_RATE
 from asr.runtime.engine import Engine, LogProbs, Wave
-from asr.runtime.windows import Grid, Window, batches, cut
+from asr.runtime.windows import WINDOW_SECONDS, Grid, Window, batches, cut, windows_of
 
 
 def rows(engine: Engine, waves: Sequence[Wave]) -> list[LogProbs]:
@@ -44,3 +45,18 @@ def lattices(engine: Engine, waves: Sequence[Wave], grid: Grid) -> list[LogProbs
         results.update(zip(batch, rows(engine, [pieces[index] for index in batch]), strict=True))
     ordered = iter([results[index] for index in range(len(pieces))])
     return [join(windows, [next(ordered) for _ in windows]) for windows in cuts]
+
+
+def lattice_parts(engine: Engine, pieces: Iterable[Wave], grid: Grid) -> Iterator[list[LogProbs]]:
+    """The parts `(U, V)` of a recording's lattice, in order, while its samples come.
+
+    As many come at a time as the engine takes at once.
+    """
+    windows = windows_of(pieces, grid)
+    most = max(1, int(engine.batch_seconds / WINDOW_SECONDS))
+    while batch := list(islice(windows, most)):
+        found = rows(engine, [wave for _, wave in batch])
+        yield [
+            row[window.skip : window.skip + window.keep]
+            for (window, _), row in zip(batch, found, strict=True)
+        ]

@@ -7,9 +7,11 @@ import os
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import chain
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from asr.bundle import Bundle
@@ -17,10 +19,22 @@ from asr.bundle.session import session
 from asr.machine import usable_cores
 from asr.runtime.engine import LogProbs, Wave, pad, stacked
 from asr.runtime.windows import WINDOW_SECONDS
+from asr.sampling import SAMPLE_RATE
 
 _BATCH = {"int8": 1, "fp32": 8}
 """Utterances per call. Dynamic quantisation uses one scale for a whole batch, so int8 must run each
 alone (guarantee 1); in fp32 a batch is faster, since weights are read once for all."""
+
+
+_LARGE = 60 * SAMPLE_RATE
+"""Samples of a call whose memory is given back: kept for the next one, it costs 3 % less time."""
+
+
+@cache
+def _release() -> onnxruntime.RunOptions:
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 _engines: weakref.WeakSet["OnnxEngine"] = weakref.WeakSet()
@@ -76,5 +90,6 @@ class OnnxEngine:
         """`(U, V)` log-probabilities of each wave, without padding."""
         wave, wave_lengths = pad(waves)
         inputs = {"wave": wave, "wave_lengths": wave_lengths}
-        log_probs, lengths = self._session.run(["log_probs", "lengths"], inputs)
+        told = _release() if wave.size > _LARGE else None
+        log_probs, lengths = self._session.run(["log_probs", "lengths"], inputs, told)
         return [row[:n] for row, n in zip(log_probs, lengths, strict=True)]

@@ -3,26 +3,30 @@
 Shapes: B batch, U frames, V units.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from asr.decoding import (
+    PAUSE_SECONDS,
     Calibration,
+    Cutter,
     DecodedWord,
     align,
     certainty,
     decoded_words,
     greedy,
     segments,
+    stretches,
     transcript,
 )
 from asr.options import Options
 from asr.runtime.engine import LogProbs, stacked
 from asr.runtime.windows import batches
 from asr.text import Tokenizer
-from asr.transcript import Alternative, Transcript
+from asr.transcript import Alternative, Transcript, Word
 
 if TYPE_CHECKING:
     from asr.decoding.beam import BeamSearch
@@ -38,6 +42,17 @@ class Decoded:
     words: tuple[DecodedWord, ...]
     readings: tuple[Alternative, ...] = ()
     """Of a beam search: as many as requested, the best first."""
+
+    def later(self, frames: int) -> "Decoded":
+        """The same in a lattice that starts so many frames earlier."""
+        return replace(self, words=tuple(word.later(frames) for word in self.words))
+
+
+@dataclass
+class Length:
+    """How long a recording is, which is known when it has been read."""
+
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -61,42 +76,81 @@ class Reader:
         self, lattices: Sequence[LogProbs], durations: Sequence[float], options: Options
     ) -> list[Transcript]:
         """The transcript of each lattice `(U, V)`, of a recording of so many seconds."""
+        return [
+            self.transcript(decoded, duration, options)
+            for decoded, duration in zip(self.decode(lattices, options), durations, strict=True)
+        ]
+
+    def transcript(self, decoded: Decoded, duration: float, options: Options) -> Transcript:
+        """The transcript of a recording of so many seconds from all that was decoded in it."""
         calibration = self.calibrations.get(options.decoder)
-        transcripts = []
-        for decoded, duration in zip(self.decode(lattices, options), durations, strict=True):
-            result = transcript(decoded.words, self.frame_seconds, duration, calibration)
-            if options.nbest > 1 and not result.no_speech:
-                best, *others = decoded.readings
-                # Words that are not speech are not in the transcript, nor in its best reading.
-                others = [other for other in others if other.text != result.text]
-                result = replace(
-                    result, alternatives=(Alternative(result.text, best.score), *others)
-                )
-            transcripts.append(result)
-        return transcripts
+        result = transcript(decoded.words, self.frame_seconds, duration, calibration)
+        if options.nbest == 1 or result.no_speech:
+            return result
+        best, *others = decoded.readings
+        # Words that are not speech are not in the transcript, nor in its best reading.
+        others = [other for other in others if other.text != result.text]
+        return replace(result, alternatives=(Alternative(result.text, best.score), *others))
+
+    def words(
+        self, decoded: Iterable[Decoded], length: "Length", options: Options
+    ) -> Iterator[Word]:
+        """The words of `transcript`, each as soon as what follows it is known.
+
+        Args:
+            decoded: what was decoded in each segment of a recording, in order.
+            length: of the recording; it must be known when `decoded` ends.
+        """
+        calibration = self.calibrations.get(options.decoder)
+        known = (word for piece in decoded for word in piece.words)
+        # Words before a long pause do not depend on what comes after it.
+        for run in stretches(known, PAUSE_SECONDS / self.frame_seconds):
+            yield from transcript(run, self.frame_seconds, length.seconds, calibration).words
 
     def decode(self, lattices: Sequence[LogProbs], options: Options) -> list[Decoded]:
         """The words of each lattice `(U, V)`, before any calibration."""
-        lattices = [lattice[:, self.columns] for lattice in lattices]
         cuts = [
-            (index, first, end)
+            (index, first, piece)
             for index, lattice in enumerate(lattices)
-            for first, end in self._segments(lattice, options)
+            for first, piece in segments(lattice[:, self.columns], self._longest)
         ]
-        decoded: dict[int, Decoded] = {}
-        for batch in batches([end - first for _, first, end in cuts], self.batch_frames):
-            chosen = [cuts[position] for position in batch]
-            pieces = [lattices[index][first:end] for index, first, end in chosen]
-            decoded.update(zip(batch, self._decode_batch(pieces, options), strict=True))
-        by_lattice: list[list[tuple[int, Decoded]]] = [[] for _ in lattices]
-        for position, (index, first, _) in enumerate(cuts):
-            by_lattice[index].append((first, decoded[position]))
-        return [_joined(pieces, options.nbest) for pieces in by_lattice]
+        found = self._decode_all([piece for *_, piece in cuts], options)
+        by_lattice: list[list[Decoded]] = [[] for _ in lattices]
+        for (index, first, _), decoded in zip(cuts, found, strict=True):
+            by_lattice[index].append(decoded.later(first))
+        return [joined(pieces, options.nbest) for pieces in by_lattice]
 
-    def _segments(self, lattice: LogProbs, options: Options) -> list[tuple[int, int]]:
-        if options.decoder == "greedy":
-            return [(0, len(lattice))]
-        return segments(lattice, int(SEGMENT_SECONDS / self.frame_seconds))
+    def decode_parts(
+        self, parts: Iterable[Sequence[LogProbs]], options: Options
+    ) -> Iterator[Decoded]:
+        """The words of one lattice `(U, V)`, segment by segment, while its parts come.
+
+        Args:
+            parts: in order, several at a time; segments that end in them are searched together.
+        """
+        cutter = Cutter(self._longest)
+        for together in parts:
+            cuts = [cut for part in together for cut in cutter.add(part[:, self.columns])]
+            yield from self._decode_cuts(cuts, options)
+        yield from self._decode_cuts([cutter.end()], options)
+
+    def _decode_cuts(
+        self, cuts: Sequence[tuple[int, LogProbs]], options: Options
+    ) -> Iterator[Decoded]:
+        found = self._decode_all([piece for _, piece in cuts], options)
+        return (decoded.later(first) for (first, _), decoded in zip(cuts, found, strict=True))
+
+    @property
+    def _longest(self) -> int:
+        return int(SEGMENT_SECONDS / self.frame_seconds)
+
+    def _decode_all(self, lattices: Sequence[LogProbs], options: Options) -> list[Decoded]:
+        """What each lattice spells, in their order, decoded in batches of like length."""
+        decoded: dict[int, Decoded] = {}
+        for batch in batches([len(lattice) for lattice in lattices], self.batch_frames):
+            found = self._decode_batch([lattices[index] for index in batch], options)
+            decoded.update(zip(batch, found, strict=True))
+        return [decoded[index] for index in range(len(lattices))]
 
     def _decode_batch(self, lattices: Sequence[LogProbs], options: Options) -> Iterator[Decoded]:
         log_probs, lengths = stacked(lattices)  # (B, U, V), (B,)
@@ -116,11 +170,12 @@ class Reader:
             yield Decoded(tuple(decoded_words(hypothesis, spans, row)), readings)
 
 
-def _joined(pieces: Sequence[tuple[int, Decoded]], nbest: int) -> Decoded:
-    """The words of a recording from its segments, each with its first frame."""
-    words = tuple(word.later(first) for first, piece in pieces for word in piece.words)
+def joined(pieces: Iterable[Decoded], nbest: int) -> Decoded:
+    """The words of a recording from those of its segments."""
+    pieces = list(pieces)
+    words = tuple(word for piece in pieces for word in piece.words)
     best = [Alternative("", 0.0)]
-    for _, piece in pieces:
+    for piece in pieces:
         together = [
             Alternative(f"{before.text} {reading.text}".strip(), before.score + reading.score)
             for before in best

@@ -7,11 +7,13 @@ Shapes: B batch, U frames, V units.
 """
 
 import ctypes
+import heapq
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,17 +21,27 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, get_type_hint
 
 import numpy as np
 
-from asr.audio import Audio, AudioSource, levelled, load
+from asr.audio import (
+    Audio,
+    AudioSource,
+    Limits,
+    Selection,
+    header_seconds,
+    levelled,
+)
+from asr.audio.selection import MIX
+from asr.audio.sources import plain
 from asr.bundle import Bundle, default_bundle
 from asr.decoding import Calibration
 from asr.errors import BadAudio, BadBundle, BadData, BadOption
 from asr.machine import usable_cores
 from asr.options import LM_OPTIONS, Options, OptionValues
 from asr.runtime.engine import Engine, LogProbs, Wave
-from asr.runtime.lattices import join, lattices, rows
-from asr.runtime.reader import Decoded, Reader
-from asr.runtime.windows import Grid, Window, cut
-from asr.transcript import Transcript
+from asr.runtime.lattices import join, lattice_parts, lattices, rows
+from asr.runtime.reader import Decoded, Length, Reader, joined
+from asr.runtime.recording import Recording
+from asr.runtime.windows import WINDOW_SECONDS, Grid, Window, cut
+from asr.transcript import Segment, Transcript, between_pauses
 
 if TYPE_CHECKING:
     from asr.decoding.beam import BeamSearch
@@ -134,7 +146,14 @@ class Recognizer:
 
     @overload
     def transcribe(  # type: ignore[overload-overlap]  # a file is an iterator of bytes
-        self, source: Source, *, track: int | None = None, **options: Unpack[OptionValues]
+        self,
+        source: Source,
+        *,
+        track: int | None = None,
+        channels: str | int = MIX,
+        start: float = 0.0,
+        duration: float = math.inf,
+        **options: Unpack[OptionValues],
     ) -> Transcript: ...
 
     @overload
@@ -143,6 +162,9 @@ class Recognizer:
         source: Iterable[SomeSource],
         *,
         track: int | None = None,
+        channels: str | int = MIX,
+        start: float = 0.0,
+        duration: float = math.inf,
         **options: Unpack[OptionValues],
     ) -> list[Transcript]: ...
 
@@ -152,6 +174,9 @@ class Recognizer:
         source: Source | Iterable[SomeSource],
         *,
         track: int | None = None,
+        channels: str | int = MIX,
+        start: float = 0.0,
+        duration: float = math.inf,
         **options: Unpack[OptionValues],
     ) -> Transcript | list[Transcript]:
         """The transcript of a recording, or of each of several, in their order.
@@ -162,25 +187,98 @@ class Recognizer:
                 or an iterator, and are read as they are needed; that is fastest, since like
                 lengths share batches.
             track: the sound track of a film, from 1; by default the one that is marked so.
+            channels: "mix" reads the mean of all channels, "split" each by itself into one
+                transcript, whose words and segments say in which channel they were; a number reads
+                that channel alone, from 1.
+            start: seconds that are skipped; times count from the start of the recording anyway.
+            duration: the most seconds that are read.
             options: fields of `Options`; those left out are as the bundle says.
 
         Raises:
             BadAudio, TooLong: a source cannot be read; of several the first such one.
             BadOption: an option is unknown or has a value that cannot be, or a source has no such
-                track.
+                track or channel, or ends before the start.
         """
         chosen = self.options(**options)
+        selection = _selection(track, channels, start, duration, chosen)
         several = _several(source)
         sources: Any = source if several else [source]
-        audios = (_audio(item, track) for item in sources)
+        recordings = (_recording(item, selection) for item in sources)
         transcripts = [
-            result
-            for group in _groups(audios, _HELD_BATCHES * self.engine.batch_seconds)
-            for result in self.read(
-                self.lattices(group), [audio.duration for audio in group], chosen
-            )
+            Transcript.together(channels_said, start)
+            for group in _groups(recordings, _HELD_BATCHES * self.engine.batch_seconds)
+            for channels_said in self._said(group, chosen)
         ]
         return transcripts if several else transcripts[0]
+
+    @_shows_options
+    def stream(
+        self,
+        source: Source,
+        *,
+        track: int | None = None,
+        channels: str | int = MIX,
+        start: float = 0.0,
+        duration: float = math.inf,
+        **options: Unpack[OptionValues],
+    ) -> Iterator[Segment]:
+        """The segments of a recording of any length, while the rest of it is still to be read.
+
+        Together they are those of `transcribe`. Memory does not depend on the recording's length.
+        The first segments come after six minutes of sound have been read, or all of it. Arguments
+        and errors are those of `transcribe`; those of a damaged source come where it is damaged.
+        """
+        chosen = self.options(**options)
+        selection = _selection(track, channels, start, duration, chosen)
+        if chosen.nbest > 1:
+            raise BadOption("nbest has no effect on a stream of segments; call transcribe.")
+        recording = _checked(source, selection)
+        if not isinstance(recording, Recording):
+            recording = Recording(recording)
+        count = recording.channels() if selection.is_split else 1
+        streams = (
+            self._segments(recording, index, chosen, index + 1 if count > 1 else None)
+            for index in range(count)
+        )
+        return heapq.merge(*streams, key=lambda segment: segment.start)
+
+    def _segments(
+        self, recording: Recording, index: int, options: Options, channel: int | None
+    ) -> Iterator[Segment]:
+        """The segments of one channel of a recording, which name the channel as told."""
+        length = Length()
+        words = self._reader(options).words(
+            self._parts(recording, index, length, options), length, options
+        )
+        start = recording.selection.start
+        return between_pauses(
+            replace(word, start=word.start + start, end=word.end + start, channel=channel)
+            for word in words
+        )
+
+    def _parts(
+        self, recording: Recording, index: int, length: Length, options: Options
+    ) -> Iterator[Decoded]:
+        """What is decoded in the segments of a channel, while it is read."""
+        parts = lattice_parts(self.engine, recording.channel(index, length), self._grid)
+        return self._reader(options).decode_parts(parts, options)
+
+    def _said(
+        self, group: "Recording | Sequence[Sequence[Audio]]", options: Options
+    ) -> list[list[Transcript]]:
+        """The transcripts of each recording's channels."""
+        if isinstance(group, Recording):
+            return [[self._long(group, index, options) for index in range(group.channels())]]
+        audios = [audio for channels in group for audio in channels]
+        durations = [audio.duration for audio in audios]
+        found = iter(self.read(self.lattices(audios), durations, options))
+        return [[next(found) for _ in channels] for channels in group]
+
+    def _long(self, recording: Recording, index: int, options: Options) -> Transcript:
+        """The transcript of one channel of a recording, in bounded memory."""
+        length = Length()
+        decoded = joined(self._parts(recording, index, length, options), options.nbest)
+        return self._reader(options).transcript(decoded, length.seconds, options)
 
     @_shows_options
     def options(self, **values: Unpack[OptionValues]) -> Options:
@@ -294,11 +392,24 @@ def _several(source: object) -> bool:
     return isinstance(source, Iterable) and not isinstance(source, _SINGLE)
 
 
-def _audio(source: Source, track: int | None) -> Audio:
+def _selection(
+    track: int | None, channels: str | int, start: float, duration: float, options: Options
+) -> Selection:
+    selection = Selection(track=track, channels=str(channels), start=start, duration=duration)
+    if selection.is_split and options.nbest > 1:
+        raise BadOption("nbest has no meaning where channels are split; leave one of them out.")
+    return selection
+
+
+def _checked(source: Source, selection: Selection) -> "Recording | Audio":
+    """A source that may be read several times."""
     if not isinstance(source, Audio):
-        return load(source, track=track)
-    if track is not None:
-        raise BadOption("track has no effect on sound that is loaded; give it to asr.audio.load.")
+        return Recording(plain(source, "the audio", Limits()), selection)
+    if selection != Selection():
+        raise BadOption(
+            "track, channels, start and duration have no effect on sound that is loaded; give them "
+            "where it is loaded."
+        )
     samples = source.samples
     sound = isinstance(samples, np.ndarray) and samples.ndim == 1 and samples.dtype == np.float32
     if not (sound and np.isfinite(samples).all()):
@@ -306,13 +417,32 @@ def _audio(source: Source, track: int | None) -> Audio:
     return source
 
 
-def _groups(audios: Iterable[Audio], seconds: float) -> Iterator[list[Audio]]:
-    """The recordings in groups that end once they hold `seconds` of audio."""
-    group: list[Audio] = []
+def _recording(source: Source, selection: Selection) -> "Recording | tuple[Audio, ...]":
+    """A long recording in a file, to be read later; the channels of any other."""
+    checked = _checked(source, selection)
+    if isinstance(checked, Audio):
+        return (checked,)
+    path = checked.source
+    if isinstance(path, str) and os.path.isfile(path) and header_seconds(path) > WINDOW_SECONDS:
+        return checked
+    return checked.load()
+
+
+def _groups(
+    recordings: "Iterable[Recording | tuple[Audio, ...]]", seconds: float
+) -> "Iterator[Recording | list[tuple[Audio, ...]]]":
+    """The recordings in groups that end once they hold `seconds` of audio; long ones alone."""
+    group: list[tuple[Audio, ...]] = []
     held = 0.0
-    for audio in audios:
-        group.append(audio)
-        held += audio.duration
+    for recording in recordings:
+        if isinstance(recording, Recording):
+            if group:
+                yield group
+                group, held = [], 0.0
+            yield recording
+            continue
+        group.append(recording)
+        held += sum(audio.duration for audio in recording)
         if held >= seconds:
             yield group
             group, held = [], 0.0

@@ -1,6 +1,7 @@
 """Long recordings: where to cut them into windows, and how windows make one lattice again.
 
-A recording is cut on the grid of output frames, so frame k of a piece that starts at frame k0 is
+All windows but the last have the same length, so a recording of any length can be cut while it is
+read. It is cut on the grid of output frames, so frame k of a piece that starts at frame k0 is
 frame k0 + k of the whole. Each piece has some seconds of context on both sides, which are
 discarded: there the recurrent layers warm up, and the effect of a convolution's padding fades. The
 joined log-probabilities have exactly the frames of one pass, and are decoded once.
@@ -10,11 +11,13 @@ those of the whole recording, so words near seams may differ from one pass. With
 by the corpus there is no such difference.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+
+import numpy as np
 
 from asr.bundle import Bundle
+from asr.runtime.engine import Wave
 
 WINDOW_SECONDS = 360.0
 """Longest piece, including context: half as much work again as one pass, and about 360 MB of
@@ -69,28 +72,50 @@ class Window:
 def cut(samples: int, grid: Grid) -> list[Window]:
     """The pieces of a recording, in order; their kept frames are those of one pass.
 
-    A recording up to the length of a window is one piece. A longer one is cut evenly, so that
-    pieces have similar lengths and fill a batch without padding.
+    A recording up to the length of a window is one piece. In a longer one all but the last have
+    that length.
     """
-    frames = grid.frames(samples)
-    if frames <= grid.longest:
-        return [Window(0, samples, 0, frames)]
-    count = -(-frames // (grid.longest - 2 * grid.context))
-    bounds = [index * frames // count for index in range(count + 1)]
-    windows = []
-    for first, end in pairwise(bounds):
-        start = max(0, first - grid.context)
-        # The last pieces include trailing samples that fill no frame, as one pass does.
-        stop = end + grid.context
-        windows.append(
-            Window(
-                start=start * grid.frame_samples,
-                stop=samples if stop >= frames else stop * grid.frame_samples,
-                skip=first - start,
-                keep=end - first,
-            )
-        )
+    windows = [_window(0, samples, grid)]
+    while windows[-1].stop < samples:
+        last = windows[-1]
+        first = last.start // grid.frame_samples + last.skip + last.keep
+        windows.append(_window(first, samples, grid))
     return windows
+
+
+def _window(first: int, samples: int, grid: Grid) -> Window:
+    """The piece whose kept frames begin at `first`: to the end of the samples, if that is near."""
+    start = max(0, first - grid.context)
+    skip, end = first - start, start + grid.longest
+    begins = start * grid.frame_samples
+    if grid.frames(samples) > end:
+        stop = end * grid.frame_samples
+        return Window(begins, stop, skip, grid.longest - grid.context - skip)
+    # The last piece includes trailing samples that fill no frame, as one pass does.
+    return Window(begins, samples, skip, grid.frames(samples) - first)
+
+
+def windows_of(pieces: Iterable[Wave], grid: Grid) -> Iterator[tuple[Window, Wave]]:
+    """The windows of `cut` with their samples, each as soon as those are read.
+
+    Args:
+        pieces: of the recording, in order; no more than a window of them is held.
+    """
+    held, origin, first = np.empty(0, np.float32), 0, 0
+    waiting: list[Wave] = []
+    samples = 0
+    for piece in pieces:
+        waiting.append(piece)
+        samples += len(piece)
+        while (window := _window(first, samples, grid)).stop < samples:
+            held = np.concatenate([held, *waiting])
+            waiting = []
+            yield window, held[window.start - origin : window.stop - origin]
+            first += window.keep
+            begin = max(0, first - grid.context) * grid.frame_samples
+            held, origin = held[begin - origin :], begin
+    window = _window(first, samples, grid)
+    yield window, np.concatenate([held, *waiting])[window.start - origin :]
 
 
 def batches(costs: Sequence[float], limit: float) -> Iterator[list[int]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from asr.transcript.layout import Layout
-from asr.transcript.segments import PAUSE_S, Seconds, Word, between_pauses
+from asr.transcript.segments import PAUSE_S, Seconds, Word, segments
 
 MOST_S = 7.0
 """Longest cue; a single word may take longer."""
@@ -31,7 +31,7 @@ _COST_OF_A_HURRIED_SECOND = 2.0  # of each second of reading time that a cue lac
 
 @dataclass(frozen=True)
 class Cue:
-    """A subtitle, shown from `start` to `end`; cues never overlap."""
+    """A subtitle, shown from `start` to `end`; those of one channel never overlap."""
 
     start: Seconds
     end: Seconds
@@ -43,17 +43,28 @@ class Cue:
         """The text of each line."""
         return tuple(" ".join(word.text for word in row) for row in self.rows)
 
+    @property
+    def channel(self) -> int | None:
+        """The channel of its words."""
+        return self.rows[0][0].channel
 
-def cues(words: Sequence[Word], duration: Seconds, layout: Layout = Layout()) -> list[Cue]:
-    """The subtitles of a recording of `duration` seconds; `words` are in order of time."""
+
+def cues(words: Sequence[Word], end: Seconds, layout: Layout = Layout()) -> list[Cue]:
+    """The subtitles of a recording, in order of time.
+
+    Args:
+        words: in order of time, in each channel.
+        end: of the recording.
+    """
+    spoken = segments(words)
+    starts = [segment.start for segment in spoken]
     result: list[Cue] = []
-    first = 0
-    for segment in between_pauses(words):
-        first += len(segment.words)
-        until = words[first].start if first < len(words) else max(duration, words[-1].end)
+    for segment in spoken:
+        following = bisect_left(starts, segment.end)
+        until = starts[following] if following < len(starts) else max(end, segment.end)
         span = _Span(segment.words, until, layout)
-        result.extend(span.cue(begin, end) for begin, end in span.cut())
-    return result
+        result.extend(span.cue(*piece) for piece in span.cut())
+    return sorted(result, key=lambda cue: cue.start)
 
 
 class _Span:

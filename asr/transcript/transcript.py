@@ -1,9 +1,11 @@
 """Transcripts: the words of a recording, with timestamps and confidence."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from asr.files import write_atomically
@@ -25,7 +27,7 @@ class Alternative:
 
 @dataclass(frozen=True, repr=False)
 class Transcript:
-    """The transcript of one recording of `duration` seconds.
+    """The transcript of one recording, or of `duration` seconds of it from `start` on.
 
     `text` is one line, the words in order. If nothing was said, `no_speech` is true and `text` and
     `words` are empty. `alternatives` has the best hypotheses, the best first and `text` among them,
@@ -38,11 +40,50 @@ class Transcript:
     duration: Seconds
     no_speech: bool
     alternatives: tuple[Alternative, ...] = ()
+    start: Seconds = 0.0
+
+    @property
+    def end(self) -> Seconds:
+        """Where the recording ends, or what was read of it."""
+        return self.start + self.duration
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """The words between pauses of 0.8 s, in the order of their starts."""
         return segments(self.words)
+
+    @classmethod
+    def together(cls, channels: "Sequence[Transcript]", start: Seconds = 0.0) -> "Transcript":
+        """One transcript of a recording from those of its channels, in order of time.
+
+        Args:
+            channels: at least one; if there are several, words name theirs, counted from 1, and
+                there are no alternatives.
+            start: seconds of the recording that were skipped before.
+        """
+        if len(channels) == 1 and not start:
+            return channels[0]
+        several = len(channels) > 1
+        words = [
+            replace(
+                word,
+                start=word.start + start,
+                end=word.end + start,
+                channel=number if several else word.channel,
+            )
+            for number, transcript in enumerate(channels, start=1)
+            for word in transcript.words
+        ]
+        ordered = tuple(word for segment in segments(words) for word in segment.words)
+        return cls(
+            text=" ".join(word.text for word in ordered),
+            words=ordered,
+            confidence=fmean(word.confidence for word in ordered) if ordered else 0.0,
+            duration=max(transcript.duration for transcript in channels),
+            no_speech=not ordered,
+            alternatives=() if several else channels[0].alternatives,
+            start=start,
+        )
 
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 60 else f"{self.text[:59]}…"
@@ -61,7 +102,7 @@ class Transcript:
         return write(self, "vtt", layout=layout)
 
     def save(self, path: str | os.PathLike[str], layout: Layout = Layout()) -> None:
-        """Writes a file in the format that its suffix names: txt, json, srt, vtt, tsv or ctm.
+        """Writes a file in the format that its suffix names: one of `asr.transcript.FORMATS`.
 
         Raises:
             BadOption: the suffix names no format, the file cannot be written, or an option of
@@ -77,7 +118,7 @@ class Transcript:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys and their order are part of the public contract.
 
-        `alternatives` is left out if it is empty.
+        `alternatives` is left out if it is empty, and `start` if it is 0.
         """
         values = {
             "text": self.text,
@@ -89,4 +130,6 @@ class Transcript:
         }
         if self.alternatives:
             values["alternatives"] = [alternative.to_dict() for alternative in self.alternatives]
+        if self.start:
+            values["start"] = round(self.start, 3)
         return values

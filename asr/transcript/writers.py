@@ -10,20 +10,24 @@ from asr.transcript.cues import Cue, cues
 from asr.transcript.layout import Layout
 from asr.transcript.paragraphs import ONE_LINE_S, clock, paragraphs
 from asr.transcript.segments import Seconds, Segment
+from asr.transcript.tiers import eaf, textgrid
 from asr.transcript.transcript import Transcript
 
 Writer: TypeAlias = Callable[[Transcript, str, Layout], str]
 
 
 def _txt(transcript: Transcript, _name: str, layout: Layout) -> str:
-    """One line, or for more than a minute paragraphs with an empty line between them."""
-    if transcript.duration <= ONE_LINE_S and not layout.timestamps:
+    """One line; for more than a minute, or several channels, paragraphs with empty lines between
+    them."""
+    turns = len({segment.channel for segment in transcript.segments}) > 1
+    if transcript.duration <= ONE_LINE_S and not (layout.timestamps or turns):
         return f"{transcript.text}\n"
     return "\n".join(_paragraph(part, layout) for part in paragraphs(transcript.segments)) or "\n"
 
 
 def _paragraph(segments: list[Segment], layout: Layout) -> str:
     head = f"[{clock(segments[0].start)}] " if layout.timestamps else ""
+    head += _named(segments[0].channel, layout)
     return f"{head}{' '.join(segment.text for segment in segments)}\n"
 
 
@@ -35,23 +39,35 @@ def _json(transcript: Transcript, _name: str, _layout: Layout) -> str:
 def _srt(transcript: Transcript, _name: str, layout: Layout) -> str:
     """SubRip, the most widely supported subtitle format."""
     return "\n".join(
-        f"{number}\n{_time(cue.start, ',')} --> {_time(cue.end, ',')}\n{_stack(cue.lines)}"
+        f"{number}\n{_time(cue.start, ',')} --> {_time(cue.end, ',')}\n"
+        f"{_named(cue.channel, layout)}{_stack(cue.lines)}"
         for number, cue in enumerate(_cues(transcript, layout), start=1)
     )
+
+
+def _named(channel: int | None, layout: Layout) -> str:
+    speaker = layout.speaker(channel)
+    return f"{speaker}: " if speaker else ""
 
 
 def _vtt(transcript: Transcript, _name: str, layout: Layout) -> str:
     """WebVTT, the format of browsers (https://www.w3.org/TR/webvtt1)."""
     lines = _lit if layout.highlight_words else _escaped_lines
     blocks = [
-        f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n{_stack(lines(cue))}"
+        f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n"
+        f"{_voice(cue.channel, layout)}{_stack(lines(cue))}"
         for cue in _cues(transcript, layout)
     ]
     return "\n".join(["WEBVTT\n", *blocks])
 
 
+def _voice(channel: int | None, layout: Layout) -> str:
+    speaker = layout.speaker(channel)
+    return f"<v {_escaped(speaker)}>" if speaker else ""
+
+
 def _cues(transcript: Transcript, layout: Layout) -> list[Cue]:
-    return cues(transcript.words, transcript.duration, layout)
+    return cues(transcript.words, transcript.end, layout)
 
 
 def _escaped_lines(cue: Cue) -> Iterable[str]:
@@ -105,23 +121,26 @@ def _escaped(text: str) -> str:
 
 
 class Format(NamedTuple):
-    """What writes a format, and which options of `Layout` have an effect on it."""
+    """What writes a format, the suffix of its files, and the options of `Layout` that it has."""
 
     writer: Writer
+    suffix: str
     options: tuple[str, ...] = ()
 
 
-_LINES = ("max_line_width", "max_line_count")
-_TXT = Format(_txt, ("timestamps",))
+_LINES = ("max_line_width", "max_line_count", "speakers")
+_TXT = Format(_txt, ".txt", ("timestamps", "speakers"))
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "txt": _TXT,
         "text": _TXT,
-        "json": Format(_json),
-        "srt": Format(_srt, _LINES),
-        "vtt": Format(_vtt, (*_LINES, "highlight_words")),
-        "tsv": Format(_tsv),
-        "ctm": Format(_ctm),
+        "json": Format(_json, ".json"),
+        "srt": Format(_srt, ".srt", _LINES),
+        "vtt": Format(_vtt, ".vtt", (*_LINES, "highlight_words")),
+        "tsv": Format(_tsv, ".tsv"),
+        "ctm": Format(_ctm, ".ctm"),
+        "textgrid": Format(textgrid, ".TextGrid", ("speakers",)),
+        "eaf": Format(eaf, ".eaf", ("speakers",)),
     }
 )
 """Every format by its name; `text` is another name for `txt`."""
@@ -157,8 +176,7 @@ def check_layout(layout: Layout, formats: Iterable[str]) -> None:
 
 def file_suffix(format: str) -> str:
     """The file suffix of `format`, with its dot. BadOption as in `write`."""
-    known = _format(format)
-    return "." + next(name for name, other in FORMATS.items() if other is known)
+    return _format(format).suffix
 
 
 def _format(format: str) -> Format:

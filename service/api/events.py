@@ -105,7 +105,7 @@ async def _stream(
         return
     finally:
         task.cancel()  # in case the client disconnected
-    for event in _events(result.transcripts[0], result.timings, with_logprobs):
+    for event in _events(result.transcript, result.timings, with_logprobs):
         yield f"data: {event.model_dump_json(exclude_none=True)}\n\n".encode()
 
 

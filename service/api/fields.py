@@ -102,10 +102,14 @@ class RequestFields(BaseModel):
     With any, the default decoder is `beam`."""
     track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
     """Which audio track of a film is used, counted from 1; by default the one marked as default."""
+    channels: Annotated[str, Field(pattern="^(mix|split|[1-9][0-9]?)$", examples=["mix"])] = "mix"
+    """`mix` reads the mean of all channels, `split` each by itself into one transcript in order of
+    time, and a number that channel alone, counted from 1."""
     nbest: int | None = _option("nbest", most=50, example=1)
     max_line_width: int | None = _option("max_line_width", example=42, of=Layout)
     max_line_count: int | None = _option("max_line_count", example=2, of=Layout)
     highlight_words: bool | None = _option("highlight_words", of=Layout)
+    speakers: str | None = _option("speakers", example="left=Ann,right=Bob", of=Layout)
 
     def layout(self) -> Layout:
         """How the transcript is laid out in the answer."""
@@ -195,7 +199,8 @@ class TranscribeQuery(RequestFields):
     """The query of the native endpoint."""
 
     format: Annotated[
-        Literal["json", "txt", "text", "srt", "vtt", "tsv", "ctm"], Field(examples=["json"])
+        Literal["json", "txt", "text", "srt", "vtt", "tsv", "ctm", "textgrid", "eaf"],
+        Field(examples=["json"]),
     ] = "json"
     """The format of the answer, as `asr transcribe --format` writes it."""
     timestamps: bool | None = _option("timestamps", of=Layout)

@@ -21,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from asr.errors import BadOption
-from asr.transcript import FORMATS, Layout, check_layout
+from asr.transcript import FORMATS, check_layout
 from service.api.fields import (
     SPEAKERS,
     WITHOUT_EFFECT,
@@ -100,7 +100,10 @@ def read_query(request: Request) -> TranscribeQuery:
         raise _conflict("subtitles", f"subtitles come beside json, not {query.format!r}.")
     if (query.nbest or 1) > 1 and query.format != "json":
         raise _conflict("nbest", f"alternatives come in json, not {query.format!r}.")
-    _check_layout(query.layout(), [query.format, *([query.subtitles] if query.subtitles else [])])
+    if query.multichannel and query.channels != "mix":
+        raise _conflict("channels", "multichannel reads each channel already: leave channels out.")
+    _check_channels(query)
+    _check_layout(query, [query.format, *([query.subtitles] if query.subtitles else [])])
     return query
 
 
@@ -165,13 +168,23 @@ def _check_together(form: TranscriptionForm) -> None:
         raise _conflict("stream", f"a stream has events of its own: leave {chosen!r} out.")
     if (form.nbest or 1) > 1 and (form.stream or chosen not in ("json", "verbose_json")):
         raise _conflict("nbest", "alternatives come with json and verbose_json, not streamed.")
-    _check_layout(form.layout(), [chosen if chosen in FORMATS else "json"])
+    _check_channels(form)
+    _check_layout(form, [chosen if chosen in FORMATS else "json"])
 
 
-def _check_layout(layout: Layout, formats: list[str]) -> None:
-    """Refuse an option of the layout that has no effect on the requested answer."""
+def _check_channels(fields: RequestFields) -> None:
+    """Refuse what has no effect on channels that are, or are not, read each by itself."""
+    split = fields.channels == "split"
+    if split and (fields.nbest or 1) > 1:
+        raise _conflict("nbest", "alternatives come for one channel, not with channels=split.")
+    if fields.speakers and not split:
+        raise _conflict("speakers", "speakers are named where channels=split.")
+
+
+def _check_layout(fields: RequestFields, formats: list[str]) -> None:
+    """Refuse an option of the layout that cannot be, or has no effect on the requested answer."""
     try:
-        check_layout(layout, formats)
+        check_layout(fields.layout(), formats)
     except BadOption as error:  # whose sentence starts with the option's name
         raise _conflict(str(error).partition(" ")[0], str(error)) from error
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from asr.audio import SAMPLE_RATE, Limits, Meter, changed, stream
+from asr.audio import SAMPLE_RATE, Limits, Meter, Selection, changed, stream
 from asr.errors import BadAudio, TooLong
 from service.engine.process import Cause, Process
 from service.engine.worker import Answer, Handler, Memory, WorkerDied, WorkerFailed, WorkerLate
@@ -46,7 +46,7 @@ class ChannelAudio:
 
 
 def decoder(limits: Limits) -> Handler:
-    """In a worker: `(name, split_channels, track, body)` and memory for the first channel -> number
+    """In a worker: `(name, selection, body)` and memory for the first channel -> number
     of samples, and memory for each further channel.
 
     The answer to None is 0, which says that the worker is ready.
@@ -59,12 +59,12 @@ def decoder(limits: Limits) -> Handler:
     def decode(message: Any, given: Sequence[Memory]) -> Answer:
         if message is None:
             return 0, ()
-        name, split_channels, track, body = message
+        name, selection, body = message
         memory = list(given)
         meters = [Meter()]
         samples = 0
         try:
-            for block in stream(body, limits, name, channels=split_channels, track=track):
+            for block in stream(body, limits, name, selection):
                 memory += [Memory() for _ in range(block.shape[1] - len(memory))]
                 meters += [Meter() for _ in range(block.shape[1] - len(meters))]
                 samples += len(block)
@@ -143,23 +143,20 @@ class DecodePool:
         return {process.pid for process in self._processes}
 
     async def decode(
-        self, body: bytes, name: str, split_channels: bool, track: int | None
+        self, body: bytes, name: str, selection: Selection
     ) -> tuple[list[ChannelAudio], float]:
-        """The recording, mixed or as separate channels, and the seconds that decoding took.
-
-        Args:
-            track: as for `asr.audio.load`.
+        """The selected channels of the recording, and the seconds that decoding took.
 
         Raises:
             BadAudio: it cannot be read, or ended the process that read it twice.
             TooLong: it exceeds a limit, or took too long.
-            BadOption: it has no such track.
+            BadOption: it has no such track or channel.
         """
         tries = 0
         while tries < _TRIES:
             process = await self._free()
             # Shielded: when the client disconnects, the process still finishes its file.
-            request = asyncio.ensure_future(self._ask(process, (name, split_channels, track, body)))
+            request = asyncio.ensure_future(self._ask(process, (name, selection, body)))
             request.add_done_callback(lambda done: done.exception())
             try:
                 return await asyncio.shield(request)

@@ -147,7 +147,7 @@ class ModelRegistry:
         options: Callable[[Recognizer], dict[str, Any]],
         body: bytes,
         name: str,
-        channels: bool = False,
+        channels: str = "mix",
         track: int | None = None,
     ) -> Result:
         """The transcript of an encoded recording, or that of each of its channels, by `model`.

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from asr.audio import Selection
 from asr.runtime import Recognizer
 from asr.transcript import Transcript
 from service.engine.admission import Admission, Estimator, Overloaded, Throughput, Ticket
@@ -39,6 +40,11 @@ class Result:
     """Seconds that each stage took: decode, queue, model (features included), text."""
     recognizer: Recognizer
     """The recogniser of the model that was used."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """What was said in all channels, in order of time."""
+        return Transcript.together(self.transcripts)
 
 
 class Transcriber:
@@ -147,7 +153,7 @@ class Transcriber:
         body: bytes,
         name: str,
         options: dict[str, Any],
-        channels: bool = False,
+        channels: str = "mix",
         track: int | None = None,
     ) -> Result:
         """The transcript of an encoded recording, or one for each of its channels.
@@ -155,13 +161,13 @@ class Transcriber:
         Args:
             name: what `BadAudio` and `TooLong` call the recording.
             options: those of `Recognizer.transcribe`.
-            channels: transcribe each channel separately.
-            track: as in `asr.audio.load`.
+            channels, track: as in `Recognizer.transcribe`.
 
         Raises:
             ApiError: it cannot be answered in time, or the model fails on it.
         """
         self._refuse_if_unavailable()
+        selection = Selection(track=track, channels=channels)
         try:
             ticket = self._admission.admit(self._estimate(body), time.monotonic())
         except Overloaded as error:
@@ -170,7 +176,7 @@ class Transcriber:
         self._timers.add(timer)
         try:
             async with timer:
-                result = await self._process(body, name, options, channels, track, ticket, timer)
+                result = await self._process(body, name, options, selection, ticket, timer)
             self._admission.answered(ticket, time.monotonic())
             return result
         except TimeoutError as error:
@@ -194,13 +200,12 @@ class Transcriber:
         body: bytes,
         name: str,
         options: dict[str, Any],
-        channels: bool,
-        track: int | None,
+        selection: Selection,
         ticket: Ticket,
         timer: asyncio.Timeout,
     ) -> Result:
         started = time.monotonic()
-        channels_audio, decode_s = await self._decoders.decode(body, name, channels, track)
+        channels_audio, decode_s = await self._decoders.decode(body, name, selection)
         decoded = time.monotonic()
         seconds = sum(audio.seconds for audio in channels_audio)
         self._estimate.learn(body, channels_audio[0].seconds)

@@ -144,3 +144,41 @@ def test_a_bundle_that_asks_for_an_unknown_decoder_is_refused(
 def test_a_recogniser_cannot_be_changed(recognizer: Recognizer, tiny_bundle: Path) -> None:
     with pytest.raises(AttributeError):
         recognizer.bundle = Bundle.open(tiny_bundle)  # type: ignore[misc]
+
+
+def test_split_channels_are_one_transcript_in_order_of_time(
+    clips: list[Path], shipped_bundle: Path
+) -> None:
+    recognizer = Recognizer.load(shipped_bundle, "cpu")
+    one, other = (load(clip).samples for clip in clips[:2])
+    later = np.concatenate([np.zeros(len(one), np.float32), other])  # as in a conversation
+    both = np.stack([np.resize(np.pad(one, (0, len(other))), len(later)), later], axis=1)
+    spoken = recognizer.transcribe((both, 16_000), channels="split")
+    alone = [recognizer.transcribe((channel, 16_000)) for channel in both.T]
+    assert spoken.text == " ".join(transcript.text for transcript in alone)
+    assert [word.channel for word in spoken.words] == [1] * len(alone[0].words) + [2] * len(
+        alone[1].words
+    )
+    assert [one.start for one in spoken.segments] == sorted(one.start for one in spoken.segments)
+    assert recognizer.transcribe((both, 16_000), channels=2) == alone[1]
+    mono = recognizer.transcribe((one, 16_000), channels="split")
+    assert mono == recognizer.transcribe((one, 16_000))
+    with pytest.raises(BadOption, match="nbest has no meaning where channels are split"):
+        recognizer.transcribe((both, 16_000), channels="split", decoder="beam", nbest=2)
+
+
+def test_times_of_a_part_count_from_the_start_of_the_recording(
+    clips: list[Path], shipped_bundle: Path
+) -> None:
+    recognizer = Recognizer.load(shipped_bundle, "cpu")
+    samples = np.concatenate([load(clip).samples for clip in clips[:2]])
+    seconds = len(load(clips[0]).samples) / 16_000
+    part = recognizer.transcribe((samples, 16_000), start=seconds)
+    alone = recognizer.transcribe(clips[1])
+    assert part.text == alone.text and part.start == seconds
+    assert [word.start for word in part.words] == pytest.approx(
+        [word.start + seconds for word in alone.words]
+    )
+    assert part.end == pytest.approx(len(samples) / 16_000)
+    assert part.to_dict()["start"] == round(seconds, 3)
+    assert part.words[-1].end <= part.end

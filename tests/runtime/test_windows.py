@@ -3,12 +3,13 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.model import AcousticModel, ModelConfig
-from asr.runtime.windows import Grid, batches, cut
+from asr.runtime.windows import Grid, batches, cut, windows_of
 
 MODEL = AcousticModel(ModelConfig(layers=1, hidden=8, channels=2), n_units=5)
 GRID = Grid(640, MODEL.config.frames, longest=750, context=100)
@@ -41,7 +42,17 @@ def test_kept_frames_are_those_of_one_pass(samples: int, context: int, core: int
 def test_a_recording_that_fits_a_window_is_one_piece() -> None:
     samples = 399 + 750 * 640
     assert [window.keep for window in cut(samples, GRID)] == [750]
-    assert [window.keep for window in cut(samples + 640, GRID)] == [375, 376]
+    assert [window.keep for window in cut(samples + 640, GRID)] == [650, 101]
+
+
+@given(st.integers(0, 200_000), st.lists(st.integers(0, 200_000), max_size=9))
+def test_windows_of_a_stream_are_those_of_the_whole(samples: int, bounds: list[int]) -> None:
+    grid = replace(GRID, longest=60, context=20)
+    wave = np.arange(samples, dtype=np.float32)
+    found = list(windows_of(np.split(wave, sorted(min(at, samples) for at in bounds)), grid))
+    assert [window for window, _ in found] == cut(samples, grid)
+    for window, piece in found:
+        np.testing.assert_array_equal(piece, wave[window.start : window.stop])
 
 
 @given(st.lists(st.floats(0, 50)), st.floats(1, 200))

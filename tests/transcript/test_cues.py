@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -134,6 +135,23 @@ def test_lines_are_as_long_and_as_many_as_told() -> None:
         ("we had been waiting",),
         ("at the station for the train",),
     ]
+
+
+def test_two_speakers_are_named_and_each_is_cut_by_itself() -> None:
+    ann, bob = said("well i think so"), said("no")
+    later = [replace(word, start=word.start + 0.5, end=word.end + 0.5, channel=2) for word in bob]
+    spoken = transcript((*(replace(word, channel=1) for word in ann), *later))
+    names = Layout(speakers="right=Bob,1=Ann")
+    srt, vtt = (write(spoken, format, layout=names).splitlines() for format in ("srt", "vtt"))
+    assert srt[2::4] == ["Ann: well i think so", "Bob: no"]
+    assert vtt[3::3] == ["<v Ann>well i think so", "<v Bob>no"]
+    assert write(spoken, "txt") == "left: well i think so\n\nright: no\n"
+
+
+@pytest.mark.parametrize("speakers", ["Ann", "left=", "=Ann", "0=Ann", "65=Ann", "left=A,,", "x=A"])
+def test_speakers_that_cannot_be_read_are_refused(speakers: str) -> None:
+    with pytest.raises(BadOption, match="cannot be read at"):
+        Layout(speakers=speakers)
 
 
 def test_a_gap_that_would_flicker_is_closed() -> None:

@@ -125,7 +125,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(use: Callable[[str], o
 
 def test_a_file_in_the_alias_text_ends_as_txt() -> None:
     suffixes = [file_suffix(name) for name in FORMATS]
-    assert suffixes == [".txt", ".txt", ".json", ".srt", ".vtt", ".tsv", ".ctm"]
+    assert suffixes[:2] == [".txt", ".txt"] and len(set(suffixes)) == len(suffixes) - 1
 
 
 def test_the_room_imports_nothing_but_the_standard_library() -> None:
@@ -142,7 +142,7 @@ def test_the_room_imports_nothing_but_the_standard_library() -> None:
     assert set(loaded) <= {"asr", "__main__"}
 
 
-@pytest.mark.parametrize("format", ["txt", "json", "srt", "vtt", "tsv", "ctm"])
+@pytest.mark.parametrize("format", ["txt", "json", "srt", "vtt", "tsv", "ctm", "textgrid", "eaf"])
 def test_a_transcript_saves_itself_in_the_format_of_its_suffix(format: str, tmp_path: Path) -> None:
     path = tmp_path / "new" / f"talk.{format.upper()}"
     SAID.save(path)

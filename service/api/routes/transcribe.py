@@ -19,7 +19,7 @@ from service.errors import ApiError, refusals
 PATH = "/v1/transcribe"
 router = APIRouter(tags=["transcriptions"])
 
-_MEDIA_TYPES = {"vtt": "text/vtt", "tsv": "text/tab-separated-values"}
+_MEDIA_TYPES = {"vtt": "text/vtt", "tsv": "text/tab-separated-values", "eaf": "text/xml"}
 
 
 class SpokenWord(ResponseBody):
@@ -29,6 +29,8 @@ class SpokenWord(ResponseBody):
     start: Seconds
     end: Seconds
     confidence: Share
+    channel: int | None = None
+    """With `channels=split`, where there are several: the one in which it was said."""
 
 
 class SpokenSegment(ResponseBody):
@@ -38,6 +40,8 @@ class SpokenSegment(ResponseBody):
     start: Seconds
     end: Seconds
     confidence: Share
+    channel: int | None = None
+    """As of its words."""
     words: list[SpokenWord]
 
 
@@ -101,7 +105,12 @@ async def transcribe(
         )
     body = await request.body()
     work = registry.transcribe(
-        query.model, query.options, body, "the upload", query.multichannel, query.track
+        query.model,
+        query.options,
+        body,
+        "the upload",
+        "split" if query.multichannel else query.channels,
+        query.track,
     )
     result = await cancel_on_disconnect(request, work)
     request.state.timings = result.timings  # for the traces
@@ -114,7 +123,7 @@ def _answer(query: TranscribeQuery, result: Result) -> Response:
         channels = [transcript.to_dict() for transcript in result.transcripts]
         content = {"channels": channels, "duration": channels[0]["duration"]}
         return JSONResponse(content, headers=headers)
-    (transcript,) = result.transcripts
+    transcript = result.transcript
     if query.format == "json":
         content = transcript.to_dict()
         if query.subtitles:

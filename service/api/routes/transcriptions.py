@@ -60,7 +60,7 @@ async def transcribe(
 ) -> Response:
     """Transcribe a recording and answer as OpenAI's endpoint does."""
     body, name = await form.file.read(), (form.file.filename or "the upload")[:_LONGEST_NAME]
-    work = registry.transcribe(form.model, form.options, body, name, track=form.track)
+    work = registry.transcribe(form.model, form.options, body, name, form.channels, form.track)
     if form.stream:
         return await streamed(request, work, with_logprobs=bool(form.include))
     result = await cancel_on_disconnect(request, work)
@@ -69,7 +69,7 @@ async def transcribe(
 
 
 def _answer(form: TranscriptionForm, result: Result) -> Response:
-    (transcript,) = result.transcripts
+    transcript = result.transcript
     headers = server_timing(result.timings)
     chosen = form.response_format
     if chosen == "json":

@@ -11,7 +11,7 @@ from serving import MAX_SECONDS, MAX_UPLOAD_BYTES, Client, assert_shape
 
 from asr.audio import SAMPLE_RATE, load, load_channels
 from asr.runtime import Recognizer
-from asr.transcript import FORMATS, write
+from asr.transcript import FORMATS, Layout, write
 
 URL = "/v1/transcribe"
 
@@ -61,6 +61,51 @@ def test_each_channel_has_a_transcript_of_its_own(
     expected = [recognizer.transcribe(audio).to_dict() for audio in load_channels(file.getvalue())]
     assert response.json() == {"channels": expected, "duration": 3.0}
     assert expected[0]["text"] != expected[1]["text"]
+
+
+def two_speakers(clips: list[Path]) -> bytes:
+    """A file with one clip on the left, and another one on the right."""
+    one, other = (load(path).samples[: 3 * SAMPLE_RATE] for path in clips[:2])
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([one, other], axis=1), SAMPLE_RATE, format="FLAC")
+    return file.getvalue()
+
+
+def test_split_channels_are_one_transcript_with_speakers(
+    client: Client, clips: list[Path], recognizer: Recognizer
+) -> None:
+    recording = two_speakers(clips)
+    spoken = recognizer.transcribe(recording, channels="split")
+    response = client.http.post(URL, params={"channels": "split"}, content=recording)
+    assert response.json() == spoken.to_dict()
+    assert {word["channel"] for word in response.json()["words"]} == {1, 2}
+    named = {"channels": "split", "speakers": "left=Ann,right=Bob", "format": "srt"}
+    response = client.http.post(URL, params=named, content=recording)
+    assert response.text == spoken.to_srt(Layout(speakers="left=Ann,right=Bob"))
+    assert "Ann: " in response.text and "Bob: " in response.text
+    right = client.http.post(URL, params={"channels": "2"}, content=recording)
+    assert right.json() == recognizer.transcribe(recording, channels=2).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"channels": "both"}, "channels"),
+        ({"channels": "3"}, None),
+        ({"channels": "split", "multichannel": "true"}, "channels"),
+        ({"channels": "split", "nbest": "2", "decoder": "beam"}, "nbest"),
+        ({"speakers": "left=Ann", "format": "srt"}, "speakers"),
+        ({"channels": "split", "speakers": "Ann", "format": "srt"}, "speakers"),
+        ({"channels": "split", "speakers": "left=Ann"}, "speakers"),
+        ({"max_line_width": "30"}, "max_line_width"),
+    ],
+)
+def test_channels_and_layouts_that_cannot_be_are_refused(
+    client: Client, clips: list[Path], query: dict[str, str], param: str | None
+) -> None:
+    response = client.http.post(URL, params=query, content=two_speakers(clips))
+    assert response.status_code == 422
+    assert assert_shape(response)["param"] == param
 
 
 def test_a_track_is_chosen_and_one_that_is_not_there_is_422(

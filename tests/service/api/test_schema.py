@@ -93,6 +93,7 @@ def together(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("nbest", 1) > fields.get("beam_size", 16):
         left_out |= {"nbest"}
     shown = [fields.get("response_format"), fields.get("format")]
+    left_out |= {"channels", "speakers"}  # the recording has one channel, and few strings name any
     if "subtitles" not in left_out:
         shown.append(fields.get("subtitles"))
     used = {option for format in shown if format in FORMATS for option in FORMATS[format].options}
