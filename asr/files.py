@@ -1,5 +1,6 @@
 """Files that are written whole: a reader sees the old content or the new, never a part of it."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def replacing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
         OSError: the file cannot be written. Nothing is left behind.
     """
     # In the same folder, since a rename is atomic only within one file system.
-    partial = path.with_name(f".{secrets.token_hex(8) if shared else path.name}.partial")
+    partial = path.with_name(f".{secrets.token_hex(8) if shared else _short(path.name)}.partial")
     try:
         with partial.open("wb") as file:
             yield file
@@ -37,15 +38,24 @@ def replacing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
         raise
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def _short(name: str) -> str:
+    """A name to which a partial file may add: file systems allow 255 bytes."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) < 200 else hashlib.sha256(encoded).hexdigest()
+
+
+def write_atomically(path: Path, content: str | bytes, shared: bool = True) -> None:
     """Writes `content`, text as UTF-8, to `path`; makes its folders.
+
+    Args:
+        shared: as of `replacing`.
 
     Raises:
         BadOption: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        with replacing(path, shared) as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
     except OSError as error:
         raise BadOption(

@@ -1,21 +1,44 @@
-"""Folder jobs: inputs, outputs, and the loop over them."""
+"""Folder jobs: inputs, outputs, journal, and the pipeline over them."""
 
+from asr.batch.folder import FolderJob, made_by, run, undone
 from asr.batch.inputs import STDIN, Input, Inputs, list_inputs, read_list
 from asr.batch.job import transcribe_files
+from asr.batch.journal import Journal, OutputLost
 from asr.batch.labels import Label, label_files
-from asr.batch.outputs import formats_of, output_stems
+from asr.batch.outputs import formats_of, json_line, output_stems, results, spare
 from asr.batch.pipeline import Result
+from asr.batch.shards import Shard
+from asr.batch.status import Part, status
+from asr.batch.tally import Tally
+from asr.batch.watch import watch
+from asr.batch.workplace import journals, workplace
 
 __all__ = [
     "STDIN",
+    "FolderJob",
     "Input",
     "Inputs",
+    "Journal",
     "Label",
+    "OutputLost",
+    "Part",
     "Result",
+    "Shard",
+    "Tally",
     "formats_of",
+    "journals",
+    "json_line",
     "label_files",
     "list_inputs",
+    "made_by",
     "output_stems",
     "read_list",
+    "results",
+    "run",
+    "spare",
+    "status",
     "transcribe_files",
+    "undone",
+    "watch",
+    "workplace",
 ]

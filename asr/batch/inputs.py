@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from glob import glob, has_magic
 from itertools import takewhile
@@ -35,18 +35,31 @@ class Input:
 
 
 class Inputs(list[Input]):
-    """The recordings of a job, and how many other files its folders hold."""
+    """The recordings of a job, and what else there was where they lie."""
 
-    passed_over = 0
-    """Number of files that are not hidden and have no suffix of a recording."""
-    excluded = 0
-    """Number of recordings that a pattern of `exclude` leaves out."""
+    def __init__(self, items: Iterable[Input] = ()) -> None:
+        super().__init__(items)
+        self.others: set[str] = set()
+        """Absolute paths of files in its folders that are not hidden and have no suffix of a
+        recording."""
+        self.excluded = 0
+        """Number of recordings that a pattern of `exclude` leaves out."""
+
+    @property
+    def passed_over(self) -> int:
+        """Number of other files."""
+        return len(self.others)
 
     def first(self, count: int | None) -> Self:
         """The first recordings, as many as told."""
         if count is not None:
             del self[count:]
         return self
+
+    def plan(self, stems: Sequence[str], holds: Callable[[str], bool]) -> None:
+        """Gives each recording its stem, and keeps those whose stem is held."""
+        pairs = zip(self, stems, strict=True)
+        self[:] = [replace(item, stem=stem) for item, stem in pairs if holds(stem)]
 
 
 def list_inputs(
@@ -79,7 +92,7 @@ def list_inputs(
             inputs.excluded += 1
         else:
             inputs.append(item)
-    inputs.passed_over = len(walk.others - seen)
+    inputs.others = walk.others - seen
     return inputs
 
 

@@ -1,9 +1,11 @@
 """The output files of each input."""
 
+import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from asr.batch.inputs import Input
 from asr.errors import BadOption
@@ -55,6 +57,25 @@ def output_stems(inputs: Sequence[Input], out_dir: Path, formats: Sequence[str])
         if any(str(item.path).endswith(ending) for item in inputs):  # looking up all takes seconds
             spare(inputs, [out_dir / f"{stem}{ending}" for stem in stems])
     return stems
+
+
+def results(output: Path, stems: Iterable[str], jsonl: Path | None) -> Iterator[Path]:
+    """What jobs leave in an output folder that may lie among the recordings: files of any format,
+    and lists."""
+    yield from output.glob("results*.jsonl")
+    yield from output.glob("errors*.jsonl")
+    if jsonl is not None:
+        yield jsonl
+    for stem in stems:
+        for ending in map(file_suffix, FORMATS):
+            yield output / f"{stem}{ending}"
+
+
+def json_line(path: Path, values: Mapping[str, Any]) -> str:
+    """A recording's values as a line of JSON, headed by its path."""
+    line = {"file": str(path), **values}
+    named = line["file"].isprintable()  # a name may not be valid text
+    return json.dumps(line, ensure_ascii=not named, allow_nan=False)
 
 
 def spare(inputs: Sequence[Input], paths: Sequence[Path]) -> None:

@@ -1,8 +1,16 @@
-"""A progress bar on stderr, shown in a terminal."""
+"""Progress on stderr: a bar in a terminal, and for long jobs lines elsewhere."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asr.batch import Tally
+
+_LINE_S = 30.0
+"""Seconds between two lines."""
 
 
 @contextmanager
@@ -22,3 +30,58 @@ def bar(description: str, wanted: bool = True) -> Iterator[Callable[[int, int], 
     with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
         task = progress.add_task(description)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def hours_of_audio() -> Iterator[Callable[["Tally"], None]]:
+    """Returns a function that shows how far a folder job is: hours, speed and time left."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = BarColumn(bar_width=30), TextColumn("{task.description}")
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("")
+        yield lambda tally: progress.update(
+            task,
+            description=_how_far(tally),
+            completed=tally.finished + tally.failed,
+            total=tally.total,
+        )
+
+
+def spoken(seconds: float) -> str:
+    """A length of time in two units at most."""
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if hours < 48 else f"{hours} h"
+
+
+def _lines() -> Callable[["Tally"], None]:
+    said, at = "", time.monotonic()
+
+    def show(tally: "Tally") -> None:
+        nonlocal said, at
+        if time.monotonic() < at + _LINE_S:
+            return
+        at = time.monotonic()
+        if said != (said := f"asr: {_how_far(tally)}\n"):  # where it waits for recordings
+            sys.stderr.write(said)
+            sys.stderr.flush()
+
+    return show
+
+
+def _how_far(tally: "Tally") -> str:
+    text = f"{tally.finished + tally.failed:,} of {tally.total:,} files"
+    if tally.left is None:
+        return text
+    return (
+        f"{text}, {tally.seconds / 3600:.2f} of about {tally.expected / 3600:.2f} h of audio, "
+        f"{tally.speed:.0f} times real time, {spoken(tally.left)} left"
+    )

@@ -1,7 +1,9 @@
 """`asr transcribe PATH…`: files and folders to text."""
 
-import json
+import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,12 +21,13 @@ from asr.cli.options import (
 )
 from asr.cli.output import one_line
 from asr.cli.progress import bar
-from asr.errors import AsrError, BadOption
-from asr.files import write_atomically
+from asr.errors import BadOption
 from asr.transcript import LAYOUT, Layout
 
 if TYPE_CHECKING:
     from asr.batch import Inputs
+    from asr.runtime import Recognizer
+    from asr.transcript import Transcript
 
 
 @takes("decoder", "nbest", "beam_size", *WEIGHTS)
@@ -61,8 +64,39 @@ def transcribe(
         ),
     ] = "txt",
     output: Annotated[
-        Path | None, typer.Option(help="Folder for one file per recording; else stdout.")
+        Path | None,
+        typer.Option(
+            help="Folder for one file per recording; else stdout. The same command again does what "
+            "is missing or has changed."
+        ),
     ] = None,
+    jsonl: Annotated[
+        Path | None,
+        typer.Option(help="File of all transcripts of --output, a line of json for each."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Do anew what is done, too.")
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first recording that fails.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Part I, from 0, of N parts; auto in a SLURM array, auto/N in an Indexed Job.",
+        ),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with what arrives, once it has stopped growing.")
+    ] = False,
+    status: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT", help="Only say what is missing in the output folder of a job, and how."
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Cores to use; else all.")] = None,
     bundle: BundleOption = None,
     device: DeviceOption = "auto",
     lm: LmOption = None,
@@ -80,62 +114,109 @@ def transcribe(
     For one recording only its transcript is printed; for several one line each, with the file in
     front (txt) or under `file` (json). Exit code 1: some could not be read; 2: none could.
     """
-    from asr.batch import formats_of, output_stems, transcribe_files
-    from asr.transcript import file_suffix, write
+    from asr.batch import Shard, formats_of
+    from asr.cli.folder import foretell, run_job, show_status
+    from asr.transcript import file_suffix
 
+    if status is not None:
+        show_status(status)
+        return
     formats = formats_of(format)  # refuses an unknown one before any work
-    inputs = _listed(paths or [], files_from or [], nul, exclude or []).first(limit)
-    stems = output_stems(inputs, output, formats) if output else []
-    alone = len(inputs) == 1 and [Path(path) for path in paths or []] == [inputs[0].path]
-    endings = [file_suffix(name) for name in formats]
-    if not output:
-        _check_printed(formats, alone, bool(values["timestamps"]))
+    part = Shard.parse(shard, os.environ) if shard else Shard()
     layout = laid_out(formats, values)
     options = reading(hotwords, lm, **values)
-    if options.get("nbest", 1) > 1 and ".json" not in endings:
+    if options.get("nbest", 1) > 1 and not (jsonl or ".json" in map(file_suffix, formats)):
         raise BadOption(f"{formats[0]} has no place for several readings: add --format json.")
-    if dry_run:
-        _foretell(inputs)
+    load = partial(_loaded, bundle, device, lm, jobs)
+    look = _listed(paths or [], files_from or [], nul, exclude or [], limit)
+    if output is None:
+        needing = {"--jsonl": jsonl, "--overwrite": overwrite, "--shard": shard, "--watch": watch}
+        _check_whole(needing)
+        inputs = look()
+        alone = len(inputs) == 1 and [Path(path) for path in paths or []] == [inputs[0].path]
+        _check_printed(formats, alone, bool(values["timestamps"]))
+        printer = partial(_print_one, format=formats[0], alone=alone, layout=layout)
+        if dry_run:
+            foretell(lambda: inputs)
+        else:
+            _print(inputs, load, printer, fail_fast, track, options)
         return
+    job = {
+        "output": output,
+        "formats": formats,
+        "layout": layout,
+        "track": track,
+        "jsonl": jsonl,
+        "shard": part,
+        "overwrite": overwrite,
+        "fail_fast": fail_fast,
+        "jobs": jobs,
+    }
+    if dry_run:
+        foretell(look, load, options, job)
+    else:
+        run_job(look, load, options, job, watch)
+
+
+def _loaded(bundle: Path | None, device: str, lm: Path | None, jobs: int | None) -> "Recognizer":
+    """The recogniser; on a GPU the number of cores is that of decoding processes alone."""
     from asr.runtime import Recognizer
 
-    recognizer = Recognizer.load(bundle, device, lm)
+    if jobs is None or (device != "cpu" and Recognizer.load(bundle, device, lm).device != "cpu"):
+        return Recognizer.load(bundle, device, lm)
+    return Recognizer.load(bundle, "cpu", lm, threads=jobs)
+
+
+def _print(
+    inputs: "Inputs",
+    load: "Callable[[], Recognizer]",
+    printer: "Callable[[Path, Transcript], None]",
+    fail_fast: bool,
+    track: int | None,
+    options: dict[str, Any],
+) -> None:
+    """Prints each transcript, in order."""
+    from asr.batch import transcribe_files
+    from asr.cli.folder import refuse_hopeless, tell, tell_passed_over
+
+    refuse_hopeless(inputs)
     failed = 0
-    with bar("transcribing", wanted=bool(output) or not sys.stdout.isatty()) as progress:
-        results = transcribe_files(recognizer, inputs, track=track, **options)
+    with bar("transcribing", wanted=not sys.stdout.isatty()) as progress:
+        results = transcribe_files(load(), inputs, track=track, **options)
         for done, result in enumerate(results, start=1):
-            if result.transcript is None:
-                failed += 1
-                sys.stderr.write(f"asr: {one_line(str(result.error))}\n")
-            elif output:
-                try:
-                    for name, ending in zip(formats, endings, strict=True):
-                        text = write(result.transcript, name, result.input.path.stem, layout)
-                        write_atomically(output / f"{stems[done - 1]}{ending}", text)
-                except AsrError as error:
-                    failed += 1
-                    sys.stderr.write(f"asr: {one_line(str(error))}\n")
-            elif alone or endings == [".ctm"]:
-                text = write(result.transcript, formats[0], result.input.path.stem, layout)
-                sys.stdout.write(text)
-            elif endings == [".json"]:
-                line = {"file": str(result.input.path), **result.transcript.to_dict()}
-                named = line["file"].isprintable()  # a name may not be valid text
-                sys.stdout.write(json.dumps(line, ensure_ascii=not named) + "\n")
+            if result.transcript is not None:
+                printer(result.input.path, result.transcript)
             else:
-                name = one_line(str(result.input.path))
-                sys.stdout.write(f"{name}\t{result.transcript.text}\n")
-            sys.stdout.flush()
+                failed += 1
+                tell(str(result.error))
+                if fail_fast:
+                    break
             progress(done, len(inputs))
-    if output:
-        sys.stderr.write(f"asr: {len(inputs) - failed} of {len(inputs)} written to {output}\n")
-    _tell_passed_over(inputs)
+    tell_passed_over(inputs)
     if failed:
         raise typer.Exit(2 if failed == len(inputs) else 1)
 
 
-def _listed(paths: list[str], lists: list[str], nul: bool, exclude: list[str]) -> "Inputs":
-    """The recordings that the arguments name."""
+def _print_one(
+    path: Path, transcript: "Transcript", format: str, alone: bool, layout: Layout
+) -> None:
+    from asr.batch import json_line
+    from asr.transcript import file_suffix, write
+
+    ending = file_suffix(format)
+    if alone or ending == ".ctm":
+        sys.stdout.write(write(transcript, format, path.stem, layout))
+    elif ending == ".json":
+        sys.stdout.write(f"{json_line(path, transcript.to_dict())}\n")
+    else:
+        sys.stdout.write(f"{one_line(str(path))}\t{transcript.text}\n")
+    sys.stdout.flush()
+
+
+def _listed(
+    paths: list[str], lists: list[str], nul: bool, exclude: list[str], limit: int | None
+) -> "Callable[[], Inputs]":
+    """Lists the recordings that the arguments name; lists of paths are read now."""
     from asr.batch import STDIN, list_inputs, read_list
 
     if "" in paths:
@@ -146,7 +227,15 @@ def _listed(paths: list[str], lists: list[str], nul: bool, exclude: list[str]) -
     if nul and not lists:
         raise BadOption("-0 has no effect without a list: name one with --files-from.")
     listed = [path for name in lists for path in read_list(name, nul)]
-    return list_inputs([path for path in paths if path != STDIN], listed, exclude)
+    given = [path for path in paths if path != STDIN]
+    return lambda: list_inputs(given, listed, exclude).first(limit)
+
+
+def _check_whole(given: dict[str, Any]) -> None:
+    """BadOption for an option that only a job with an output folder has."""
+    for name, value in given.items():
+        if value:
+            raise BadOption(f"{name} has no effect on what is printed: add a folder with --output.")
 
 
 def _check_printed(formats: list[str], alone: bool, timestamps: bool) -> None:
@@ -159,31 +248,3 @@ def _check_printed(formats: list[str], alone: bool, timestamps: bool) -> None:
         raise BadOption(f"{formats[0]} is a file for each recording: name a folder with --output.")
     if timestamps and not alone:
         raise BadOption("timestamps need a file for each recording: name a folder with --output.")
-
-
-def _foretell(inputs: "Inputs") -> None:
-    """Prints the recordings that would be read, and says how long they last."""
-    from asr.audio import header_seconds
-
-    seconds = 0.0
-    for item in inputs:
-        if item.problem is None:
-            seconds += header_seconds(item.path)
-            sys.stdout.write(f"{one_line(str(item.path))}\n")
-        else:
-            sys.stderr.write(f"asr: {one_line(item.problem)}\n")
-    count = sum(item.problem is None for item in inputs)
-    recordings = "recording" if count == 1 else "recordings"
-    sys.stderr.write(
-        f"asr: {count:,} {recordings}, {seconds / 3600:.2f} h by their headers; nothing was done\n"
-    )
-    _tell_passed_over(inputs)
-    if not count:
-        raise typer.Exit(2)
-
-
-def _tell_passed_over(inputs: "Inputs") -> None:
-    for count, what in ((inputs.passed_over, "passed over"), (inputs.excluded, "left out")):
-        if count:
-            noun = "other file" if what == "passed over" else "recording"
-            sys.stderr.write(f"asr: {count} {noun}{'s' * (count != 1)} {what}\n")

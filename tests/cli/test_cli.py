@@ -56,7 +56,7 @@ def test_output_has_a_file_for_each_input_by_its_path(
         "transcribe", folder, "--bundle", tiny_bundle, "--format", "json", "--output", tmp_path
     )
     assert done.returncode == 1 and done.stdout == ""
-    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.json")}
     assert written == {f"{clips[0].stem}.json", f"deep/{clips[1].stem}.json"}
     alone = asr("transcribe", clips[0], "--bundle", tiny_bundle, "--format", "json").stdout
     assert (tmp_path / f"{clips[0].stem}.json").read_text(encoding="utf-8") == alone

@@ -37,7 +37,7 @@ MAY_USE = {
         "jinja2", "jiwer", "lightning", "markupsafe", "matplotlib", "numpy", "rich", "torch",
         "torchaudio", "yaml",
     },
-    "asr.batch": {"asr.audio", "asr.runtime", "asr.transcript"},
+    "asr.batch": {"asr.audio", "asr.bundle", "asr.runtime", "asr.transcript"},
     "asr.evaluation": {
         "asr.audio", "asr.corpus", "asr.decoding", "asr.runtime", "asr.text", "jiwer", "numpy",
     },

@@ -1,0 +1,286 @@
+"""The folder job: recordings -> files of transcripts, resumed wherever it was stopped."""
+
+import errno
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from asr.audio import Limits
+from asr.batch.inputs import Input
+from asr.batch.journal import Journal, OutputLost
+from asr.batch.outputs import json_line
+from asr.batch.pipeline import Pipeline, Result, version_of
+from asr.batch.shards import Shard
+from asr.batch.tally import Tally, reason
+from asr.batch.workplace import ERRORS, RESULTS, journals, list_path, remove
+from asr.errors import BadOption
+from asr.files import replacing, write_atomically
+from asr.transcript import Layout, Transcript, file_suffix, write
+
+if TYPE_CHECKING:
+    from asr.options import Options
+    from asr.runtime import Recognizer
+
+Report: TypeAlias = Callable[[Tally, Result | None], None]
+"""Called with each result, and without one some times a second."""
+_FULL = "jsonl"
+"""Stands among the formats for the line of `--jsonl`."""
+_LOST = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV}
+"""What is no fault of one file: the next would fail too."""
+_TICK_S = 0.25
+_COMMIT_S = 1.0
+"""How much finished work a kill may cost, besides what is at work."""
+_GRACE_S = 6.0
+"""How long a job that is stopped may go on with what is decoded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderJob:
+    """What a job is asked to do."""
+
+    output: Path
+    formats: Sequence[str]
+    layout: Layout
+    options: "Options"
+    """Of `Recognizer.options`."""
+    made: str
+    """A digest of what decides a transcript, besides the recording (`made_by`)."""
+    track: int | None = None
+    limits: Limits = Limits()
+    jsonl: Path | None = None
+    """File of all transcripts, a line for each recording."""
+    shard: Shard = field(default_factory=Shard)
+    overwrite: bool = False
+    """Do all, also what is done."""
+    fail_fast: bool = False
+    """Stop at the first recording that fails."""
+    jobs: int | None = None
+    """The most decoding processes."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """Kept in the journal."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """The formats by the endings of their files, and the line of `jsonl` if it is wanted."""
+        endings = [file_suffix(name).removeprefix(".") for name in self.formats]
+        return [*endings, *([_FULL] if self.jsonl else [])]
+
+    def files(self, stem: str) -> list[Path]:
+        """The output files of a recording."""
+        return [self.output / f"{stem}{file_suffix(name)}" for name in self.formats]
+
+
+def made_by(recognizer: "Recognizer", options: "Options", layout: Layout, track: int | None) -> str:
+    """A digest of what decides a transcript's files, besides the recording and their formats."""
+    from asr.bundle.bundle import checksum  # which decoding processes need not load
+
+    info, lm = recognizer.bundle.info, recognizer.lm
+    own = lm is None or lm == recognizer.bundle.lm
+    values = {
+        "bundle": dict(info.checksums),
+        "calibration": info.calibration,
+        "lm": None if own or lm is None else checksum(lm),
+        "options": options.values(),
+        "layout": asdict(layout),
+        "track": track,
+    }
+    text = json.dumps(values, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def undone(job: FolderJob, inputs: Iterable[Input], known: Sequence[Journal]) -> Iterator[Input]:
+    """The inputs of the job's part that no journal knows as done in this way, or whose output files
+    are gone."""
+    wanted = set(job.kinds)
+
+    def is_done(item: Input, journal: Journal) -> bool:
+        row = journal.find(item.path)
+        return (
+            row is not None
+            and row.made == job.made
+            and row.formats >= wanted
+            and row.stem == os.fsencode(item.stem)
+            and row.version == version_of(item.path)
+            and all(path.exists() for path in job.files(item.stem))
+        )
+
+    for item in inputs:
+        if job.overwrite or not any(is_done(item, journal) for journal in known):
+            yield item
+
+
+def run(
+    job: FolderJob,
+    recognizer: "Recognizer",
+    inputs: Sequence[Input],
+    journal: Journal,
+    report: Report,
+    stop: threading.Event,
+) -> Tally:
+    """Transcribes what is not yet done, writes it, and lists results and errors in the output.
+
+    A recording that fails stops nothing else. Once `stop` is set nothing more is read, what is
+    decoded is transcribed for some seconds, and the same job goes on from there at another time.
+
+    Args:
+        inputs: of the job's part, with stems.
+        journal: of `workplace`.
+    Raises:
+        OutputLost: the disk is full, read-only or gone; what is done is kept.
+    """
+    tally = Tally(total=len(inputs))
+    with known_journals(job, journal) as known:
+        todo = list(undone(job, inputs, known))
+    tally.before = tally.kept = tally.total - len(todo)
+    journal.begin(dict(job.about))
+    journal.expect(todo)
+    for item in todo:
+        tally.expect(item.path, version_of(item.path))
+    collect(job, recognizer, todo, journal, tally, report, stop)
+    return tally
+
+
+def collect(
+    job: FolderJob,
+    recognizer: "Recognizer",
+    inputs: Iterable[Input],
+    journal: Journal,
+    tally: Tally,
+    report: Report,
+    stop: threading.Event,
+) -> None:
+    """Transcribes inputs and writes what comes of it; see `run`."""
+    try:
+        with Pipeline(
+            recognizer, inputs, job.options, job.limits, job.track, partial(_save, job), job.jobs
+        ) as pipeline:
+            _collect(job, pipeline, journal, tally, report, stop)
+        _keep(journal, tally)
+        _write_lists(job, journal)
+    except OutputLost as error:
+        with suppress(OutputLost):
+            _keep(journal, tally)
+        lost = OutputLost(
+            f"{error}: {tally.kept:,} of {tally.total:,} done; make room or mend the disk, and the "
+            "same command goes on."
+        )
+        lost.done = tally.kept
+        raise lost from error
+
+
+def _keep(journal: Journal, tally: Tally) -> None:
+    journal.commit()
+    tally.kept = tally.finished
+
+
+def _collect(
+    job: FolderJob,
+    pipeline: Pipeline,
+    journal: Journal,
+    tally: Tally,
+    report: Report,
+    stop: threading.Event,
+) -> None:
+    deadline, committed = None, time.monotonic()
+    while not pipeline.is_over:
+        for _, result in pipeline.take(_TICK_S):
+            _note(job, journal, result)
+            tally.add(result)
+            report(tally, result)
+        now = time.monotonic()
+        if now >= committed + _COMMIT_S:
+            _keep(journal, tally)
+            committed = now
+        report(tally, None)
+        if deadline is None and (stop.is_set() or (job.fail_fast and tally.failed)):
+            pipeline.stop()
+            deadline = now + _GRACE_S
+        if deadline is not None and now > deadline:
+            tally.abandoned = True
+            break
+    tally.stopped = deadline is not None and tally.finished + tally.failed < tally.total
+
+
+@contextmanager
+def known_journals(job: FolderJob, journal: Journal) -> Iterator[list[Journal]]:
+    """The job's journal and those of other divisions of the output folder.
+
+    A job of the whole takes the others over.
+    """
+    found = journals(job.output).items()
+    others = {shard: path for shard, path in found if shard.count != job.shard.count}
+    if job.shard.count == 1:
+        for shard, path in others.items():
+            journal.absorb(path)
+            remove(path)
+            for name in (RESULTS, ERRORS):
+                remove(list_path(job.output, name, shard))
+        others = {}
+    with ExitStack() as opened:
+        known = [Journal(path, write=False) for path in others.values()]
+        for other in known:
+            opened.callback(other.close)
+        yield [journal, *known]
+
+
+def _save(job: FolderJob, result: Result) -> Result:
+    """Writes the files of a result; one that cannot be written fails."""
+    if result.transcript is None:
+        return result
+    name = result.input.path.stem
+    try:
+        for format, path in zip(job.formats, job.files(result.input.stem), strict=True):
+            # Nobody else writes there: a kill leaves at most one partial file, which the next run
+            # replaces.
+            write_atomically(path, write(result.transcript, format, name, job.layout), shared=False)
+    except BadOption as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _LOST:
+            raise OutputLost(f"{job.output} cannot be written ({cause.strerror})") from error
+        return replace(result, transcript=None, error=str(error))
+    return result
+
+
+def _note(job: FolderJob, journal: Journal, result: Result) -> None:
+    item = result.input
+    if result.transcript is None:
+        about = {"error": result.error, "reason": reason(result)}
+        journal.failed(item, json_line(item.path, about))
+        return
+    assert result.version is not None  # it was read
+    line = json_line(item.path, _summary(job, item.stem, result.transcript))
+    full = json_line(item.path, result.transcript.to_dict()) if job.jsonl else None
+    journal.done(item, result.version, job.made, ",".join(job.kinds), line, full)
+
+
+def _summary(job: FolderJob, stem: str, transcript: Transcript) -> dict[str, Any]:
+    values = transcript.to_dict()
+    outputs = [os.path.relpath(path, job.output) for path in job.files(stem)]
+    kept = ("text", "confidence", "duration", "no_speech")
+    return {"outputs": outputs, **{key: values[key] for key in kept}}
+
+
+def _write_lists(job: FolderJob, journal: Journal) -> None:
+    """results.jsonl, errors.jsonl and the file of all transcripts, each as the journal has it."""
+    lists = [
+        (list_path(job.output, RESULTS, job.shard), journal.lines("done")),
+        (list_path(job.output, ERRORS, job.shard), journal.lines("failed")),
+    ]
+    if job.jsonl:
+        path = job.jsonl.with_name(f"{job.jsonl.stem}{job.shard.suffix}{job.jsonl.suffix}")
+        lists.append((path, journal.lines("done", "full")))
+    for path, lines in lists:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path, shared=False) as file:
+                file.writelines(f"{line}\n".encode() for line in lines)
+        except OSError as error:
+            raise OutputLost(f"{path} cannot be written ({error.strerror})") from error

@@ -1,0 +1,108 @@
+"""How far a job is: counts, hours of audio, speed, and what is left."""
+
+import re
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr.batch.pipeline import Result, Version
+
+
+@dataclass
+class _Kind:
+    """Of the files with one suffix."""
+
+    bytes: int = 0
+    bytes_done: int = 0
+    seconds_done: float = 0.0
+
+
+@dataclass
+class Tally:
+    """Of one run of a job; times by a clock that never jumps."""
+
+    total: int = 0
+    """Recordings of the job."""
+    before: int = 0
+    """Those that an earlier run has done."""
+    done: int = 0
+    silent: int = 0
+    """Of those done, the ones without speech."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why recordings failed, and how many."""
+    seconds: float = 0.0
+    """Of audio that was transcribed."""
+    kept: int = 0
+    """Of those with a transcript, the ones that the journal has on the disk."""
+    stopped: bool = False
+    """Whether it ended before it was done."""
+    abandoned: bool = False
+    """Whether threads are still at work that nobody waits for."""
+    _kinds: dict[str, _Kind] = field(default_factory=lambda: defaultdict(_Kind))
+    _began: float = field(default_factory=time.monotonic)
+
+    @property
+    def failed(self) -> int:
+        return sum(self.reasons.values())
+
+    @property
+    def finished(self) -> int:
+        """Recordings with a transcript, by this run or an earlier one."""
+        return self.before + self.done
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this run began."""
+        return time.monotonic() - self._began
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio per second."""
+        return self.seconds / max(self.elapsed, 1e-9)
+
+    @property
+    def expected(self) -> float:
+        """Seconds of audio in this run, guessed by the bytes of files and what others held."""
+        kinds = self._kinds.values()
+        bytes_done = sum(kind.bytes_done for kind in kinds)
+        if not bytes_done:
+            return 0.0
+        usual = self.seconds / bytes_done
+        return sum(
+            kind.seconds_done
+            + (kind.bytes - kind.bytes_done)
+            * (kind.seconds_done / kind.bytes_done if kind.bytes_done else usual)
+            for kind in kinds
+        )
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until it ends; None if nothing can be said yet."""
+        if not self.seconds:
+            return None
+        return max(0.0, self.expected - self.seconds) / self.speed
+
+    def expect(self, path: Path, version: Version | None) -> None:
+        """A recording is to be done in this run."""
+        self._kinds[path.suffix.lower()].bytes += version[0] if version else 0
+
+    def add(self, result: Result) -> None:
+        """A recording has its result."""
+        kind = self._kinds[result.input.path.suffix.lower()]
+        size = result.version[0] if result.version else 0
+        if result.transcript is None:
+            kind.bytes -= size
+            self.reasons[reason(result)] += 1
+            return
+        kind.bytes_done += size
+        kind.seconds_done += result.transcript.duration
+        self.seconds += result.transcript.duration
+        self.done += 1
+        self.silent += result.transcript.no_speech
+
+
+def reason(result: Result) -> str:
+    """Why a recording failed, in words that like failures share: no path, numbers or advice."""
+    sentence = str(result.error).replace(str(result.input.path), "").strip()
+    return re.sub(r"\d[\d.,]*", "N", re.split(r": |; ", sentence)[0])

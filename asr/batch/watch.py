@@ -1,0 +1,66 @@
+"""A job that goes on: what arrives in a folder is transcribed once it has stopped growing."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.batch.folder import FolderJob, Report, collect, known_journals, undone
+from asr.batch.inputs import Input, Inputs
+from asr.batch.journal import Journal
+from asr.batch.pipeline import Version, version_of
+from asr.batch.tally import Tally
+
+if TYPE_CHECKING:
+    from asr.runtime import Recognizer
+
+_SETTLED_S = 5.0
+"""A file has arrived when it is the same as so many seconds ago."""
+
+
+def watch(
+    job: FolderJob,
+    recognizer: "Recognizer",
+    look: Callable[[], Inputs],
+    journal: Journal,
+    report: Report,
+    stop: threading.Event,
+) -> Tally:
+    """As `run`, with what `look` finds from time to time, until `stop` is set.
+
+    Args:
+        look: lists the inputs of the job's part, with stems.
+    """
+    tally = Tally()
+    with known_journals(job, journal) as known:
+        journal.begin(dict(job.about))
+
+        def arrivals() -> Iterator[Input]:
+            for item in undone(job, settled(look, stop), known):
+                journal.expect([item])
+                tally.total += 1
+                tally.expect(item.path, version_of(item.path))
+                yield item
+
+        collect(job, recognizer, arrivals(), journal, tally, report, stop)
+    return tally
+
+
+def settled(
+    look: Callable[[], Iterable[Input]], stop: threading.Event, pause_s: float = _SETTLED_S
+) -> Iterator[Input]:
+    """Each version of a file once, when two looks have seen it, until `stop` is set."""
+    taken: dict[Path, Version] = {}
+    before: dict[Path, Version] = {}
+    while not stop.is_set():
+        now: dict[Path, Version] = {}
+        for item in look():
+            version = None if item.problem else version_of(item.path)
+            if version is None:
+                continue
+            now[item.path] = version
+            if before.get(item.path) == version != taken.get(item.path):
+                taken[item.path] = version
+                yield item
+        before = now
+        stop.wait(pause_s)

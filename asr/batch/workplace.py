@@ -1,0 +1,108 @@
+"""The output folder of a job: tried before any work, and locked while one works in it."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from asr.batch.journal import Journal
+from asr.batch.shards import Shard
+from asr.errors import BadOption
+
+try:
+    import fcntl
+except ImportError:  # Windows; there two jobs are not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+HIDDEN = ".earshot"
+"""The folder of journals and locks inside the output folder."""
+RESULTS = "results"
+ERRORS = "errors"
+
+
+@contextmanager
+def workplace(output: Path, shard: Shard) -> Iterator[Journal]:
+    """The journal of a job that writes to `output`; nobody else may write there meanwhile.
+
+    Jobs of other parts of the same number may. The locks are the system's, and end with the
+    process that holds them, however it ends.
+
+    Raises:
+        BadOption: the folder cannot be written, or another job works in it.
+        OutputLost: as of `Journal`.
+    """
+    folder = output / HIDDEN
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(output, error) from error
+    with ExitStack() as held:
+        _lock(folder, output, shard, held)
+        journal = Journal(journal_path(output, shard))
+        held.callback(journal.close)
+        yield journal
+
+
+def journal_path(output: Path, shard: Shard) -> Path:
+    """Where the journal of a part lies."""
+    return output / HIDDEN / f"journal{shard.suffix}.sqlite"
+
+
+def journals(output: Path) -> dict[Shard, Path]:
+    """The journals of an output folder: of the whole, and of parts."""
+    found = {}
+    for path in sorted((output / HIDDEN).glob("journal*.sqlite")):
+        part = path.name.removeprefix("journal").removesuffix(".sqlite").removeprefix(".")
+        index, _, count = part.partition("-of-")
+        if not part:
+            found[Shard()] = path
+        elif index.isdecimal() and count.isdecimal():
+            found[Shard(int(index), int(count))] = path
+    return found
+
+
+def list_path(output: Path, name: str, shard: Shard) -> Path:
+    """Where `results` or `errors` of a part lie."""
+    return output / f"{name}{shard.suffix}.jsonl"
+
+
+def _lock(folder: Path, output: Path, shard: Shard, held: ExitStack) -> None:
+    """Shares the lock of all jobs of so many parts, tries those of other numbers, holds its own."""
+    ours = f"of-{shard.count}.lock"
+    try:
+        _open(folder / ours, "LOCK_SH", held)
+        for other in folder.glob("of-*.lock"):
+            if other.name != ours:
+                with ExitStack() as briefly:
+                    _open(other, "LOCK_EX", briefly)
+        file = _open(folder / f"{shard.index}-{ours}", "LOCK_EX", held)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n".encode())
+        file.flush()
+    except BlockingIOError as error:
+        raise BadOption(
+            f"another job writes to {output}: wait until it has ended, or choose another folder."
+        ) from error
+    except OSError as error:
+        raise _unwritable(output, error) from error
+
+
+def _open(path: Path, kind: str, held: ExitStack) -> BinaryIO:
+    """The open file with a lock on it."""
+    file = held.enter_context(path.open("a+b"))
+    if fcntl is not None:
+        # A shared lock waits for those who try it, which takes no time.
+        fcntl.flock(file, getattr(fcntl, kind) | (fcntl.LOCK_NB if kind == "LOCK_EX" else 0))
+    return file
+
+
+def _unwritable(output: Path, error: OSError) -> BadOption:
+    return BadOption(f"{output} cannot be written ({error.strerror}): choose another folder.")
+
+
+def remove(path: Path) -> None:
+    """Deletes a file that may be gone already."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()

@@ -1,0 +1,247 @@
+"""What `asr transcribe --output` does: runs a folder job, shows how far it is, sums it up."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType, MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import typer
+
+from asr.cli.output import one_line
+from asr.cli.progress import hours_of_audio, spoken
+
+if TYPE_CHECKING:
+    from asr.batch import FolderJob, Input, Inputs, Result, Tally
+    from asr.runtime import Recognizer
+
+Load: TypeAlias = "Callable[[], Recognizer]"
+
+
+def run_job(
+    look: "Callable[[], Inputs]",
+    load: Load,
+    options: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    watched: bool = False,
+) -> None:
+    """Tries and locks the output, transcribes, and sums up.
+
+    Args:
+        look: lists the inputs.
+        options: those of `Recognizer.transcribe` that were given.
+        settings: fields of `FolderJob`, which has the rest from the recogniser.
+        watched: go on with what arrives.
+
+    Raises:
+        typer.Exit: unless everything is done.
+    """
+    from asr.batch import OutputLost, run, watch, workplace
+
+    inputs = planned(look, settings)
+    if not watched:
+        refuse_hopeless(inputs)
+    with signals() as stop, workplace(settings["output"], settings["shard"]) as journal:
+        recognizer = load()
+        job = _job(recognizer, options, settings)
+        try:
+            with hours_of_audio() as show:
+                report = _reporting(show)
+                if watched:
+                    find = partial(planned, look, settings)
+                    tally = watch(job, recognizer, find, journal, report, stop)
+                else:
+                    tally = run(job, recognizer, inputs, journal, report, stop)
+        except OutputLost as error:
+            tell(str(error))
+            raise typer.Exit(1 if error.done else 2) from error
+    _sum_up(job, tally)
+    tell_passed_over(inputs)
+    _leave(tally)
+
+
+def foretell(
+    look: "Callable[[], Inputs]",
+    load: "Load | None" = None,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Prints the recordings that would be transcribed, and says how long they last."""
+    from asr.audio import header_seconds
+
+    inputs = planned(look, settings) if settings else look()
+    left: Sequence[Input] = inputs
+    if load is not None:
+        left = _undone(inputs, load, options, settings)
+    count, seconds = 0, 0.0
+    for item in left:
+        if item.problem is None:
+            count += 1
+            seconds += header_seconds(item.path)
+            sys.stdout.write(f"{one_line(str(item.path))}\n")
+        else:
+            tell(item.problem)
+    recordings = "recording" if count == 1 else "recordings"
+    tell(f"{count:,} {recordings}, {seconds / 3600:.2f} h by their headers; nothing was done")
+    if len(left) < len(inputs):
+        tell(f"{len(inputs) - len(left):,} are done already")
+    tell_passed_over(inputs)
+    if not count and len(left) == len(inputs):
+        raise typer.Exit(2)
+
+
+def refuse_hopeless(inputs: "Inputs") -> None:
+    """Ends the command where nothing can be read, before anything is loaded or written."""
+    if all(item.problem for item in inputs):
+        for item in inputs:
+            tell(str(item.problem))
+        if inputs:
+            raise typer.Exit(2)
+
+
+def planned(look: "Callable[[], Inputs]", settings: Mapping[str, Any]) -> "Inputs":
+    """The recordings of the job's part with their output files, which are no input's."""
+    from asr.batch import output_stems, results, spare
+
+    inputs = look()
+    output, jsonl = settings["output"], settings["jsonl"]
+    stems = output_stems(inputs, output, settings["formats"])
+    spare(inputs, [jsonl] if jsonl else [])
+    inputs.others -= {os.path.abspath(path) for path in results(output, stems, jsonl)}
+    inputs.plan(stems, settings["shard"].holds)
+    return inputs
+
+
+def show_status(output: Path) -> None:
+    """Prints what is missing in an output folder, and says which command does it.
+
+    Raises:
+        typer.Exit: something is missing.
+    """
+    from asr.batch import status
+
+    parts = status(output)
+    for part in parts:
+        for path, reason in part.missing:
+            sys.stdout.write(f"{one_line(str(path))}" + (f"\t{one_line(reason)}" if reason else ""))
+            sys.stdout.write("\n")
+        name = "" if part.shard.count == 1 else f"part {part.shard.index}/{part.shard.count}: "
+        if part.counts is None:
+            tell(f"{name}not begun")
+        else:
+            done, failed, waiting = part.counts.done, part.counts.failed, part.counts.waiting
+            tell(f"{name}{done:,} done, {failed:,} failed, {waiting:,} not yet done")
+    missing = [part for part in parts if not part.is_done]
+    for part in missing:
+        sys.stderr.write(f"{part.command}\n")
+    if missing:
+        raise typer.Exit(1)
+
+
+def _job(
+    recognizer: "Recognizer", options: Mapping[str, Any], settings: Mapping[str, Any]
+) -> "FolderJob":
+    from asr.batch import FolderJob, made_by
+
+    chosen = recognizer.options(**options)
+    return FolderJob(
+        **settings,
+        options=chosen,
+        made=made_by(recognizer, chosen, settings["layout"], settings["track"]),
+        about={"command": json.dumps(sys.argv[1:]), "folder": os.getcwd()},
+    )
+
+
+def _undone(
+    inputs: "Inputs", load: Load, options: Mapping[str, Any], settings: Mapping[str, Any]
+) -> "Sequence[Input]":
+    from asr.batch import Journal, journals, undone
+
+    found = journals(settings["output"])
+    if not found:
+        return inputs
+    known = [Journal(path, write=False) for path in found.values()]
+    try:
+        return list(undone(_job(load(), options, settings), inputs, known))
+    finally:
+        for journal in known:
+            journal.close()
+
+
+def _leave(tally: "Tally") -> None:
+    """Ends the command unless all is well."""
+    code = 0
+    if tally.failed or tally.stopped:
+        code = 1 if tally.finished or tally.stopped else 2
+    if tally.abandoned:  # else Python would wait for threads in the middle of an hour of audio
+        sys.stderr.flush()
+        os._exit(code)
+    if code:
+        raise typer.Exit(code)
+
+
+def _sum_up(job: "FolderJob", tally: "Tally") -> None:
+    """Says what was done, what failed and why, and how fast it went."""
+    speed = ""
+    if tally.done:
+        hours, seconds = tally.seconds / 3600, tally.elapsed
+        speed = f": {hours:.2f} h of audio in {spoken(seconds)}, {tally.speed:.0f} times real time"
+    tell(f"{tally.finished:,} of {tally.total:,} written to {job.output}{speed}")
+    for count, what in ((tally.before, "were done before"), (tally.silent, "without speech")):
+        if count:
+            tell(f"{count:,} {what}")
+    if tally.failed:
+        reasons = "; ".join(f"{why} ({count:,})" for why, count in tally.reasons.most_common())
+        tell(f"{tally.failed:,} failed: {reasons}")
+    if tally.stopped:
+        tell(f"{tally.finished:,} of {tally.total:,} done; the same command goes on")
+
+
+def tell_passed_over(inputs: "Inputs") -> None:
+    """Says how many files of the folders were not read."""
+    for count, noun, what in (
+        (inputs.passed_over, "other file", "passed over"),
+        (inputs.excluded, "recording", "left out"),
+    ):
+        if count:
+            tell(f"{count:,} {noun}{'s' * (count != 1)} {what}")
+
+
+def tell(sentence: str) -> None:
+    """A line on stderr."""
+    sys.stderr.write(f"asr: {one_line(sentence)}\n")
+
+
+@contextmanager
+def signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; a second one ends the process as ever."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread may have handlers
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _reporting(show: "Callable[[Tally], None]") -> "Callable[[Tally, Result | None], None]":
+    def report(tally: "Tally", result: "Result | None") -> None:
+        if result is not None and result.error is not None:
+            tell(result.error)
+        show(tally)
+
+    return report

@@ -1,0 +1,173 @@
+"""Folder jobs that are killed, stopped, or run out of disk, and go on at another time."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import ASR, asr
+from folders import contents, files, journalled, many
+
+pytestmark = pytest.mark.slow
+
+
+def command(folder: Path, bundle: Path, output: Path) -> list[str]:
+    made = ["--format", "json,srt", "--jsonl", str(output / "all.jsonl"), "--output", str(output)]
+    return ["transcribe", str(folder), "--bundle", str(bundle), *made]
+
+
+def started(arguments: list[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen([*ASR, *arguments], stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    """Until it holds, or the process has ended."""
+    while not condition() and process.poll() is None:
+        time.sleep(0.01)
+
+
+def written(output: Path) -> int:
+    return sum(path.suffix == ".json" for path in files(output))
+
+
+def reached(output: Path, count: int) -> Callable[[], bool]:
+    """Whether a job has begun and so many transcripts are there."""
+    return lambda: (output / ".earshot").exists() and written(output) >= count
+
+
+def test_a_job_killed_twenty_times_ends_as_one_that_was_not(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """Every file once and only once, and every byte as in an undisturbed run."""
+    folder, output = tmp_path / "in", tmp_path / "out"
+    made = many(folder, clips, 240)
+    (folder / "broken.wav").write_text("no sound")
+    arguments = command(folder, tiny_bundle, output)
+    seed = random.Random(30)
+    kept: dict[Path, tuple[int, int]] = {}
+    for _ in range(20):
+        process = started(arguments)
+        goal = written(output) + seed.choice((0, 1, 3, 6, 9))
+        wait_for(
+            lambda goal=goal: (output / ".earshot").exists() and written(output) >= goal, process
+        )
+        time.sleep(seed.random() / 4)
+        process.kill()
+        process.communicate()
+        for line in journalled(output):
+            for name in json.loads(line)["outputs"]:
+                path = output / name
+                about = path.stat()
+                assert kept.setdefault(path, (about.st_ino, about.st_mtime_ns)) == (
+                    about.st_ino,
+                    about.st_mtime_ns,
+                ), f"{path} was written again"
+    done = asr(*arguments)
+    assert (
+        done.returncode == 1 and "1 failed: is not a recording, by its content (1)" in done.stderr
+    )
+    for path, about in kept.items():
+        assert (path.stat().st_ino, path.stat().st_mtime_ns) == about, f"{path} was written again"
+    undisturbed = tmp_path / "undisturbed"
+    asr(*command(folder, tiny_bundle, undisturbed))
+    found = contents(output)
+    assert found == contents(undisturbed)
+    assert len(found) == 2 * len(made) + 3
+    for name in ("results.jsonl", "all.jsonl"):
+        named = [json.loads(line)["file"] for line in found[name].decode().splitlines()]
+        assert sorted(named) == sorted(map(str, made))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_job_that_is_told_to_stop_keeps_what_is_done_and_says_so(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out"
+    total = len(many(folder, clips, 1500))
+    arguments = command(folder, tiny_bundle, output)
+    process = started(arguments)
+    wait_for(lambda: written(output) >= 20, process)
+    process.send_signal(number)
+    _, said = process.communicate()
+    kept = len(journalled(output))
+    assert process.returncode == 1 and 20 <= kept < total
+    assert f"asr: {kept:,} of {total:,} done; the same command goes on\n" in said
+    assert len((output / "results.jsonl").read_text().splitlines()) == kept == written(output)
+    assert "Traceback" not in said
+    done = asr(*arguments)
+    assert done.returncode == 0
+    assert f"asr: {total:,} of {total:,} written to" in done.stderr
+    assert f"asr: {kept:,} were done before\n" in done.stderr
+
+
+def can_mount() -> bool:
+    tried = ["unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
+    return (
+        bool(shutil.which("unshare")) and subprocess.run(tried, capture_output=True).returncode == 0
+    )
+
+
+@pytest.mark.skipif(not can_mount(), reason="mounts a small disk")
+def test_a_full_disk_stops_the_job_and_space_lets_it_go_on(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out"
+    total = len(many(folder, clips, 150))
+    output.mkdir()
+    line = (
+        'out=$1; shift; mount -t tmpfs -o size=300k tmpfs "$out"; "$@"; echo $?;'
+        'mount -o remount,size=30m "$out"; "$@"; echo $?; ls -A "$out"; cat "$out"/results.jsonl'
+    )
+    shell = ["unshare", "-rm", "sh", "-c", line, "sh", str(output), *ASR]
+    ran = subprocess.run(
+        [*shell, *command(folder, tiny_bundle, output)], capture_output=True, text=True
+    )
+    first, second, *rest = ran.stdout.splitlines()
+    failure, *others = ran.stderr.splitlines()
+    assert "cannot be written (No space left on device)" in failure or "disk is full" in failure
+    (kept,) = re.findall(r"(\d+) of 150 done; make room or mend the disk, and the same", failure)
+    assert (first, second) == ("1" if int(kept) else "2", "0"), ran.stderr
+    assert f"asr: {total:,} of {total:,} written to {output}" in others[0]
+    assert others[1:] == ([f"asr: {kept} were done before"] if int(kept) else [])
+    assert sum('"file"' in line for line in rest) == total
+    assert not any(line.endswith(".partial") for line in rest)
+
+
+@pytest.mark.skipif(not can_mount(), reason="mounts a read-only disk")
+def test_a_disk_that_cannot_be_written_is_found_before_any_work(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    line = 'out=$1; shift; mount -t tmpfs -o ro tmpfs "$out"; "$@"'
+    shell = ["unshare", "-rm", "sh", "-c", line, "sh", str(tmp_path / "out"), *ASR]
+    arguments = command(clips[0], tiny_bundle, tmp_path / "out")
+    ran = subprocess.run([*shell, *arguments], capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr == (
+        f"asr: {tmp_path / 'out'} cannot be written (Read-only file system): "
+        "choose another folder.\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for children in /proc")
+def test_decoding_processes_end_with_a_killed_job(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    many(tmp_path / "in", clips, 800)
+    process = started(command(tmp_path / "in", tiny_bundle, tmp_path / "out"))
+    wait_for(lambda: written(tmp_path / "out") >= 1, process)
+    lists = Path(f"/proc/{process.pid}/task").glob("*/children")
+    children = [child for path in lists for child in path.read_text().split()]
+    process.kill()
+    process.communicate()
+    assert children
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        time.sleep(0.05)
+    assert not [path for path in files(tmp_path / "out") if os.path.getsize(path) == 0]
