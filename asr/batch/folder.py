@@ -162,6 +162,7 @@ def collect(
         with Pipeline(
             recognizer, inputs, job.options, job.limits, job.track, partial(_save, job), job.jobs
         ) as pipeline:
+            tally.clocks = pipeline.clocks
             _collect(job, pipeline, journal, tally, report, stop)
         _keep(journal, tally)
         _write_lists(job, journal)

@@ -3,9 +3,11 @@
 import re
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr.batch.flow import Clock
 from asr.batch.pipeline import Result, Version
 
 
@@ -39,6 +41,8 @@ class Tally:
     """Whether it ended before it was done."""
     abandoned: bool = False
     """Whether threads are still at work that nobody waits for."""
+    clocks: Mapping[str, Clock] = field(default_factory=dict)
+    """How long each stage worked and waited."""
     _kinds: dict[str, _Kind] = field(default_factory=lambda: defaultdict(_Kind))
     _began: float = field(default_factory=time.monotonic)
 

@@ -123,6 +123,7 @@ def transcribe(
         return
     formats = formats_of(format)  # refuses an unknown one before any work
     part = Shard.parse(shard, os.environ) if shard else Shard()
+    timestamps = bool(values["timestamps"])
     layout = laid_out(formats, values)
     options = reading(hotwords, lm, **values)
     if options.get("nbest", 1) > 1 and not (jsonl or ".json" in map(file_suffix, formats)):
@@ -134,7 +135,7 @@ def transcribe(
         _check_whole(needing)
         inputs = look()
         alone = len(inputs) == 1 and [Path(path) for path in paths or []] == [inputs[0].path]
-        _check_printed(formats, alone, bool(values["timestamps"]))
+        _check_printed(formats, alone, timestamps)
         printer = partial(_print_one, format=formats[0], alone=alone, layout=layout)
         if dry_run:
             foretell(lambda: inputs)
