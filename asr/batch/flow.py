@@ -39,7 +39,8 @@ class Link(Generic[Item]):
 
     Args:
         size: of an item, above 0.
-        most: the sizes that it may hold together; a larger item is let in alone.
+        most: once it holds as much, nothing more is let in; a large item is not kept out by small
+            ones, so it may hold one more.
         batch: what is taken at a time: items of like size, up to this sum if each were as large as
             the largest of them. 0 gives them one by one.
         givers: threads that give; when each has said that it is done, nothing more comes.
@@ -58,7 +59,7 @@ class Link(Generic[Item]):
         """Waits for room; does nothing once the job has ended."""
         size = self._size(item)
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._has_room(size))
+            self._changed.wait_for(lambda: self._ended or self._held < self._most)
             if not self._ended:
                 self._items.append(item)
                 self._held += size
@@ -95,9 +96,6 @@ class Link(Generic[Item]):
             self._ended = True
             self._items.clear()
             self._changed.notify_all()
-
-    def _has_room(self, size: float) -> bool:
-        return not self._items or self._held + size <= self._most
 
     def _chosen(self) -> list[int]:
         """Indices of the next batch; the oldest item first, so that none waits for ever."""

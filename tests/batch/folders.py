@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from asr.batch import Journal
@@ -51,3 +52,23 @@ def journalled(output: Path) -> list[str]:
         return list(journal.lines("done"))
     finally:
         journal.close()
+
+
+def harmful(folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file at which a child runs `harm`, as a fault in C would; a module that it imports does it.
+
+    It must be made before the child starts.
+    """
+    (folder / "hook").mkdir()
+    (folder / "hook" / "sitecustomize.py").write_text(
+        "import io, os, signal, time\n"
+        "class Harmful(io.FileIO):\n"
+        "    def __init__(self, path, *rest):\n"
+        f"        if str(path).endswith('harmful.wav'): {harm}\n"
+        "        super().__init__(path, *rest)\n"
+        "io.FileIO = Harmful\n"
+    )
+    monkeypatch.syspath_prepend(str(folder / "hook"))
+    path = folder / "harmful.wav"
+    path.write_bytes(b"x")
+    return path

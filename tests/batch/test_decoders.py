@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+from folders import harmful
 
 from asr.audio import Audio, Limits, load
 from asr.batch import Input, list_inputs
@@ -57,26 +58,6 @@ def test_sentences_are_those_of_this_process(clips: list[Path], tmp_path: Path) 
 def _children(since: set[int]) -> set[int]:
     path = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
     return {int(word) for word in path.read_text().split()} - since
-
-
-def harmful(folder: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file at which a child runs `harm`, as a fault in C would; a module that it imports does it.
-
-    It must be made before the child starts.
-    """
-    (folder / "hook").mkdir()
-    (folder / "hook" / "sitecustomize.py").write_text(
-        "import io, os, signal, time\n"
-        "class Harmful(io.FileIO):\n"
-        "    def __init__(self, path, *rest):\n"
-        f"        if str(path).endswith('harmful.wav'): {harm}\n"
-        "        super().__init__(path, *rest)\n"
-        "io.FileIO = Harmful\n"
-    )
-    monkeypatch.syspath_prepend(str(folder / "hook"))
-    path = folder / "harmful.wav"
-    path.write_bytes(b"x")
-    return path
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from commands import ASR, asr
-from folders import contents, files, journalled, many
+from folders import contents, files, harmful, journalled, many
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +83,30 @@ def test_a_job_killed_twenty_times_ends_as_one_that_was_not(
     for name in ("results.jsonl", "all.jsonl"):
         named = [json.loads(line)["file"] for line in found[name].decode().splitlines()]
         assert sorted(named) == sorted(map(str, made))
+
+
+def test_every_file_of_an_odd_folder_ends_as_done_or_failed(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Odd names, the same names in folders, circles of links, a file that kills its decoder."""
+    folder, output = tmp_path / "in", tmp_path / "out"
+    made = many(folder, clips, 2_000)
+    fatal = harmful(tmp_path, "os.kill(os.getpid(), signal.SIGSEGV)", monkeypatch)
+    fatal = fatal.rename(folder / fatal.name)
+    (folder / "again").symlink_to(folder)
+    (folder / "part 0" / "back").symlink_to(folder / "part 1")
+    (folder / "part 1" / "back").symlink_to(folder / "part 0")
+    (folder / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    done = asr(*command(folder, tiny_bundle, output))
+    assert done.returncode == 1
+    failed = {
+        json.loads(line)["file"] for line in (output / "errors.jsonl").read_text().split("\n")[:-1]
+    }
+    assert failed == {str(fatal), str(folder / "gone.wav")}
+    files_done = [json.loads(line)["file"] for line in journalled(output)]
+    assert len(set(files_done)) == len(files_done) == written(output)
+    reached_by = {os.path.realpath(file) for file in files_done}
+    assert reached_by == {os.path.realpath(path) for path in made}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
