@@ -134,11 +134,14 @@ def run(
         inputs: of the job's part, with stems.
         journal: of `workplace`.
     Raises:
+        BadOption: a transcript would replace that of another recording.
         OutputLost: the disk is full, read-only or gone; what is done is kept.
     """
     tally = Tally(total=len(inputs))
     with known_journals(job, journal) as known:
         todo = list(undone(job, inputs, known))
+        if not job.overwrite:
+            _refuse_strangers(job, todo, known)
     tally.before = tally.kept = tally.total - len(todo)
     journal.begin(dict(job.about))
     journal.expect(todo)
@@ -146,6 +149,18 @@ def run(
         tally.expect(item.path, version_of(item.path))
     collect(job, recognizer, todo, journal, tally, report, stop)
     return tally
+
+
+def _refuse_strangers(job: FolderJob, inputs: Iterable[Input], known: Iterable[Journal]) -> None:
+    """BadOption if a transcript would replace that of another recording, which still exists."""
+    for journal in known:
+        for item in inputs:
+            other = journal.other(item)
+            if other is not None and other.exists():
+                raise BadOption(
+                    f"{job.output} has the transcript of {other} where that of {item.path} would "
+                    "be: choose another folder, or add --overwrite."
+                )
 
 
 def collect(

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS files (
     full TEXT               -- of the file of --jsonl
 );
 CREATE INDEX IF NOT EXISTS by_state ON files (state, stem);
+CREATE INDEX IF NOT EXISTS by_stem ON files (stem);
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT);
 """
 
@@ -107,6 +108,13 @@ class Journal:
         stem, size, changed, made, formats = found
         return Row(stem, (size, changed), made, frozenset(formats.split(",")))
 
+    def other(self, item: Input) -> Path | None:
+        """Another recording whose transcript has the place of this one's."""
+        query = "SELECT path FROM files WHERE stem = ? AND path != ? AND state = 'done'"
+        with self._guarded():
+            found = self._base.execute(query, (os.fsencode(item.stem), _key(item.path))).fetchone()
+        return None if found is None else Path(os.fsdecode(found[0]))
+
     def begin(self, about: dict[str, str]) -> None:
         """Forgets what earlier jobs left undone, and notes how this one was called."""
         with self._guarded():
@@ -131,6 +139,7 @@ class Journal:
         """
         values = _key(item.path), os.fsencode(item.stem), *version, made, formats, time.time()
         with self._guarded():
+            self._base.execute("DELETE FROM files WHERE stem = ? AND path != ?", values[1::-1])
             self._base.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, 'done', ?, ?, ?, ?, ?, ?, ?)",
                 (*values, line, full),

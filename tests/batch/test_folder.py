@@ -178,6 +178,27 @@ def test_an_input_is_never_replaced_by_a_list(folder: Path, tiny_bundle: Path) -
     assert done.returncode == 2 and "is an input and would be replaced" in done.stderr
 
 
+def test_the_transcript_of_another_recording_is_not_replaced(
+    folder: Path, tiny_bundle: Path
+) -> None:
+    output = folder.parent / "out"
+    transcribe(folder, tiny_bundle)
+    other = shutil.copytree(folder, folder.parent / "other")
+    arguments = ("transcribe", other, "--bundle", tiny_bundle, "--output", output)
+    done = asr(*arguments)
+    assert done.returncode == 2 and done.stderr == (
+        f"asr: {output} has the transcript of {folder / 'deep' / 'talk.flac'} where that of "
+        f"{other / 'deep' / 'talk.flac'} would be: choose another folder, or add --overwrite.\n"
+    )
+    folder.rename(folder.parent / "gone")  # then it is the same recordings at another place
+    assert asr(*arguments).returncode == 1
+    found = lines(output / "results.jsonl")
+    assert [line["file"] for line in found] == [
+        str(other / "deep" / "talk.flac"),
+        str(other / "talk.opus"),
+    ]
+
+
 @pytest.mark.parametrize("option", [("--jsonl", "x"), ("--overwrite",), ("--shard", "0/2")])
 def test_what_needs_an_output_says_so(folder: Path, option: tuple[str, ...]) -> None:
     done = asr("transcribe", folder, *option)
