@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from asr.cli import (
+    align,
     calibrate,
     check,
     data,
@@ -61,6 +62,7 @@ def options(
 
 app.command()(demo.demo)
 app.command()(transcribe.transcribe)
+app.command()(align.align)
 app.command()(serve.serve)
 app.command()(check.check)
 fit.register(app)

@@ -5,6 +5,7 @@ from asr.decoding.calibration import PAUSE_SECONDS, Calibration, times
 from asr.decoding.confidence import Logistic, certainty
 from asr.decoding.greedy import greedy
 from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.known_text import Found, TextAligner
 from asr.decoding.segments import Cutter, segments
 from asr.decoding.transcripts import transcript
 from asr.decoding.words import DecodedWord, decoded_words, stretch_features, stretches
@@ -14,8 +15,10 @@ __all__ = [
     "Calibration",
     "Cutter",
     "DecodedWord",
+    "Found",
     "Hypothesis",
     "Logistic",
+    "TextAligner",
     "align",
     "certainty",
     "decoded_words",

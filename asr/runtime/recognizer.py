@@ -36,6 +36,7 @@ from asr.decoding import Calibration
 from asr.errors import BadAudio, BadBundle, BadData, BadOption
 from asr.machine import usable_cores
 from asr.options import LM_OPTIONS, Options, OptionValues
+from asr.runtime.alignment import align_text, tokens
 from asr.runtime.engine import Engine, LogProbs, Wave
 from asr.runtime.lattices import join, lattice_parts, lattices, rows
 from asr.runtime.reader import Decoded, Length, Reader, joined
@@ -242,6 +243,44 @@ class Recognizer:
         )
         return heapq.merge(*streams, key=lambda segment: segment.start)
 
+    def align(
+        self,
+        source: Source,
+        text: str,
+        *,
+        track: int | None = None,
+        channels: str | int = MIX,
+        start: float = 0.0,
+        duration: float = math.inf,
+    ) -> Transcript:
+        """The times of a known text in a recording of any length, with a confidence for each word.
+
+        Words are as the text writes them. Those that are not said, or cannot be spelled in the
+        model's letters (digits), are in `unsaid`; sound that the text does not have is left out.
+
+        Args:
+            text: what is said, in order; it may have more or less than the recording.
+            track, channels, start, duration: as in `transcribe`, but channels cannot be split.
+
+        Raises:
+            BadAudio, TooLong: the source cannot be read.
+            BadOption: the text has no word that the model can spell, or a value cannot be.
+        """
+        selection = Selection(track=track, channels=str(channels), start=start, duration=duration)
+        if selection.is_split:
+            raise BadOption("a text has one channel: choose channels mix, or a channel's number.")
+        tokenizer = self.bundle.tokenizer
+        written = tokens(text, tokenizer)
+        recording = _checked(source, selection)
+        if not isinstance(recording, Recording):
+            recording = Recording(recording)
+        length = Length()
+        parts = lattice_parts(self.engine, recording.channel(0, length), self._grid)
+        frame_seconds = self.bundle.model.frame_seconds
+        end_offset = self.calibration("greedy").end_offset
+        aligned = align_text(parts, length, written, tokenizer, frame_seconds, end_offset)
+        return Transcript.together([aligned], start)
+
     def _segments(
         self, recording: Recording, index: int, options: Options, channel: int | None
     ) -> Iterator[Segment]:
@@ -251,10 +290,7 @@ class Recognizer:
             self._parts(recording, index, length, options), length, options
         )
         start = recording.selection.start
-        return between_pauses(
-            replace(word, start=word.start + start, end=word.end + start, channel=channel)
-            for word in words
-        )
+        return between_pauses(replace(word.later(start), channel=channel) for word in words)
 
     def _parts(
         self, recording: Recording, index: int, length: Length, options: Options

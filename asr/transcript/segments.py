@@ -1,7 +1,7 @@
 """Words, and the segments that pauses cut them into."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, TypeAlias
 
@@ -21,6 +21,10 @@ class Word:
     confidence: float
     channel: int | None = None
     """The channel in which it was said, from 1; None if channels were mixed or there is one."""
+
+    def later(self, seconds: Seconds) -> "Word":
+        """The same word in a recording that starts so many seconds earlier."""
+        return replace(self, start=self.start + seconds, end=self.end + seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: times to the millisecond, confidence to four digits.

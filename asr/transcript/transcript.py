@@ -31,7 +31,8 @@ class Transcript:
 
     `text` is one line, the words in order. If nothing was said, `no_speech` is true and `text` and
     `words` are empty. `alternatives` has the best hypotheses, the best first and `text` among them,
-    if more than one was requested.
+    if more than one was requested. `unsaid` are the words of an aligned text that were not found,
+    each at the time where they would have been, with confidence 0.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Transcript:
     no_speech: bool
     alternatives: tuple[Alternative, ...] = ()
     start: Seconds = 0.0
+    unsaid: tuple[Word, ...] = ()
 
     @property
     def end(self) -> Seconds:
@@ -65,12 +67,7 @@ class Transcript:
             return channels[0]
         several = len(channels) > 1
         words = [
-            replace(
-                word,
-                start=word.start + start,
-                end=word.end + start,
-                channel=number if several else word.channel,
-            )
+            replace(word.later(start), channel=number if several else word.channel)
             for number, transcript in enumerate(channels, start=1)
             for word in transcript.words
         ]
@@ -83,6 +80,7 @@ class Transcript:
             no_speech=not ordered,
             alternatives=() if several else channels[0].alternatives,
             start=start,
+            unsaid=tuple(word.later(start) for word in channels[0].unsaid),
         )
 
     def __repr__(self) -> str:
@@ -118,7 +116,7 @@ class Transcript:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys and their order are part of the public contract.
 
-        `alternatives` is left out if it is empty, and `start` if it is 0.
+        `alternatives` and `unsaid` are left out if they are empty, and `start` if it is 0.
         """
         values = {
             "text": self.text,
@@ -132,4 +130,6 @@ class Transcript:
             values["alternatives"] = [alternative.to_dict() for alternative in self.alternatives]
         if self.start:
             values["start"] = round(self.start, 3)
+        if self.unsaid:
+            values["unsaid"] = [word.to_dict() for word in self.unsaid]
         return values
