@@ -25,7 +25,16 @@ from pathlib import Path
 import soundfile
 
 from asr.audio import SAMPLE_RATE, load
-from asr.batch import FolderJob, Shard, list_inputs, made_by, output_stems, run, workplace
+from asr.batch import (
+    FolderJob,
+    Shard,
+    Tally,
+    list_inputs,
+    made_by,
+    output_stems,
+    run,
+    workplace,
+)
 from asr.bundle import default_bundle
 from asr.corpus import read_manifest
 from asr.runtime import Recognizer
@@ -70,7 +79,8 @@ def measure(folder: Path, output: Path, bundle: Path, decoder: str) -> None:
             options=options,
             made=made_by(recognizer, options, Layout(), None),
         )
-        tally = run(job, recognizer, inputs, journal, lambda *_: None, threading.Event())
+        tally = Tally()
+        run(job, recognizer, inputs, journal, tally, lambda *_: None, threading.Event())
     if tally.done < len(inputs):
         raise SystemExit(f"{len(inputs) - tally.done} of the recordings failed: {tally.reasons}")
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

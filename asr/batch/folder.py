@@ -122,9 +122,10 @@ def run(
     recognizer: "Recognizer",
     inputs: Sequence[Input],
     journal: Journal,
+    tally: Tally,
     report: Report,
     stop: threading.Event,
-) -> Tally:
+) -> None:
     """Transcribes what is not yet done, writes it, and lists results and errors in the output.
 
     A recording that fails stops nothing else. Once `stop` is set nothing more is read, what is
@@ -133,11 +134,12 @@ def run(
     Args:
         inputs: of the job's part, with stems.
         journal: of `workplace`.
+        tally: a new one; it says afterwards what came of the job, also where it is lost.
     Raises:
         BadOption: a transcript would replace that of another recording.
         OutputLost: the disk is full, read-only or gone; what is done is kept.
     """
-    tally = Tally(total=len(inputs))
+    tally.total = len(inputs)
     with known_journals(job, journal) as known:
         todo = list(undone(job, inputs, known))
         if not job.overwrite:
@@ -148,7 +150,6 @@ def run(
     for item in todo:
         tally.expect(item.path, version_of(item.path))
     collect(job, recognizer, todo, journal, tally, report, stop)
-    return tally
 
 
 def _refuse_strangers(job: FolderJob, inputs: Iterable[Input], known: Iterable[Journal]) -> None:
@@ -174,22 +175,24 @@ def collect(
 ) -> None:
     """Transcribes inputs and writes what comes of it; see `run`."""
     try:
-        with Pipeline(
+        pipeline = Pipeline(
             recognizer, inputs, job.options, job.limits, job.track, partial(_save, job), job.jobs
-        ) as pipeline:
-            tally.clocks = pipeline.clocks
-            _collect(job, pipeline, journal, tally, report, stop)
+        )
+        tally.clocks = pipeline.clocks
+        try:
+            with pipeline:
+                _collect(job, pipeline, journal, tally, report, stop)
+        finally:
+            tally.abandoned = pipeline.is_at_work
         _keep(journal, tally)
         _write_lists(job, journal)
     except OutputLost as error:
         with suppress(OutputLost):
             _keep(journal, tally)
-        lost = OutputLost(
+        raise OutputLost(
             f"{error}: {tally.kept:,} of {tally.total:,} done; make room or mend the disk, and the "
             "same command goes on."
-        )
-        lost.done = tally.kept
-        raise lost from error
+        ) from error
 
 
 def _keep(journal: Journal, tally: Tally) -> None:
@@ -220,7 +223,6 @@ def _collect(
             pipeline.stop()
             deadline = now + _GRACE_S
         if deadline is not None and now > deadline:
-            tally.abandoned = True
             break
     tally.stopped = deadline is not None and tally.finished + tally.failed < tally.total
 

@@ -40,9 +40,6 @@ CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT);
 class OutputLost(AsrError):
     """The output can no longer be written: the disk is full, read-only or gone."""
 
-    done = 0
-    """Recordings that are finished."""
-
 
 @dataclass(frozen=True)
 class Row:

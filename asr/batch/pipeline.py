@@ -3,6 +3,7 @@ with: results come in the order of finishing, and what waits between the stages 
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +27,10 @@ _LANES = 2
 """Batches in the engine, and in the search, at a time: while one ends, the other uses the cores."""
 _WRITERS = 2
 """Files written at a time: each waits for the disk."""
-_DECODERS = 4
-"""The most decoding processes; each holds a recording."""
+_CPU_DECODERS = 4
+_CORES_PER_DECODER = 4
+"""On a CPU decoding takes a small part of the work, and each process holds a recording: so there is
+one for each core up to four, and then for each fourth core."""
 _CPU_BATCH_S = 60.0
 """For each thread of the engine on a CPU, which gains little from larger batches."""
 _HELD_BATCHES = 3
@@ -35,6 +38,7 @@ _HELD_BATCHES = 3
 _LEAST_S = 1.0
 """The least cost of a recording."""
 _HELD_RESULTS = 100.0
+_PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,11 +103,12 @@ class Pipeline:
         self._next = threading.Lock()
         self._failure: BaseException | None = None
         self._stopped = False
-        count = min(_DECODERS, jobs or usable_cores())
-        self._decoders = [Decoder(limits, track) for _ in range(count)]
+        count = jobs or usable_cores()
         batch = recognizer.engine.batch_seconds
         if recognizer.device == "cpu":
-            batch = min(batch, _CPU_BATCH_S * (recognizer.threads or usable_cores()))
+            batch = min(batch, _CPU_BATCH_S * (recognizer.threads or count))
+            count = min(count, max(_CPU_DECODERS, count // _CORES_PER_DECODER))
+        self._decoders = [Decoder(limits, track) for _ in range(count)]
         held = _HELD_BATCHES * batch
         self._decoded = Link[_Work](_cost, held, batch, count)
         self._lattices = Link[_Work](_cost, held, batch, _LANES)
@@ -144,8 +149,8 @@ class Pipeline:
 
     @property
     def is_over(self) -> bool:
-        """Whether all results have been taken."""
-        return self._results.is_over
+        """Whether all results have been taken; not before `take` has raised what a stage raised."""
+        return self._failure is None and self._results.is_over
 
     def stop(self) -> None:
         """Reads no further recording; what is decoded is still transcribed."""
@@ -158,6 +163,14 @@ class Pipeline:
         self.stop()
         for link in (self._decoded, self._lattices, self._read, self._results):
             link.end()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether, after the end, an engine or a search is still at something."""
+        patience = time.monotonic() + _PATIENCE_S
+        for thread in self._threads:
+            thread.join(max(0.0, patience - time.monotonic()))
+        return any(thread.is_alive() for thread in self._threads)
 
     def _thread(
         self, targets: Sequence[Link[Any]], run: Callable[..., None], *arguments: object

@@ -23,15 +23,15 @@ def watch(
     recognizer: "Recognizer",
     look: Callable[[], Inputs],
     journal: Journal,
+    tally: Tally,
     report: Report,
     stop: threading.Event,
-) -> Tally:
+) -> None:
     """As `run`, with what `look` finds from time to time, until `stop` is set.
 
     Args:
         look: lists the inputs of the job's part, with stems.
     """
-    tally = Tally()
     with known_journals(job, journal) as known:
         journal.begin(dict(job.about))
 
@@ -43,7 +43,6 @@ def watch(
                 yield item
 
         collect(job, recognizer, arrivals(), journal, tally, report, stop)
-    return tally
 
 
 def settled(

@@ -42,28 +42,31 @@ def run_job(
     Raises:
         typer.Exit: unless everything is done.
     """
-    from asr.batch import OutputLost, run, watch, workplace
+    from asr.batch import OutputLost, Tally, run, watch, workplace
 
     inputs = planned(look, settings)
     if not watched:
         refuse_hopeless(inputs)
     with signals() as stop, workplace(settings["output"], settings["shard"]) as journal:
         recognizer = load()
-        job = _job(recognizer, options, settings)
+        job, tally = _job(recognizer, options, settings), Tally()
         try:
             with hours_of_audio() as show:
                 report = _reporting(show)
                 if watched:
                     find = partial(planned, look, settings)
-                    tally = watch(job, recognizer, find, journal, report, stop)
+                    watch(job, recognizer, find, journal, tally, report, stop)
                 else:
-                    tally = run(job, recognizer, inputs, journal, report, stop)
+                    run(job, recognizer, inputs, journal, tally, report, stop)
         except OutputLost as error:
             tell(str(error))
-            raise typer.Exit(1 if error.done else 2) from error
+            _leave(tally, 1 if tally.kept else 2)
     _sum_up(job, tally)
     tell_passed_over(inputs)
-    _leave(tally)
+    code = 0
+    if tally.failed or tally.stopped:
+        code = 1 if tally.finished or tally.stopped else 2
+    _leave(tally, code)
 
 
 def foretell(
@@ -174,11 +177,8 @@ def _undone(
             journal.close()
 
 
-def _leave(tally: "Tally") -> None:
+def _leave(tally: "Tally", code: int) -> None:
     """Ends the command unless all is well."""
-    code = 0
-    if tally.failed or tally.stopped:
-        code = 1 if tally.finished or tally.stopped else 2
     if tally.abandoned:  # else Python would wait for threads in the middle of an hour of audio
         sys.stderr.flush()
         os._exit(code)

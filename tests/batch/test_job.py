@@ -14,7 +14,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from asr.audio import Limits, load
-from asr.batch import Input, list_inputs, transcribe_files
+from asr.batch import Input, OutputLost, Result, list_inputs, transcribe_files
+from asr.batch.pipeline import Pipeline
 from asr.errors import BadOption
 from asr.runtime import LogProbs, Recognizer
 from asr.runtime.engine import Wave
@@ -137,6 +138,25 @@ def test_what_the_model_fails_on_is_named_and_stops_nothing(
     results = list(transcribe_files(other, list_inputs(clips[:4]), decoder="greedy"))
     assert [result.transcript is None for result in results] == [False, True, False, False]
     assert results[1].error == f"{clips[1]} fails in the model (out of memory): please report it"
+
+
+def test_what_a_stage_raises_is_raised_however_late_one_asks(
+    recognizer: Recognizer, clips: list[Path]
+) -> None:
+    ended = threading.Event()
+
+    def finish(_result: Result) -> Result:
+        ended.set()
+        raise OutputLost("the disk is full")
+
+    inputs, options = list_inputs(clips), recognizer.options(decoder="greedy")
+    with Pipeline(recognizer, inputs, options, Limits(), None, finish) as pipeline:
+        ended.wait()
+        while pipeline.is_at_work:  # all that it will do is done
+            pipeline.end()
+        assert not pipeline.is_over
+        with pytest.raises(OutputLost, match="the disk is full"):
+            pipeline.take()
 
 
 @pytest.mark.slow
