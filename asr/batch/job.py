@@ -1,6 +1,6 @@
 """Many files -> transcripts, or the reasons why there are none."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from asr.audio import Limits
@@ -19,7 +19,7 @@ def transcribe_files(
     limits: Limits = _DEFAULT_LIMITS,
     track: int | None = None,
     **options: Any,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """One result for each input, in their order, as soon as it and those before it are done.
 
     Files are decoded, run through the model and searched side by side; some are read ahead, in

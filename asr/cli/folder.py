@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from asr.runtime import Recognizer
 
 Load: TypeAlias = "Callable[[], Recognizer]"
+_SHORT_S = 120.0
+_TRIED = 40
+_TRIED_S = 5.0
+"""A dry run tries so many recordings, none of them longer, for so many seconds at most."""
 
 
 def run_job(
@@ -75,28 +80,57 @@ def foretell(
     options: Mapping[str, Any] = MappingProxyType({}),
     settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Prints the recordings that would be transcribed, and says how long they last."""
+    """Prints the recordings that would be transcribed, and says how long they last.
+
+    With what loads a recogniser it also says how long the work takes.
+    """
     from asr.audio import header_seconds
 
     inputs = planned(look, settings) if settings else look()
     left: Sequence[Input] = inputs
+    recognizer = None
     if load is not None:
-        left = _undone(inputs, load, options, settings)
-    count, seconds = 0, 0.0
+        recognizer = load()
+        left = _undone(inputs, recognizer, options, settings)
+    lengths: dict[Input, float] = {}
     for item in left:
         if item.problem is None:
-            count += 1
-            seconds += header_seconds(item.path)
+            lengths[item] = header_seconds(item.path)
             sys.stdout.write(f"{one_line(str(item.path))}\n")
         else:
             tell(item.problem)
-    recordings = "recording" if count == 1 else "recordings"
-    tell(f"{count:,} {recordings}, {seconds / 3600:.2f} h by their headers; nothing was done")
+    seconds = sum(lengths.values())
+    takes = ""
+    if recognizer is not None and (speed := _speed(recognizer, options, lengths)):
+        takes = f", some {spoken(seconds / speed)} of work here"
+    recordings = "recording" if len(lengths) == 1 else "recordings"
+    tell(
+        f"{len(lengths):,} {recordings}, {seconds / 3600:.2f} h by their headers{takes}; nothing "
+        "was written"
+    )
     if len(left) < len(inputs):
         tell(f"{len(inputs) - len(left):,} are done already")
     tell_passed_over(inputs)
-    if not count and len(left) == len(inputs):
+    if not lengths and len(left) == len(inputs):
         raise typer.Exit(2)
+
+
+def _speed(
+    recognizer: "Recognizer", options: Mapping[str, Any], lengths: "Mapping[Input, float]"
+) -> float:
+    """Seconds of audio per second, tried on some of the shorter recordings; 0 if there are none."""
+    from asr.batch import transcribe_files
+
+    short = [item for item, seconds in lengths.items() if 0.0 < seconds <= _SHORT_S]
+    results = transcribe_files(recognizer, short[:: len(short) // _TRIED + 1], **options)
+    next(results, None)  # processes have started and compiled code is loaded
+    began, seconds = time.monotonic(), 0.0
+    for result in results:
+        seconds += result.transcript.duration if result.transcript is not None else 0.0
+        if time.monotonic() > began + _TRIED_S:
+            break
+    results.close()
+    return seconds / (time.monotonic() - began)
 
 
 def refuse_hopeless(inputs: "Inputs") -> None:
@@ -162,7 +196,10 @@ def _job(
 
 
 def _undone(
-    inputs: "Inputs", load: Load, options: Mapping[str, Any], settings: Mapping[str, Any]
+    inputs: "Inputs",
+    recognizer: "Recognizer",
+    options: Mapping[str, Any],
+    settings: Mapping[str, Any],
 ) -> "Sequence[Input]":
     from asr.batch import Journal, journals, undone
 
@@ -171,7 +208,7 @@ def _undone(
         return inputs
     known = [Journal(path, write=False) for path in found.values()]
     try:
-        return list(undone(_job(load(), options, settings), inputs, known))
+        return list(undone(_job(recognizer, options, settings), inputs, known))
     finally:
         for journal in known:
             journal.close()

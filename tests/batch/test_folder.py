@@ -106,7 +106,7 @@ def test_a_dry_run_names_what_is_left(folder: Path, tiny_bundle: Path) -> None:
     transcribe(folder, tiny_bundle, "--exclude", "deep")
     left = transcribe(folder, tiny_bundle, "--dry-run")
     assert left.returncode == 0 and left.stdout == f"{folder / 'deep' / 'talk.flac'}\n"
-    assert "asr: 1 recording, 0.00 h by their headers; nothing was done\n" in left.stderr
+    assert "asr: 1 recording, 0.00 h by their headers; nothing was written\n" in left.stderr
     assert "asr: 1 are done already\n" in left.stderr
     assert len(journalled(folder.parent / "out")) == 1
 

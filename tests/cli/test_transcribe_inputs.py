@@ -1,5 +1,6 @@
 """What `asr transcribe` is given: lists, patterns, formats, and what is refused before any work."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -37,15 +38,18 @@ def test_several_formats_are_written_at_once(
     )
 
 
-def test_a_dry_run_lists_and_adds_up_and_does_nothing(clips: list[Path], tmp_path: Path) -> None:
+def test_a_dry_run_lists_and_adds_up_and_writes_nothing(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
     done = asr(
         *("transcribe", ROOT / "samples", "--exclude", "*.wav", "--output", tmp_path / "out"),
-        "--dry-run",
+        *("--dry-run", "--bundle", tiny_bundle),
     )
     assert done.returncode == 0
     chosen = [clip for clip in clips if clip.suffix != ".wav"]
     assert done.stdout.splitlines() == [str(clip) for clip in chosen]
-    assert f"asr: {len(chosen)} recordings, 0.01 h by their headers" in done.stderr
+    said = rf"asr: {len(chosen)} recordings, 0\.01 h by their headers, some \d+ s of work here; "
+    assert re.match(f"{said}nothing was written\n", done.stderr)
     assert f"asr: {len(clips) - len(chosen)} recording" in done.stderr
     assert not (tmp_path / "out").exists()
 
