@@ -18,7 +18,7 @@ from asr.runtime import Recognizer
 RATE = 16_000
 TIME = np.arange(3 * RATE) / RATE
 NOISE = Path(__file__).parents[1] / "data" / "noise"
-CORPUS = os.environ.get("EARSHOT_DATA")
+CORPUS = os.environ.get("EARSHOT_DATA") or None
 UNSEEN = "-045"
 """How the ids of noise end that nothing is trained or tuned on."""
 

