@@ -103,10 +103,10 @@ class Pipeline:
         self._next = threading.Lock()
         self._failure: BaseException | None = None
         self._stopped = False
-        count = jobs or usable_cores()
+        count = jobs or recognizer.threads or usable_cores()
         batch = recognizer.engine.batch_seconds
         if recognizer.device == "cpu":
-            batch = min(batch, _CPU_BATCH_S * (recognizer.threads or count))
+            batch = min(batch, _CPU_BATCH_S * count)
             count = min(count, max(_CPU_DECODERS, count // _CORES_PER_DECODER))
         self._decoders = [Decoder(limits, track) for _ in range(count)]
         held = _HELD_BATCHES * batch

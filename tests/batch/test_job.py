@@ -159,6 +159,14 @@ def test_what_a_stage_raises_is_raised_however_late_one_asks(
             pipeline.take()
 
 
+def test_as_many_processes_decode_as_there_are_cores_to_use(tiny_bundle: Path) -> None:
+    for threads, jobs, expected in ((1, None, 1), (3, None, 3), (3, 2, 2), (40, None, 10)):
+        recognizer = Recognizer.load(tiny_bundle, "cpu", threads=threads)
+        options = recognizer.options()
+        made = Pipeline(recognizer, [], options, Limits(), None, jobs=jobs)
+        assert made.clocks["decoding"].threads == expected
+
+
 @pytest.mark.slow
 def test_a_file_that_changes_while_it_is_read_is_named(
     recognizer: Recognizer, clips: list[Path], tmp_path: Path
