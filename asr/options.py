@@ -1,9 +1,10 @@
-"""How to transcribe: every option of the decoders, its limits and its help, said once.
+"""How to transcribe: every option of decoders and of what is read, its limits and help, said once.
 
 The command line, the service's request fields and the checks are made from the fields of these
 dataclasses, by `described`. Nothing heavy is imported here.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from numbers import Integral, Real
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple, TypedDict
 
 from asr.errors import BadOption
 
+MIX, SPLIT = "mix", "split"
+_MOST_CHANNELS = 64
 DECODERS = ("greedy", "beam")
 """Every decoder by the name that users call it."""
 _NEUTRAL: Mapping[str, Any] = {"hotwords": (), "nbest": 1}
@@ -177,6 +180,57 @@ class Options(Weights):
         """The settings of the beam search with these options."""
         weights = {weight.name: getattr(self, weight.name) for weight in fields(Weights)}
         return BeamSettings(size=self.beam_size, **weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which sound of a source is read: by default the mean of all channels, from start to end.
+
+    Raises:
+        BadOption: a value cannot be.
+    """
+
+    track: int | None = option(
+        None, "Audio track of films, from 1; else the one marked as the default."
+    )
+    channels: str = option(
+        MIX,
+        "mix reads the mean of all channels, split each by itself, in one transcript, and a number "
+        "that channel alone, from 1.",
+    )
+    start: float = option(0.0, "Seconds that are skipped; times count from the start anyway.", 0)
+    duration: float = option(math.inf, "The most seconds that are read.", 0)
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        track = self.track
+        whole = isinstance(track, int) and not isinstance(track, bool)
+        if track is not None and not (whole and track >= 1):
+            raise BadOption(f"track {track!r} is no whole number from 1: correct it.")
+        if self.channels not in (MIX, SPLIT) and self.channel is None:
+            raise BadOption(
+                f"channels {self.channels!r} are not known: choose mix, split, or the number of a "
+                f"channel, 1 to {_MOST_CHANNELS}."
+            )
+
+    @property
+    def channel(self) -> int | None:
+        """The only channel that is read, from 1."""
+        number = str(self.channels)
+        if not (number.isascii() and number.isdigit() and 1 <= int(number) <= _MOST_CHANNELS):
+            return None
+        return int(number)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether channels are read each by itself."""
+        return self.channels == SPLIT
+
+
+def check_channels(options: Options, selection: Selection) -> None:
+    """BadOption where several readings are asked for of channels that are read each by itself."""
+    if selection.is_split and options.nbest > 1:
+        raise BadOption("nbest has no meaning where channels are split; leave one of them out.")
 
 
 def described(name: str, of: type = Options) -> Described:

@@ -5,7 +5,6 @@ from asr.audio.headers import header_seconds
 from asr.audio.level import Meter, changed, levelled
 from asr.audio.limits import Limits
 from asr.audio.load import Audio, AudioSource, load, load_channels, load_selected, stream
-from asr.audio.selection import Selection
 from asr.sampling import SAMPLE_RATE
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "AudioSource",
     "Limits",
     "Meter",
-    "Selection",
     "changed",
     "header_seconds",
     "levelled",

@@ -18,9 +18,10 @@ from asr.audio.ffmpeg import no_such_track
 from asr.audio.limits import Limits
 from asr.audio.links import Memory
 from asr.audio.pieces import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, Samples
-from asr.audio.selection import SPLIT, Selection
+from asr.audio.selection import of_channels, of_time
 from asr.audio.sources import Plain, plain
 from asr.errors import BadAudio
+from asr.options import SPLIT, Selection
 from asr.sampling import SAMPLE_RATE
 
 _LOUDEST = 32.0
@@ -128,7 +129,8 @@ def stream(
     label = name or (given if isinstance(given, str) else "the audio")
     with closing(_pieces(given, limits, label, selection.track)) as pieces:
         checked = _checked(pieces, limits, label, apart=selection.is_split)
-        yield from selection.of_time(_resampled(selection.of_channels(checked, label)), label)
+        sound = _resampled(of_channels(checked, selection, label))
+        yield from of_time(sound, selection, label)
 
 
 def _pieces(source: Plain, limits: Limits, label: str, track: int | None) -> Generator[Piece]:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from asr.audio import Audio, Limits, Selection, stream
+from asr.audio import Audio, Limits, stream
 from asr.audio.pieces import Samples
 from asr.batch.inputs import Input
 from asr.errors import AsrError
+from asr.options import Selection
 
 _TRIES = 2
 """A process may also be killed by others: a file counts as faulty after it has ended two."""
@@ -28,14 +29,14 @@ _SIGN_S = 1.0
 class Decoder:
     """A process that reads one recording at a time; it starts on first use."""
 
-    def __init__(self, limits: Limits, track: int | None) -> None:
-        self._options = limits, track
+    def __init__(self, limits: Limits, selection: Selection = Selection()) -> None:
+        self._options = limits, selection
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
         self._starting = threading.Lock()
 
-    def read(self, item: Input) -> Audio | str:
-        """The recording's audio, or the sentence that says why there is none.
+    def read(self, item: Input) -> tuple[Audio, ...] | str:
+        """The recording's selected channels, or the sentence that says why there is none.
 
         A process that a file crashes is started anew. EOFError after `end`.
         """
@@ -97,7 +98,7 @@ class Decoder:
             pickle.dump(message, self._process.stdin)
             self._process.stdin.flush()
 
-    def _receive(self) -> Audio | str:
+    def _receive(self) -> tuple[Audio, ...] | str:
         """The answer to what was sent; TimeoutError without a sign of life for too long."""
         assert self._process is not None and self._process.stdout is not None
         given_up = threading.Event()
@@ -105,7 +106,7 @@ class Decoder:
             patience = threading.Timer(_PATIENCE_S, _give_up, (self._process, given_up))
             patience.start()
             try:
-                answer: Audio | str | None = pickle.load(self._process.stdout)
+                answer: tuple[Audio, ...] | str | None = pickle.load(self._process.stdout)
             except (EOFError, OSError, pickle.UnpicklingError):
                 if given_up.is_set():
                     raise TimeoutError from None
@@ -140,9 +141,9 @@ def child() -> None:
     asked: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     try:
-        limits, track = asked.get()
+        limits, selection = asked.get()
         while True:
-            _answer(asked.get(), limits, track, answers)
+            _answer(asked.get(), limits, selection, answers)
     except OSError:
         os._exit(0)
 
@@ -155,21 +156,21 @@ def _listen(asked: "SimpleQueue[Any]") -> None:
     os._exit(0)
 
 
-def _answer(path: str, limits: Limits, track: int | None, answers: BinaryIO) -> None:
-    _write(_read(path, limits, track, answers), answers)
+def _answer(path: str, limits: Limits, selection: Selection, answers: BinaryIO) -> None:
+    _write(_read(path, limits, selection, answers), answers)
 
 
-def _write(answer: Audio | str | None, answers: BinaryIO) -> None:
+def _write(answer: tuple[Audio, ...] | str | None, answers: BinaryIO) -> None:
     pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
     answers.flush()
 
 
-def _read(path: str, limits: Limits, track: int | None, answers: BinaryIO) -> Audio | str:
-    """The recording's audio, or why there is none."""
+def _read(
+    path: str, limits: Limits, selection: Selection, answers: BinaryIO
+) -> tuple[Audio, ...] | str:
+    """The recording's selected channels, or why there are none."""
     try:
-        return Audio.joined(
-            _with_signs(stream(path, limits, selection=Selection(track=track)), answers)
-        )
+        return Audio.apart(_with_signs(stream(path, limits, selection=selection), answers))
     except AsrError as error:
         return str(error)
     except OSError as error:

@@ -23,6 +23,7 @@ from asr.batch.tally import Tally, reason
 from asr.batch.workplace import ERRORS, RESULTS, journals, list_path, remove
 from asr.errors import BadOption
 from asr.files import replacing, write_atomically
+from asr.options import Selection
 from asr.transcript import Layout, Transcript, file_suffix, write
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class FolderJob:
     """Of `Recognizer.options`."""
     made: str
     """A digest of what decides a transcript, besides the recording (`made_by`)."""
-    track: int | None = None
+    selection: Selection = field(default_factory=Selection)
     limits: Limits = Limits()
     jsonl: Path | None = None
     """File of all transcripts, a line for each recording."""
@@ -78,7 +79,9 @@ class FolderJob:
         return [self.output / f"{stem}{file_suffix(name)}" for name in self.formats]
 
 
-def made_by(recognizer: "Recognizer", options: "Options", layout: Layout, track: int | None) -> str:
+def made_by(
+    recognizer: "Recognizer", options: "Options", layout: Layout, selection: Selection
+) -> str:
     """A digest of what decides a transcript's files, besides the recording and their formats."""
     from asr.bundle.bundle import checksum  # which decoding processes need not load
 
@@ -90,7 +93,7 @@ def made_by(recognizer: "Recognizer", options: "Options", layout: Layout, track:
         "lm": None if own or lm is None else checksum(lm),
         "options": options.values(),
         "layout": asdict(layout),
-        "track": track,
+        "selection": asdict(selection),
     }
     text = json.dumps(values, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -176,7 +179,13 @@ def collect(
     """Transcribes inputs and writes what comes of it; see `run`."""
     try:
         pipeline = Pipeline(
-            recognizer, inputs, job.options, job.limits, job.track, partial(_save, job), job.jobs
+            recognizer,
+            inputs,
+            job.options,
+            job.limits,
+            job.selection,
+            partial(_save, job),
+            job.jobs,
         )
         tally.clocks = pipeline.clocks
         try:

@@ -15,6 +15,7 @@ from asr.batch.flow import Clock, Link
 from asr.batch.inputs import Input
 from asr.errors import AsrError
 from asr.machine import usable_cores
+from asr.options import Selection
 from asr.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -60,12 +61,19 @@ class _Work:
     input: Input
     version: Version | None
     seconds: float
-    content: "Audio | LogProbs | Transcript | str"
+    """Of all channels that are read."""
+    content: "tuple[Audio, ...] | tuple[LogProbs, ...] | Transcript | str"
     """What the last stage made of it; a sentence if there is no more to be made."""
 
     @property
     def cost(self) -> float:
         return max(self.seconds, _LEAST_S)
+
+    @property
+    def channels(self) -> tuple[Any, ...]:
+        """Its content by channel, before it is a transcript."""
+        assert isinstance(self.content, tuple)
+        return self.content
 
     def with_(self, content: Any) -> "_Work":
         return replace(self, content=content)
@@ -94,11 +102,12 @@ class Pipeline:
         inputs: Iterable[Input],
         options: "Options",
         limits: Limits,
-        track: int | None,
+        selection: Selection,
         finish: Finish = as_it_is,
         jobs: int | None = None,
     ) -> None:
         self._recognizer, self._options, self._finish = recognizer, options, finish
+        self._start = selection.start
         self._source = enumerate(inputs)
         self._next = threading.Lock()
         self._failure: BaseException | None = None
@@ -108,7 +117,7 @@ class Pipeline:
         if recognizer.device == "cpu":
             batch = min(batch, _CPU_BATCH_S * count)
             count = min(count, max(_CPU_DECODERS, count // _CORES_PER_DECODER))
-        self._decoders = [Decoder(limits, track) for _ in range(count)]
+        self._decoders = [Decoder(limits, selection) for _ in range(count)]
         held = _HELD_BATCHES * batch
         self._decoded = Link[_Work](_cost, held, batch, count)
         self._lattices = Link[_Work](_cost, held, batch, _LANES)
@@ -233,13 +242,18 @@ class Pipeline:
                     (self._read if isinstance(work.content, str) else target).give(work)
 
     def _engine(self, batch: Sequence[_Work]) -> list[_Work]:
-        lattices = self._recognizer.lattices([work.content for work in batch])  # type: ignore[misc]
-        return [work.with_(lattice) for work, lattice in zip(batch, lattices, strict=True)]
+        audios = [audio for work in batch for audio in work.channels]
+        lattices = iter(self._recognizer.lattices(audios))
+        return [work.with_(tuple(next(lattices) for _ in work.channels)) for work in batch]
 
     def _transcripts(self, batch: Sequence[_Work]) -> list[_Work]:
-        lattices: list[Any] = [work.content for work in batch]
-        found = self._recognizer.read(lattices, [work.seconds for work in batch], self._options)
-        return [work.with_(transcript) for work, transcript in zip(batch, found, strict=True)]
+        lattices: list[Any] = [lattice for work in batch for lattice in work.channels]
+        seconds = [work.seconds / len(work.channels) for work in batch for _ in work.channels]
+        found = iter(self._recognizer.read(lattices, seconds, self._options))
+        return [
+            work.with_(Transcript.together([next(found) for _ in work.channels], self._start))
+            for work in batch
+        ]
 
     def _write(self) -> None:
         clock = self.clocks["writing"]
@@ -272,7 +286,7 @@ def _decoded(work: _Work, decoder: Decoder) -> _Work:
         return work.with_(
             f"{work.input.path} changed while it was read: run the command again when it is whole"
         )
-    return replace(work, content=heard, seconds=heard.duration)
+    return replace(work, content=heard, seconds=sum(audio.duration for audio in heard))
 
 
 def version_of(path: Path) -> Version | None:

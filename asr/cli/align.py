@@ -94,8 +94,8 @@ def _read(path: Path) -> str:
 
 
 def _cut(audio: Path, found: Transcript, folder: Path, least: float, track: int | None) -> None:
-    from asr.audio import Selection
     from asr.corpus.clips import write_clips
+    from asr.options import Selection
 
     clips = list(_clips(found, least))
     if not clips:

@@ -190,7 +190,7 @@ def _job(
     return FolderJob(
         **settings,
         options=chosen,
-        made=made_by(recognizer, chosen, settings["layout"], settings["track"]),
+        made=made_by(recognizer, chosen, settings["layout"], settings["selection"]),
         about={"command": json.dumps(sys.argv[1:]), "folder": os.getcwd()},
     )
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from asr.errors import BadOption
-from asr.options import Options, Weights, described
+from asr.options import Options, Selection, Weights, described
 from asr.transcript import LAYOUT, Layout, check_layout
 
 BundleOption = Annotated[
@@ -74,6 +74,20 @@ def laid_out(formats: Sequence[str], values: dict[str, Any]) -> Layout:
     layout = Layout(**{name: value for name, value in given.items() if value is not None})
     check_layout(layout, formats)
     return layout
+
+
+def selected(track: int | None, values: dict[str, Any], layout: Layout) -> Selection:
+    """The sound that was chosen on a command line; its options are taken out of `values`.
+
+    Raises:
+        BadOption: a value cannot be, or `layout` names speakers of channels that are not split.
+    """
+    given = {name: values.pop(name) for name in ("channels", "start", "duration")}
+    known = {name: value for name, value in given.items() if value is not None}
+    selection = Selection(track=track, **known)
+    if layout.speakers and not selection.is_split:
+        raise BadOption("speakers have no effect where channels are mixed: add --channels split.")
+    return selection
 
 
 def reading(hotwords: Path | None = None, lm: Path | None = None, **values: Any) -> dict[str, Any]:

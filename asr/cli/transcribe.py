@@ -17,11 +17,13 @@ from asr.cli.options import (
     LmOption,
     laid_out,
     reading,
+    selected,
     takes,
 )
 from asr.cli.output import one_line
 from asr.cli.progress import bar
 from asr.errors import BadOption
+from asr.options import Selection
 from asr.transcript import LAYOUT, Layout
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 
 @takes("decoder", "nbest", "beam_size", *WEIGHTS)
+@takes("channels", "start", "duration", of=Selection)
 @takes(*LAYOUT, of=Layout)
 def transcribe(
     paths: Annotated[
@@ -125,6 +128,7 @@ def transcribe(
     part = Shard.parse(shard, os.environ) if shard else Shard()
     timestamps = bool(values["timestamps"])
     layout = laid_out(formats, values)
+    selection = selected(track, values, layout)
     options = reading(hotwords, lm, **values)
     if options.get("nbest", 1) > 1 and not (jsonl or ".json" in map(file_suffix, formats)):
         raise BadOption(f"{formats[0]} has no place for several readings: add --format json.")
@@ -140,13 +144,13 @@ def transcribe(
         if dry_run:
             foretell(lambda: inputs)
         else:
-            _print(inputs, load, printer, fail_fast, track, options)
+            _print(inputs, load, printer, fail_fast, selection, options)
         return
     job = {
         "output": output,
         "formats": formats,
         "layout": layout,
-        "track": track,
+        "selection": selection,
         "jsonl": jsonl,
         "shard": part,
         "overwrite": overwrite,
@@ -173,7 +177,7 @@ def _print(
     load: "Callable[[], Recognizer]",
     printer: "Callable[[Path, Transcript], None]",
     fail_fast: bool,
-    track: int | None,
+    selection: Selection,
     options: dict[str, Any],
 ) -> None:
     """Prints each transcript, in order."""
@@ -183,7 +187,7 @@ def _print(
     refuse_hopeless(inputs)
     failed = 0
     with bar("transcribing", wanted=not sys.stdout.isatty()) as progress:
-        results = transcribe_files(load(), inputs, track=track, **options)
+        results = transcribe_files(load(), inputs, selection=selection, **options)
         for done, result in enumerate(results, start=1):
             if result.transcript is not None:
                 printer(result.input.path, result.transcript)

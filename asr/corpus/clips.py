@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asr.audio import SAMPLE_RATE, AudioSource, Selection, stream
+from asr.audio import SAMPLE_RATE, AudioSource, stream
 from asr.errors import BadOption
 from asr.files import write_atomically
+from asr.options import Selection
 
 
 @dataclass(frozen=True)

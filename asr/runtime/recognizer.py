@@ -25,17 +25,15 @@ from asr.audio import (
     Audio,
     AudioSource,
     Limits,
-    Selection,
     header_seconds,
     levelled,
 )
-from asr.audio.selection import MIX
 from asr.audio.sources import plain
 from asr.bundle import Bundle, default_bundle
 from asr.decoding import Calibration
 from asr.errors import BadAudio, BadBundle, BadData, BadOption
 from asr.machine import usable_cores
-from asr.options import LM_OPTIONS, Options, OptionValues
+from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection, check_channels
 from asr.runtime.alignment import align_text, tokens
 from asr.runtime.engine import Engine, LogProbs, Wave
 from asr.runtime.lattices import join, lattice_parts, lattices, rows
@@ -432,8 +430,7 @@ def _selection(
     track: int | None, channels: str | int, start: float, duration: float, options: Options
 ) -> Selection:
     selection = Selection(track=track, channels=str(channels), start=start, duration=duration)
-    if selection.is_split and options.nbest > 1:
-        raise BadOption("nbest has no meaning where channels are split; leave one of them out.")
+    check_channels(options, selection)
     return selection
 
 

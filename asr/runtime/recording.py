@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from asr.audio import SAMPLE_RATE, Audio, Meter, Selection, changed, stream
+from asr.audio import SAMPLE_RATE, Audio, Meter, changed, stream
 from asr.audio.pieces import Samples
 from asr.audio.sources import Plain
+from asr.options import Selection
 from asr.runtime.engine import Wave
 from asr.runtime.reader import Length
 

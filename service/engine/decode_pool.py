@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from asr.audio import SAMPLE_RATE, Limits, Meter, Selection, changed, stream
+from asr.audio import SAMPLE_RATE, Limits, Meter, changed, stream
 from asr.errors import BadAudio, TooLong
+from asr.options import Selection
 from service.engine.process import Cause, Process
 from service.engine.worker import Answer, Handler, Memory, WorkerDied, WorkerFailed, WorkerLate
 

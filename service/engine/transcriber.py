@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from asr.audio import Selection
+from asr.options import Selection
 from asr.runtime import Recognizer
 from asr.transcript import Transcript
 from service.engine.admission import Admission, Estimator, Overloaded, Throughput, Ticket

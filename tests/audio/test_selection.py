@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from recordings import encoded
 
-from asr.audio import SAMPLE_RATE, Selection, load, stream
+from asr.audio import SAMPLE_RATE, load, stream
 from asr.audio.load import load_selected
 from asr.errors import BadOption
+from asr.options import Selection
 
 
 @pytest.fixture(scope="module")

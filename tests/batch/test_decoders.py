@@ -17,6 +17,7 @@ from folders import harmful
 from asr.audio import Audio, Limits, load
 from asr.batch import Input, list_inputs
 from asr.batch.decoders import Decoder
+from asr.options import Selection
 
 _Found = TypeVar("_Found")
 
@@ -25,10 +26,11 @@ def decoded(
     inputs: Iterable[Input], limits: Limits, track: int | None
 ) -> Iterator[tuple[Input, Audio | str]]:
     """Each input with what one process makes of it."""
-    decoder = Decoder(limits, track)
+    decoder = Decoder(limits, Selection(track=track))
     try:
         for item in inputs:
-            yield item, decoder.read(item)
+            heard = decoder.read(item)
+            yield item, heard if isinstance(heard, str) else heard[0]
     finally:
         decoder.stop()
 
@@ -101,8 +103,8 @@ def test_another_thread_may_end_it(
     clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = harmful(tmp_path, "time.sleep(3600)", monkeypatch)
-    decoder, ended = Decoder(Limits(), None), threading.Event()
-    assert isinstance(decoder.read(*list_inputs(clips[:1])), Audio)
+    decoder, ended = Decoder(Limits()), threading.Event()
+    assert isinstance(decoder.read(*list_inputs(clips[:1])), tuple)
 
     def read() -> None:
         with pytest.raises(EOFError):
@@ -135,7 +137,7 @@ def test_a_child_ends_with_its_parent_in_the_middle_of_a_recording(
         "import sys; sys.path.insert(0, sys.argv[2]);"
         "from asr.audio import Limits; from asr.batch import list_inputs;"
         "from asr.batch.decoders import Decoder;"
-        "Decoder(Limits(), None).read(*list_inputs([sys.argv[1]]))"
+        "Decoder(Limits()).read(*list_inputs([sys.argv[1]]))"
     )
     parent = subprocess.Popen([sys.executable, "-c", program, str(endless), str(tmp_path / "hook")])
     child = _wait_for(lambda: reached.exists() and reached.read_text())

@@ -17,6 +17,7 @@ from asr.audio import Limits, load
 from asr.batch import Input, OutputLost, Result, list_inputs, transcribe_files
 from asr.batch.pipeline import Pipeline
 from asr.errors import BadOption
+from asr.options import Selection
 from asr.runtime import LogProbs, Recognizer
 from asr.runtime.engine import Wave
 
@@ -71,7 +72,9 @@ def test_a_wav_without_samples_is_an_empty_transcript(
 
 def test_another_track_may_be_read(recognizer: Recognizer, clips: list[Path]) -> None:
     film = Path(__file__).parents[1] / "data" / "files" / "second_track_default.mp4"
-    results = list(transcribe_files(recognizer, list_inputs([film, clips[0]]), track=2))
+    results = list(
+        transcribe_files(recognizer, list_inputs([film, clips[0]]), selection=Selection(track=2))
+    )
     assert results[0].transcript == recognizer.transcribe(film)
     assert "has one sound track" in str(results[1].error)
 
@@ -150,7 +153,7 @@ def test_what_a_stage_raises_is_raised_however_late_one_asks(
         raise OutputLost("the disk is full")
 
     inputs, options = list_inputs(clips), recognizer.options(decoder="greedy")
-    with Pipeline(recognizer, inputs, options, Limits(), None, finish) as pipeline:
+    with Pipeline(recognizer, inputs, options, Limits(), Selection(), finish) as pipeline:
         ended.wait()
         while pipeline.is_at_work:  # all that it will do is done
             pipeline.end()
@@ -163,7 +166,7 @@ def test_as_many_processes_decode_as_there_are_cores_to_use(tiny_bundle: Path) -
     for threads, jobs, expected in ((1, None, 1), (3, None, 3), (3, 2, 2), (40, None, 10)):
         recognizer = Recognizer.load(tiny_bundle, "cpu", threads=threads)
         options = recognizer.options()
-        made = Pipeline(recognizer, [], options, Limits(), None, jobs=jobs)
+        made = Pipeline(recognizer, [], options, Limits(), Selection(), jobs=jobs)
         assert made.clocks["decoding"].threads == expected
 
 

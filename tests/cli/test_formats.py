@@ -1,11 +1,15 @@
 """`asr transcribe --format`: the formats of more than one line."""
 
+import json
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from commands import asr
 
+from asr.audio import SAMPLE_RATE, load
 from asr.runtime import Recognizer
 from asr.transcript import Layout, write
 
@@ -40,9 +44,46 @@ def test_lines_of_subtitles_are_as_told(clips: list[Path], tiny_bundle: Path) ->
     assert done.stdout == spoken.to_srt(Layout(max_line_width=12, max_line_count=1)) != ""
 
 
+@pytest.fixture
+def conversation(clips: list[Path], tmp_path: Path) -> Path:
+    """One clip on the left, another one on the right."""
+    one, other = (load(clip).samples[: 3 * SAMPLE_RATE] for clip in clips[:2])
+    path = tmp_path / "talk.flac"
+    soundfile.write(path, np.stack([one, other], axis=1), SAMPLE_RATE)
+    return path
+
+
+def test_two_speakers_are_one_transcript(conversation: Path, tiny_bundle: Path) -> None:
+    spoken = Recognizer.load(tiny_bundle, "auto").transcribe(conversation, channels="split")
+    assert {word.channel for word in spoken.words} == {1, 2}
+    split = (conversation, "--bundle", tiny_bundle, "--channels", "split")
+    assert json.loads(transcribe(*split, "--format", "json").stdout) == spoken.to_dict()
+    named = transcribe(*split, "--speakers", "left=Ann,right=Bob", "--format", "srt").stdout
+    assert named == spoken.to_srt(Layout(speakers="1=Ann,2=Bob"))
+    assert "Ann: " in named and "Bob: " in named
+
+
+def test_a_channel_and_a_part_of_a_recording(
+    conversation: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    part = ("--channels", 2, "--start", 0.5, "--duration", 2, "--format", "json")
+    done = transcribe(conversation, "--bundle", tiny_bundle, *part)
+    recognizer = Recognizer.load(tiny_bundle, "auto")
+    spoken = recognizer.transcribe(conversation, channels=2, start=0.5, duration=2.0)
+    assert json.loads(done.stdout) == spoken.to_dict() and spoken.start == 0.5
+    out = tmp_path / "out"
+    done = transcribe(conversation, "--bundle", tiny_bundle, *part, "--output", out)
+    assert json.loads((out / "talk.json").read_text()) == spoken.to_dict()
+    done = transcribe(conversation, "--bundle", tiny_bundle, "--channels", 3)
+    assert done.returncode == 2 and "channels 3 is not in" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (("--speakers", "left=Ann"), "speakers have no effect where channels are mixed"),
+        (("--channels", "both"), "channels 'both' are not known: choose mix, split, or"),
+        (("--channels", "split", "--nbest", 2, "--format", "json", "--decoder", "beam"), "nbest"),
         (("--timestamps", "--format", "srt"), "timestamps has no effect on srt; choose the format"),
         (("--max-line-width", 12), "max_line_width has no effect on txt; choose the format srt or"),
         (("--max-line-count", 0, "--format", "srt"), "max_line_count 0 is out of range; choose 1"),
