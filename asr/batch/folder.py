@@ -147,6 +147,7 @@ def run(
         todo = list(undone(job, inputs, known))
         if not job.overwrite:
             _refuse_strangers(job, todo, known)
+    _remove_renamed(todo, job, journal)
     tally.before = tally.kept = tally.total - len(todo)
     journal.begin(dict(job.about))
     journal.expect(todo)
@@ -165,6 +166,16 @@ def _refuse_strangers(job: FolderJob, inputs: Iterable[Input], known: Iterable[J
                     f"{job.output} has the transcript of {other} where that of {item.path} would "
                     "be: choose another folder, or add --overwrite."
                 )
+
+
+def _remove_renamed(todo: Iterable[Input], job: FolderJob, journal: Journal) -> None:
+    """Removes transcripts of recordings whose files now keep the suffix, as those of `x.flac` do
+    once there is an `x.wav`: else the output would hold them twice."""
+    for item in todo:
+        row = journal.find(item.path)
+        if row is not None and item.stem == f"{os.fsdecode(row.stem)}{item.path.suffix}":
+            for ending in row.formats - {_FULL}:
+                remove(job.output / f"{os.fsdecode(row.stem)}.{ending}")
 
 
 def collect(

@@ -99,6 +99,7 @@ def test_what_has_changed_is_done_again(
     assert done_anew("--timestamps", "--overwrite", bundle=int8_bundle) == both
     (folder / "talk.wav").write_bytes((folder / "talk.opus").read_bytes())
     assert done_anew("--timestamps", bundle=int8_bundle) == ["talk.opus.txt", "talk.wav.txt"]
+    assert not (output / "talk.txt").exists() and (output / "deep" / "talk.txt").exists()
 
 
 def test_a_dry_run_names_what_is_left(folder: Path, tiny_bundle: Path) -> None:
