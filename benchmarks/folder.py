@@ -37,6 +37,7 @@ from asr.batch import (
 )
 from asr.bundle import default_bundle
 from asr.corpus import read_manifest
+from asr.options import Selection
 from asr.runtime import Recognizer
 from asr.transcript import Layout
 
@@ -77,7 +78,7 @@ def measure(folder: Path, output: Path, bundle: Path, decoder: str) -> None:
             formats=["json"],
             layout=Layout(),
             options=options,
-            made=made_by(recognizer, options, Layout(), None),
+            made=made_by(recognizer, options, Layout(), Selection()),
         )
         tally = Tally()
         run(job, recognizer, inputs, journal, tally, lambda *_: None, threading.Event())

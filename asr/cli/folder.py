@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType, MappingProxyType
@@ -17,16 +18,17 @@ import typer
 
 from asr.cli.output import one_line
 from asr.cli.progress import hours_of_audio, spoken
+from asr.options import Selection
 
 if TYPE_CHECKING:
     from asr.batch import FolderJob, Input, Inputs, Result, Tally
     from asr.runtime import Recognizer
 
 Load: TypeAlias = "Callable[[], Recognizer]"
-_SHORT_S = 120.0
 _TRIED = 40
+_TRIED_AUDIO_S = 30.0
 _TRIED_S = 5.0
-"""A dry run tries so many recordings, none of them longer, for so many seconds at most."""
+"""A dry run tries so many recordings, so much of each, for so many seconds at most."""
 
 
 def run_job(
@@ -101,7 +103,9 @@ def foretell(
             tell(item.problem)
     seconds = sum(lengths.values())
     takes = ""
-    if recognizer is not None and (speed := _speed(recognizer, options, lengths)):
+    if recognizer is not None and (
+        speed := _speed(recognizer, options, settings["selection"], list(lengths))
+    ):
         takes = f", some {spoken(seconds / speed)} of work here"
     recordings = "recording" if len(lengths) == 1 else "recordings"
     tell(
@@ -116,13 +120,17 @@ def foretell(
 
 
 def _speed(
-    recognizer: "Recognizer", options: Mapping[str, Any], lengths: "Mapping[Input, float]"
+    recognizer: "Recognizer",
+    options: Mapping[str, Any],
+    selection: Selection,
+    inputs: "Sequence[Input]",
 ) -> float:
-    """Seconds of audio per second, tried on some of the shorter recordings; 0 if there are none."""
+    """Seconds of audio per second, tried on some recordings; 0 if none of them can be read."""
     from asr.batch import transcribe_files
 
-    short = [item for item, seconds in lengths.items() if 0.0 < seconds <= _SHORT_S]
-    results = transcribe_files(recognizer, short[:: len(short) // _TRIED + 1], **options)
+    shorter = replace(selection, duration=min(selection.duration, _TRIED_AUDIO_S))
+    some = inputs[:: len(inputs) // _TRIED + 1]
+    results = transcribe_files(recognizer, some, selection=shorter, **options)
     next(results, None)  # processes have started and compiled code is loaded
     began, seconds = time.monotonic(), 0.0
     for result in results:
