@@ -227,6 +227,10 @@ class Selection:
         return self.channels == SPLIT
 
 
+SELECTION = tuple(one.name for one in fields(Selection))
+"""Every option of what is read."""
+
+
 def check_channels(options: Options, selection: Selection) -> None:
     """BadOption where several readings are asked for of channels that are read each by itself."""
     if selection.is_split and options.nbest > 1:

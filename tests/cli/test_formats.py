@@ -44,6 +44,23 @@ def test_lines_of_subtitles_are_as_told(clips: list[Path], tiny_bundle: Path) ->
     assert done.stdout == spoken.to_srt(Layout(max_line_width=12, max_line_count=1)) != ""
 
 
+@pytest.mark.slow
+def test_a_long_recording_is_paragraphs_and_a_line_among_others(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.flac"
+    soundfile.write(path, np.resize(load(clips[0]).samples, 400 * SAMPLE_RATE), SAMPLE_RATE)
+    spoken = Recognizer.load(tiny_bundle, "auto").transcribe(path)
+    bundle = ("--bundle", tiny_bundle)
+    done = transcribe(path, *bundle, "--timestamps")
+    assert done.stdout == write(spoken, "txt", layout=Layout(timestamps=True))
+    assert done.stdout.startswith("[00:00:0") and done.stdout.count("\n\n") > 2
+    part = transcribe(path, *bundle, "--start", 100, "--duration", 20, "--format", "json")
+    assert json.loads(part.stdout)["duration"] == 20.0
+    several = transcribe(path, clips[1], *bundle).stdout.splitlines()
+    assert len(several) == 2 and several[0] == f"{path}\t{spoken.text}"
+
+
 @pytest.fixture
 def conversation(clips: list[Path], tmp_path: Path) -> Path:
     """One clip on the left, another one on the right."""
