@@ -224,8 +224,9 @@ class Recognizer:
         """The segments of a recording of any length, while the rest of it is still to be read.
 
         Together they are those of `transcribe`. Memory does not depend on the recording's length.
-        The first segments come after six minutes of sound have been read, or all of it. Arguments
-        and errors are those of `transcribe`; those of a damaged source come where it is damaged.
+        The first segments come after six minutes of sound for each thread have been read, or all of
+        it. Arguments and errors are those of `transcribe`; those of a damaged source come where it
+        is damaged.
         """
         chosen = self.options(**options)
         selection = _selection(track, channels, start, duration, chosen)
