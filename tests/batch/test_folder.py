@@ -54,6 +54,7 @@ def test_results_and_errors_are_listed(folder: Path, tiny_bundle: Path) -> None:
     assert said[2:] == ["asr: 1 failed: is not a recording, by its content (1)"]
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(folder: Path, tiny_bundle: Path) -> None:
     output = folder.parent / "out"
     transcribe(folder, tiny_bundle)
@@ -64,6 +65,7 @@ def test_what_is_done_is_not_done_again(folder: Path, tiny_bundle: Path) -> None
     assert len(lines(output / "results.jsonl")) == 2 and len(lines(output / "errors.jsonl")) == 1
 
 
+@pytest.mark.slow
 def test_what_has_changed_is_done_again(
     folder: Path, tiny_bundle: Path, int8_bundle: Path, clips: list[Path]
 ) -> None:
@@ -179,6 +181,7 @@ def test_an_input_is_never_replaced_by_a_list(folder: Path, tiny_bundle: Path) -
     assert done.returncode == 2 and "is an input and would be replaced" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_transcript_of_another_recording_is_not_replaced(
     folder: Path, tiny_bundle: Path
 ) -> None:
@@ -209,6 +212,7 @@ def test_what_needs_an_output_says_so(folder: Path, option: tuple[str, ...]) -> 
     )
 
 
+@pytest.mark.slow
 def test_shares_make_the_whole_and_the_whole_takes_them_over(
     clips: list[Path], tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -281,6 +285,7 @@ def test_the_status_names_what_is_missing_and_the_line_that_does_it(
     assert said.stderr == "asr: 2 done, 0 failed, 0 not yet done\n"
 
 
+@pytest.mark.slow
 def test_the_status_knows_parts_that_have_not_begun(folder: Path, tiny_bundle: Path) -> None:
     (folder / "bad.wav").unlink()
     transcribe(folder, tiny_bundle, "--shard", "1/3")

@@ -84,6 +84,7 @@ def test_an_unknown_option_is_refused(recognizer: Recognizer, clips: list[Path])
         list(transcribe_files(recognizer, list_inputs(clips), decoder="oracle"))
 
 
+@pytest.mark.slow
 def test_files_are_read_as_they_are_needed(recognizer: Recognizer, clips: list[Path]) -> None:
     """However many there are: what waits between the stages is bounded."""
     asked = 0

@@ -21,6 +21,7 @@ def shell(line: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [["--version"], ["key", "ann"], pytest.param(["transcribe", "CLIP"], marks=pytest.mark.slow)],

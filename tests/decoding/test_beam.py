@@ -160,6 +160,7 @@ def double(values: Any) -> int:
     return total
 
 
+@pytest.mark.slow
 def test_compiled_code_is_kept_and_loaded_without_the_compiler(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -199,6 +200,7 @@ LIGHT = """
 """
 
 
+@pytest.mark.slow
 def test_a_start_with_warm_caches_does_without_numba(
     shipped_bundle: FilePath, clips: list[FilePath]
 ) -> None:

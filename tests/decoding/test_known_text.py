@@ -71,6 +71,7 @@ def test_words_that_were_not_said_are_passed_over(seed: int, at: int, count: int
     assert [word.index for word in found] == [*range(at), *range(at + count, 30 + count)]
 
 
+@pytest.mark.slow
 @few
 @given(st.integers(0, 9), st.sampled_from([0, 15, 30]), st.integers(1, 40))
 def test_sound_that_the_text_does_not_have_is_left_out(seed: int, at: int, count: int) -> None:

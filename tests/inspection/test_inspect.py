@@ -50,6 +50,7 @@ def test_an_inspection_reads_what_the_recogniser_reads(
     assert not inspection.was_cut
 
 
+@pytest.mark.slow
 def test_a_long_recording_is_cut(recognizer: Recognizer) -> None:
     noise = np.random.default_rng(0).normal(0, 0.01, int((MOST_SECONDS + 5) * SAMPLE_RATE))
     inspection = inspect(recognizer, Audio(noise.astype(np.float32)))

@@ -231,6 +231,7 @@ print(load_search(bundle, bundle.lm).vocabulary)
 """
 
 
+@pytest.mark.slow
 def test_processes_may_prepare_at_once(bundle: Bundle, folder: Path) -> None:
     command = [sys.executable, "-c", TWO, str(bundle.path)]
     at_once = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
