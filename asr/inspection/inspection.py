@@ -3,7 +3,7 @@
 Shapes: S samples, T feature frames, F mels, U output frames, V units of all heads, H hidden units.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,8 +98,9 @@ def inspect(recognizer: Recognizer, audio: Audio) -> Inspection:
     traces = tuple(trace(model, samples))
     wave = torch.from_numpy(samples)[None]
     with torch.inference_mode():
-        log_mel, _ = model.features(wave, torch.tensor([wave.shape[1]]))
-        log_probs, _ = model(wave, torch.tensor([wave.shape[1]]))
+        features, lengths = model.features(wave, torch.tensor([wave.shape[1]]))
+        log_probs, _ = model.encode(features, lengths)
+    log_mel: FloatArray = features[0].numpy()
     lattice: FloatArray = log_probs[0].numpy()
     heads = _heads(lattice, recognizer.bundle.tokenizer)
     transcript = _read(recognizer, lattice, kept, options)
@@ -110,15 +111,14 @@ def inspect(recognizer: Recognizer, audio: Audio) -> Inspection:
         cell=model.config.cell,
         frame_seconds=frame_seconds,
         hop_seconds=model.config.features.hop / SAMPLE_RATE,
-        log_mel=log_mel[0].numpy(),
+        log_mel=log_mel,
         heads=heads,
         transcript=transcript,
         decoder=options.decoder,
         traces=traces,
-        events=events(heads[-1].units, heads[-1].path, log_mel[0].numpy(), transcript.words,
-                      frame_seconds),
-        held=tuple(_held(recognizer, model, samples, kept, options)),
-    )  # fmt: skip
+        events=events(heads[-1].units, heads[-1].path, log_mel, transcript.words, frame_seconds),
+        held=tuple(_held(recognizer, model, samples, kept, options)) if traces[0].keeps else (),
+    )
 
 
 def _held(
@@ -127,15 +127,11 @@ def _held(
     samples: FloatArray,
     audio: Audio,
     options: Options,
-) -> Sequence[HeldReading]:
-    if model.config.cell == "rnn":
-        return ()
-    return [
-        HeldReading(layer, value, _read(recognizer, lattice.numpy(), audio, options).text)
-        for layer in range(1, model.config.layers + 1)
-        for value in HELD_AT
-        for lattice in (held(model, samples, layer, value),)
-    ]
+) -> Iterator[HeldReading]:
+    for layer in range(1, model.config.layers + 1):
+        for value in HELD_AT:
+            lattice = held(model, samples, layer, value).numpy()
+            yield HeldReading(layer, value, _read(recognizer, lattice, audio, options).text)
 
 
 def _read(

@@ -6,21 +6,19 @@ each cell is coded in 256 steps from its own minimum to its own maximum.
 
 import base64
 import gzip
-import io
 import json
-import wave
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from asr.files import write_atomically
 from asr.inspection.events import correlations
 from asr.inspection.inspection import FloatArray, Inspection
+from asr.pages import render, sound
 from asr.sampling import SAMPLE_RATE
 
 _TEMPLATE = Path(__file__).with_suffix(".html")
@@ -47,16 +45,14 @@ def write_page(inspection: Inspection, path: Path, name: str) -> None:
             for item in inspection.held
         ],
     }
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+    page = render(
+        _TEMPLATE,
         name=name,
         inspection=inspection,
         gate=inspection.traces[0].keeps,
         data=Markup(json.dumps(data, ensure_ascii=True).replace("<", "\\u003c")),
         block=Markup(block.encoded()),
-        sound=Markup(_wav(inspection)),
+        sound=sound(inspection.audio.samples),
     )
     write_atomically(path, f"{page}\n")
 
@@ -131,19 +127,6 @@ def _scaled(values: FloatArray, low: float, high: float) -> NDArray[np.uint8]:
 
 def _rounded(values: NDArray[np.floating[Any]]) -> list[float]:
     return [float(f"{value:.4g}") for value in values]
-
-
-def _wav(inspection: Inspection) -> str:
-    """The audio as the base64 of a 16-bit WAV file."""
-    samples = inspection.audio.samples
-    loudest = max(1.0, float(np.abs(samples).max(initial=0.0)))
-    with io.BytesIO() as file:
-        with wave.open(file, "wb") as sound:
-            sound.setnchannels(1)
-            sound.setsampwidth(2)
-            sound.setframerate(SAMPLE_RATE)
-            sound.writeframes(np.rint(samples / loudest * 32767).astype("<i2").tobytes())
-        return base64.b64encode(file.getvalue()).decode()
 
 
 def summary(inspection: Inspection) -> list[Mapping[str, Any]]:

@@ -133,9 +133,8 @@ def held(model: AcousticModel, samples: Any, layer: int, value: float) -> Tensor
             read = torch.cat(both, dim=-1)[None]
         else:
             read = one(x, lengths)
-        last = model.recurrent.norms[number - 1](read)
-        x = model.recurrent.passed_on(number, last)
-    return torch.cat([spell(head, last[0]) for head in model.heads], dim=-1)
+        x = _passed_on(model, number, read)
+    return torch.cat([spell(head, x[0]) for head in model.heads], dim=-1)
 
 
 def _subsampled(model: AcousticModel, samples: Any) -> tuple[Tensor, Tensor]:

@@ -4,11 +4,9 @@ Plots are SVG, and recordings are embedded in the page, so it can be mailed or a
 the Jinja template `run_report.html` beside this file, which escapes every text of the run.
 """
 
-import base64
 import csv
 import io
 import json
-import wave
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +16,12 @@ from typing import Any
 import jiwer
 import matplotlib
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from asr.audio import SAMPLE_RATE, Audio, load
+from asr.audio import load
 from asr.errors import AsrError, BadData
+from asr.pages import render, sound
 
 Curve = list[tuple[int, float]]
 """Steps and values, by step."""
@@ -82,10 +80,8 @@ def write_report(run: Path, out: Path, worst: int = 12) -> None:
     sessions = _sessions(run)
     curves = read_curves(run)
     last = sessions[-1]
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+    page = render(
+        _TEMPLATE,
         name=run.resolve().name,
         summary=_summary(sessions, curves),
         curves=[_plot(title, names, curves) for title, names in _CURVES],
@@ -222,15 +218,6 @@ def _clip(item: dict[str, Any]) -> _Clip:
         heard.append(_Piece(" ".join(right), differs))
     clip = _Clip(str(item["id"]), item["wer"], said, heard)
     try:
-        return replace(clip, audio=_wav_url(load(item["audio"])))
+        return replace(clip, audio=sound(load(item["audio"]).samples))
     except AsrError as error:  # the recording no longer exists
         return replace(clip, problem=str(error))
-
-
-def _wav_url(audio: Audio) -> str:
-    """The recording as a URL that holds it: 16-bit WAV."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
-        writer.writeframes(np.round(audio.samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
-    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import Asr
 
 from asr.cli import main
 from asr.text.pronunciations import Pronunciations
@@ -12,25 +13,9 @@ from asr.text.pronunciations import Pronunciations
 PART = Path(__file__).parents[1] / "data" / "lexicon" / "cmudict-part.dict"
 
 
-class Asr:
-    """The command line in this process, as torch takes seconds to load in another."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: object, code: int = 0) -> tuple[str, str]:
-        """What it wrote to stdout and stderr; it must end with `code`."""
-        self._monkeypatch.setattr(sys, "argv", ["asr", "lexicon", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = self._capsys.readouterr()
-        assert stopped.value.code in (code, code or None), err
-        return out, err
-
-
 @pytest.fixture
-def asr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Asr:
-    return Asr(monkeypatch, capsys)
+def asr() -> Asr:
+    return Asr("lexicon")
 
 
 @pytest.fixture(scope="module")

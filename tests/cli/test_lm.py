@@ -2,37 +2,20 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from commands import Asr
 
 from asr.bundle import Bundle
-from asr.cli import main
 
 ROOT = Path(__file__).parents[2]
 TEXT = ["The cat sat.", "A cat sat on the mat.", "the MAT sat on a cat", "on the cat a mat sat"] * 3
 
 
-class Asr:
-    """The command line in this process, as torch takes seconds to load in another."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: object, code: int = 0) -> tuple[str, str]:
-        """What it wrote to stdout and stderr; it must end with `code`."""
-        self._monkeypatch.setattr(sys, "argv", ["asr", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = self._capsys.readouterr()
-        assert stopped.value.code in (code, code or None), err
-        return out, err
-
-
 @pytest.fixture
-def asr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Asr:
-    return Asr(monkeypatch, capsys)
+def asr() -> Asr:
+    return Asr()
 
 
 @pytest.fixture

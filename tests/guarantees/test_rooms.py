@@ -29,12 +29,12 @@ MAY_USE = {
         "numpy", "onnxruntime", "torch",
     },
     "asr.inspection": {
-        "asr.audio", "asr.model", "asr.runtime", "asr.text", "asr.transcript", "jinja2",
-        "markupsafe", "matplotlib", "numpy", "torch",
+        "asr.audio", "asr.model", "asr.runtime", "asr.text", "asr.transcript", "markupsafe",
+        "matplotlib", "numpy", "torch",
     },
     "asr.training": {
         "asr.audio", "asr.bundle", "asr.corpus", "asr.decoding", "asr.model", "asr.text",
-        "jinja2", "jiwer", "lightning", "markupsafe", "matplotlib", "numpy", "rich", "torch",
+        "jiwer", "lightning", "markupsafe", "matplotlib", "numpy", "rich", "torch",
         "torchaudio", "yaml",
     },
     "asr.batch": {"asr.audio", "asr.bundle", "asr.runtime", "asr.transcript"},
@@ -66,8 +66,8 @@ MAY_USE = {
     },
 }  # fmt: skip
 FOR_ALL = {
-    "asr.cache", "asr.errors", "asr.files", "asr.machine", "asr.options", "asr.sampling",
-    "service.errors", "service.settings",
+    "asr.cache", "asr.errors", "asr.files", "asr.machine", "asr.options", "asr.pages",
+    "asr.sampling", "service.errors", "service.settings",
 }  # fmt: skip
 ORDER = (
     {"asr.audio", "asr.text", "asr.model", "asr.transcript"},

@@ -3,17 +3,16 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from commands import asr
 from playwright.sync_api import expect, sync_playwright
 
 from asr.audio import SAMPLE_RATE, Audio, load
-from asr.cli import main
 from asr.export import export
 from asr.inspection import MOST_SECONDS, inspect
 from asr.inspection.events import Event, correlations, events
@@ -29,13 +28,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 @pytest.fixture(scope="module")
 def recognizer(phone_bundle: Path) -> Recognizer:
     return Recognizer.load(phone_bundle, "cpu")
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["asr", "inspect", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return int(stopped.value.code or 0)
 
 
 def test_an_inspection_reads_what_the_recogniser_reads(
@@ -154,8 +146,6 @@ def test_every_cell_can_be_inspected(
     tiny_checkpoint: Path,
     clips: list[Path],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     content = torch.load(tiny_checkpoint, weights_only=False)
     content["earshot"]["model"]["cell"] = cell
@@ -164,9 +154,10 @@ def test_every_cell_can_be_inspected(
     torch.save(content, tmp_path / "cell.ckpt")
     bundle = export(tmp_path / "cell.ckpt", tmp_path / "bundle", "fp32").path
     for name in ("page.html", "picture.png"):
-        assert run(monkeypatch, clips[0], "--bundle", bundle, "-o", tmp_path / name) == 0
+        done = asr("inspect", clips[0], "--bundle", bundle, "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
         assert (tmp_path / name).stat().st_size > 10_000
-    printed = capsys.readouterr().out
+    printed = done.stdout
     assert ("half-life" in printed) == (cell != "rnn")
     page = (tmp_path / "page.html").read_text()
     data = json.loads(page.split('id="data">')[1].split("</script>")[0])
@@ -180,8 +171,6 @@ def test_every_cell_can_be_inspected(
     [("gates.xyz", "name a .html, .png, .svg, .pdf file"), ("file/gates.html", "")],
 )
 def test_what_cannot_be_written_is_named(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     tiny_bundle: Path,
     clips: list[Path],
@@ -189,17 +178,17 @@ def test_what_cannot_be_written_is_named(
     reason: str,
 ) -> None:
     (tmp_path / "file").touch()
-    assert run(monkeypatch, clips[0], "--bundle", tiny_bundle, "-o", tmp_path / name) == 2
-    err = capsys.readouterr().err
+    done = asr("inspect", clips[0], "--bundle", tiny_bundle, "-o", tmp_path / name)
+    assert done.returncode == 2
+    err = done.stderr
     assert str(tmp_path) in err and reason in err and err.count("\n") == 1
 
 
 def test_a_clip_without_a_frame_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     tiny_bundle: Path,
 ) -> None:
     soundfile.write(tmp_path / "short.wav", np.zeros(100, np.float32), SAMPLE_RATE)
-    assert run(monkeypatch, tmp_path / "short.wav", "--bundle", tiny_bundle) == 2
-    assert "too short for a single frame" in capsys.readouterr().err
+    done = asr("inspect", tmp_path / "short.wav", "--bundle", tiny_bundle)
+    assert done.returncode == 2
+    assert "too short for a single frame" in done.stderr

@@ -1,0 +1,30 @@
+"""Pages that load nothing: Jinja templates with pictures, sound and data in them."""
+
+import base64
+import io
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from numpy.typing import NDArray
+
+from asr.sampling import SAMPLE_RATE
+
+
+def render(template: Path, **values: Any) -> str:
+    """The page of a template, which escapes every text and misses no value."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
+
+
+def sound(samples: NDArray[np.float32]) -> str:
+    """Samples `(S,)` as the address of a 16-bit WAV file that stands in the page."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        writer.writeframes(np.round(samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
