@@ -455,6 +455,26 @@ def _separate_words(
 
 
 @inner
+def _word_end(
+    work: Any, gain: float, node: int, word: int, state: int, hash: int, hot_state: int,
+    model: Any, hot: Any, weights: Any,
+) -> tuple[float, int, int, int]:  # fmt: skip
+    """`gain` with what a word's end adds; the states of both models and the hash after it."""
+    after, ended, hot_after = state, hash, hot_state
+    if model.kind == WORDS:
+        slot = _cached_answer(model, work, state, word)
+        gain += weights.lm * work.cached_scores[slot] + weights.word_bonus
+        gain -= weights.unknown_price if word == 0 else 0.0
+        after = work.cached_states[slot]
+    if model.kind != UNITS:
+        ended = _word_hash(hash, node, word)
+    if hot.active:
+        hot_after, earned = _hot_word(hot, hot_state, word)
+        gain += earned
+    return gain, after, ended, hot_after
+
+
+@inner
 def _end_words(
     work: Any, count: int, n_separators: int, node: int, state: int, hot_state: int, hash: int,
     last: int, reserve: float, lookahead: Any, lexicon: Any, model: Any, hot: Any, weights: Any,
@@ -478,17 +498,9 @@ def _end_words(
         return count
     for place in range(first, stop + nameless):
         word = _NONE if nameless else _int(lexicon.words[place])
-        base, after, ended, hot_after = -_float(lookahead[node]), state, hash, hot_state
-        if model.kind == WORDS:
-            slot = _cached_answer(model, work, state, word)
-            base += weights.lm * work.cached_scores[slot] + weights.word_bonus
-            base -= weights.unknown_price if word == 0 else 0.0
-            after = work.cached_states[slot]
-        if model.kind != UNITS:
-            ended = _word_hash(hash, node, word)
-        if hot.active:
-            hot_after, earned = _hot_word(hot, hot_state, word)
-            base += earned
+        base, after, ended, hot_after = _word_end(
+            work, -_float(lookahead[node]), node, word, state, hash, hot_state, model, hot, weights
+        )
         count = _separate_words(
             work, count, n_separators, base, after, hot_after, ended, word, last,
             lookahead, lexicon, model, weights,
@@ -703,16 +715,9 @@ def _finish(
             word, gain, after, ended = NO_WORD, -_float(lookahead[node]), state, hash
             if lexicon.spelled[node] and (not nameless or weights.open):
                 word = _NONE if nameless else _int(lexicon.words[place])
-                if model.kind == WORDS:
-                    slot = _cached_answer(model, work, state, word)
-                    gain += weights.lm * work.cached_scores[slot] + weights.word_bonus
-                    gain -= weights.unknown_price if word == 0 else 0.0
-                    after = work.cached_states[slot]
-                if model.kind != UNITS:
-                    ended = _word_hash(hash, node, word)
-                if hot.active:
-                    _, earned = _hot_word(hot, hot_state, word)
-                    gain += earned
+                gain, after, ended, _ = _word_end(
+                    work, gain, node, word, state, hash, hot_state, model, hot, weights
+                )
             elif lexicon.spelled[node]:  # an incomplete word
                 gain -= weights.unknown_price
                 ended = mixed(hash, 0)
