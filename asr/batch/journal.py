@@ -74,6 +74,7 @@ class Journal:
     def __init__(self, path: Path, write: bool = True) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._lost: OutputLost | None = None
         with self._guarded():
             # Also who only reads may have to take back what a killed job had begun to write.
             mode = "rwc" if write else "rw"
@@ -152,7 +153,14 @@ class Journal:
             )
 
     def commit(self) -> None:
-        """Everything so far is kept, also if the power fails."""
+        """Everything so far is kept, also if the power fails.
+
+        Raises:
+            OutputLost: also if a write before it failed: SQLite then forgets all since the last
+                commit, and has nothing to complain of here.
+        """
+        if self._lost is not None:
+            raise self._lost
         with self._guarded():
             self._base.commit()
 
@@ -209,7 +217,8 @@ class Journal:
                     raise BadOption(
                         f"{self.path} is no journal of a job ({error}): delete it to do all anew."
                     ) from error
-                raise OutputLost(f"{self.path} cannot be written ({error})") from error
+                self._lost = OutputLost(f"{self.path} cannot be written ({error})")
+                raise self._lost from error
 
 
 def _key(path: Path) -> bytes:

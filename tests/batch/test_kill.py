@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from commands import ASR, asr
 from folders import contents, files, harmful, journalled, many
+
+from asr.batch import Input, Journal, OutputLost
 
 pytestmark = pytest.mark.slow
 
@@ -164,6 +167,30 @@ def test_a_full_disk_stops_the_job_and_space_lets_it_go_on(
     assert not any(line.endswith(".partial") for line in rest)
 
 
+def test_a_journal_that_lost_a_write_does_not_say_that_it_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(path)
+
+    def done(name: str, line: str) -> None:
+        journal.done(Input(tmp_path / name, Path(name), name), (1, 1), "made", "json", line, None)
+
+    done("first", "{}")
+    journal.commit()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, limits[1]))
+        with pytest.raises(OutputLost, match="cannot be written"):
+            for number in range(100):
+                done(str(number), "x" * 1_000_000)
+            journal.commit()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with pytest.raises(OutputLost, match="cannot be written"):
+        journal.commit()
+    journal.close()
+    assert list(Journal(path).lines("done")) == ["{}"]
+
+
 @pytest.mark.skipif(not can_mount(), reason="mounts a read-only disk")
 def test_a_disk_that_cannot_be_written_is_found_before_any_work(
     clips: list[Path], tiny_bundle: Path, tmp_path: Path
@@ -194,4 +221,5 @@ def test_decoding_processes_end_with_a_killed_job(
     assert children
     while any(Path(f"/proc/{child}").exists() for child in children):
         time.sleep(0.05)
-    assert not [path for path in files(tmp_path / "out") if os.path.getsize(path) == 0]
+    finished = [path for path in files(tmp_path / "out") if path.suffix != ".partial"]
+    assert not [path for path in finished if os.path.getsize(path) == 0]
