@@ -18,6 +18,7 @@ MAY_USE = {
     "asr.model": {"torch"},
     "asr.lm": {"asr.text", "numpy", "torch"},
     "asr.corpus": {"asr.audio", "asr.text", "numpy", "smart_open", "soundfile", "torch"},
+    "asr.punctuation": {"asr.text", "numpy", "text_to_num"},
     "asr.bundle": {"asr.model", "asr.text", "numpy", "onnxruntime", "safetensors", "torch"},
     "asr.decoding": {"asr.lm", "asr.text", "asr.transcript", "llvmlite", "numba", "numpy", "torch"},
     "asr.export": {
@@ -71,7 +72,7 @@ FOR_ALL = {
 }  # fmt: skip
 ORDER = (
     {"asr.audio", "asr.text", "asr.model", "asr.transcript"},
-    {"asr.lm", "asr.bundle", "asr.corpus"},
+    {"asr.lm", "asr.bundle", "asr.corpus", "asr.punctuation"},
     {"asr.decoding", "asr.export"},
     {"asr.runtime", "asr.training"},
     {"asr.batch", "asr.evaluation", "asr.inspection", "service.monitoring"},

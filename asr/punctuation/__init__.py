@@ -1,0 +1,1 @@
+"""Punctuation: plain words become written text, with marks, capitals and digits."""
