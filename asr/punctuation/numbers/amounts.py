@@ -143,9 +143,11 @@ def _is_many(said: Sequence[str]) -> bool:
 
 
 def in_old_order(text: Context, atom: Atom) -> bool:
-    """Five and twenty."""
-    before = SMALL.get(text.word(atom.first - 2), 0)
-    return text.word(atom.first - 1) == "and" and 0 < before < 10 and atom.value % 10 == 0
+    """Five and twenty; not: between forty five and fifty."""
+    if text.word(atom.first - 1) != "and" or atom.value % 10:
+        return False
+    is_one_digit = 0 < SMALL.get(text.word(atom.first - 2), 0) < 10
+    return is_one_digit and text.word(atom.first - 3) not in ROUND
 
 
 def _is_rough(text: Context, atom: Atom) -> bool:

@@ -22,6 +22,8 @@ YEARS_OF_THIS_CENTURY = _words("by before after")
 """Besides those of `YEARS`."""
 BEFORE_DECADES = _words("the early mid late")
 BEFORE_TIMES = _words("at by until till from to before after around about")
+BEFORE_TIMES_ALONE = _words("at until till")
+"""Where nothing behind says that it is a time."""
 DAY = (
     *(("in", "the", part) for part in ("morning", "afternoon", "evening")),
     *((which, part) for which in ("this", "that") for part in ("morning", "afternoon", "evening")),

@@ -153,7 +153,7 @@ def _time(text: Context, atoms: Sequence[Atom]) -> Iterator[Number]:
         yield Number(first, after, f"{number} {half}")
     said = any(text.follows(end, *phrase) for phrase in cues.DAY)
     ends = text.word(end) in {"", *cues.FUNCTION_WORDS}
-    if said or (text.word(first - 1) == "at" and ends):
+    if said or (text.word(first - 1) in cues.BEFORE_TIMES_ALONE and ends):
         yield Number(first, end, number)
 
 
