@@ -1,7 +1,6 @@
 """Words in frames -> transcripts in seconds."""
 
 from collections.abc import Sequence
-from statistics import fmean
 
 from asr.decoding.calibration import Calibration, times
 from asr.decoding.words import DecodedWord
@@ -17,8 +16,7 @@ def transcript(
     """The transcript of a recording in which these words were decoded.
 
     Stretches of words that are not speech by the calibration are left out. Times never overlap and
-    lie within the recording. Confidence is the probability that a word is right. The transcript
-    has the mean over its words, which is the expected share of right words, or 0 without words.
+    lie within the recording. Confidence is the probability that a word is right.
 
     Args:
         frame_seconds: seconds from one frame to the next.
@@ -28,14 +26,8 @@ def transcript(
     kept = known.spoken(words, frame_seconds)
     runs = [(spoken_word.start, spoken_word.end) for spoken_word in kept]
     bounds = times(runs, frame_seconds, duration, known.end_offset)
-    spoken = tuple(
+    spoken = [
         Word(text=word.text, start=start, end=end, confidence=known.of_word(word))
         for word, (start, end) in zip(kept, bounds, strict=True)
-    )
-    return Transcript(
-        text=" ".join(word.text for word in spoken),
-        words=spoken,
-        confidence=fmean(word.confidence for word in spoken) if spoken else 0.0,
-        duration=duration,
-        no_speech=not spoken,
-    )
+    ]
+    return Transcript.of(spoken, duration)

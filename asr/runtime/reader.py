@@ -4,7 +4,7 @@ Shapes: B batch, U frames, V units.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from asr.options import Options
 from asr.runtime.engine import LogProbs, stacked
 from asr.runtime.windows import batches
 from asr.text import Tokenizer
-from asr.transcript import Alternative, Transcript, Word
+from asr.transcript import Alternative, Segment, Transcript, Word, between_pauses
 
 if TYPE_CHECKING:
     from asr.decoding.beam import BeamSearch
@@ -92,27 +92,12 @@ class Reader:
         others = [other for other in others if other.text != result.text]
         return replace(result, alternatives=(Alternative(result.text, best.score), *others))
 
-    def words(
-        self, decoded: Iterable[Decoded], length: "Length", options: Options
-    ) -> Iterator[Word]:
-        """The words of `transcript`, each as soon as what follows it is known.
-
-        Args:
-            decoded: what was decoded in each segment of a recording, in order.
-            length: of the recording; it must be known when `decoded` ends.
-        """
-        calibration = self.calibrations.get(options.decoder)
-        known = (word for piece in decoded for word in piece.words)
-        # Words before a long pause do not depend on what comes after it.
-        for run in stretches(known, PAUSE_SECONDS / self.frame_seconds):
-            yield from transcript(run, self.frame_seconds, length.seconds, calibration).words
-
     def decode(self, lattices: Sequence[LogProbs], options: Options) -> list[Decoded]:
         """The words of each lattice `(U, V)`, before any calibration."""
         cuts = [
             (index, first, piece)
             for index, lattice in enumerate(lattices)
-            for first, piece in segments(lattice[:, self.columns], self._longest)
+            for first, piece in segments(lattice[:, self.columns], self.longest)
         ]
         found = self._decode_all([piece for *_, piece in cuts], options)
         by_lattice: list[list[Decoded]] = [[] for _ in lattices]
@@ -128,20 +113,22 @@ class Reader:
         Args:
             parts: in order, several at a time; segments that end in them are searched together.
         """
-        cutter = Cutter(self._longest)
+        cutter = Cutter(self.longest)
         for together in parts:
             cuts = [cut for part in together for cut in cutter.add(part[:, self.columns])]
-            yield from self._decode_cuts(cuts, options)
-        yield from self._decode_cuts([cutter.end()], options)
+            yield from self.decode_cuts(cuts, options)
+        yield from self.decode_cuts([cutter.end()], options)
 
-    def _decode_cuts(
+    def decode_cuts(
         self, cuts: Sequence[tuple[int, LogProbs]], options: Options
     ) -> Iterator[Decoded]:
+        """The words of segments of one lattice, each given with its first frame."""
         found = self._decode_all([piece for _, piece in cuts], options)
         return (decoded.later(first) for (first, _), decoded in zip(cuts, found, strict=True))
 
     @property
-    def _longest(self) -> int:
+    def longest(self) -> int:
+        """Frames of the longest segment that is searched at once."""
         return int(SEGMENT_SECONDS / self.frame_seconds)
 
     def _decode_all(self, lattices: Sequence[LogProbs], options: Options) -> list[Decoded]:
@@ -168,6 +155,51 @@ class Reader:
             spans = [(word.text, word.start, word.end) for word in best.words]
             readings = tuple(Alternative(path.text, path.score) for path in (best, *others))
             yield Decoded(tuple(decoded_words(hypothesis, spans, row)), readings)
+
+
+class Partial:
+    """The transcript of one recording while the parts of its lattice come.
+
+    A segment comes as soon as what follows it is known. Together they are those of the transcript.
+
+    Args:
+        place: gives words their place in the recording, before pauses cut them into segments.
+    """
+
+    def __init__(self, reader: Reader, options: Options, place: Callable[[Word], Word]) -> None:
+        self._reader = reader
+        self._options = options
+        self._place = place
+        self._cutter = Cutter(reader.longest)
+        self._decoded: list[DecodedWord] = []  # after the last long pause
+        self._words: list[Word] = []  # of the segment that may go on
+
+    def add(self, parts: Sequence[LogProbs]) -> list[Segment]:
+        """The segments that are known with the next parts `(U, V)`, which are searched together."""
+        columns = self._reader.columns
+        cuts = [cut for part in parts for cut in self._cutter.add(part[:, columns])]
+        *known, self._decoded = self._stretches(cuts) or [[]]
+        *segments, last = self._segments(known, math.inf) or [Segment(())]
+        self._words = list(last.words)
+        return segments
+
+    def end(self, duration: float) -> list[Segment]:
+        """The last segments of the recording, of so many seconds, after at least one part."""
+        return self._segments(self._stretches([self._cutter.end()]), duration)
+
+    def _stretches(self, cuts: Sequence[tuple[int, LogProbs]]) -> list[list[DecodedWord]]:
+        reader = self._reader
+        pieces = reader.decode_cuts(cuts, self._options)
+        words = [*self._decoded, *(word for piece in pieces for word in piece.words)]
+        # Words before a long pause do not depend on what comes after it.
+        return list(stretches(words, PAUSE_SECONDS / reader.frame_seconds))
+
+    def _segments(self, runs: Sequence[list[DecodedWord]], duration: float) -> list[Segment]:
+        reader = self._reader
+        calibration = reader.calibrations.get(self._options.decoder)
+        said = [transcript(run, reader.frame_seconds, duration, calibration) for run in runs]
+        words = [self._place(word) for one in said for word in one.words]
+        return list(between_pauses([*self._words, *words]))
 
 
 def joined(pieces: Iterable[Decoded], nbest: int) -> Decoded:

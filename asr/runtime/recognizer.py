@@ -37,10 +37,10 @@ from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection, check
 from asr.runtime.alignment import align_text, tokens
 from asr.runtime.engine import Engine, LogProbs, Wave
 from asr.runtime.lattices import join, lattice_parts, lattices, rows
-from asr.runtime.reader import Decoded, Length, Reader, joined
+from asr.runtime.reader import Decoded, Length, Partial, Reader, joined
 from asr.runtime.recording import Recording
 from asr.runtime.windows import WINDOW_SECONDS, Grid, Window, cut
-from asr.transcript import Segment, Transcript, between_pauses
+from asr.transcript import Segment, Transcript
 
 if TYPE_CHECKING:
     from asr.decoding.beam import BeamSearch
@@ -285,11 +285,10 @@ class Recognizer:
     ) -> Iterator[Segment]:
         """The segments of one channel of a recording, which name the channel as told."""
         length = Length()
-        words = self._reader(options).words(
-            self._parts(recording, index, length, options), length, options
-        )
-        start = recording.selection.start
-        return between_pauses(replace(word.later(start), channel=channel) for word in words)
+        partial = self.partial(options, recording.selection.start, channel)
+        for together in lattice_parts(self.engine, recording.channel(index, length), self._grid):
+            yield from partial.add(together)
+        yield from partial.end(length.seconds)
 
     def _parts(
         self, recording: Recording, index: int, length: Length, options: Options
@@ -375,6 +374,20 @@ class Recognizer:
             options: of `self.options`.
         """
         return self._reader(options).read(lattices, durations, options)
+
+    def partial(self, options: Options, start: float = 0.0, channel: int | None = None) -> Partial:
+        """The transcript of a recording whose lattice comes in parts; it has no alternatives.
+
+        Args:
+            options: of `self.options`.
+            start: seconds that were skipped before the first part.
+            channel: what its words name as theirs.
+        """
+        return Partial(
+            self._reader(options),
+            options,
+            lambda word: replace(word.later(start), channel=channel),
+        )
 
     def decode(self, lattices: Sequence[LogProbs], options: Options) -> list[Decoded]:
         """The words of each lattice in frames, before any calibration; `read` uses them."""

@@ -71,16 +71,26 @@ class Transcript:
             for number, transcript in enumerate(channels, start=1)
             for word in transcript.words
         ]
-        ordered = tuple(word for segment in segments(words) for word in segment.words)
-        return cls(
-            text=" ".join(word.text for word in ordered),
-            words=ordered,
-            confidence=fmean(word.confidence for word in ordered) if ordered else 0.0,
-            duration=max(transcript.duration for transcript in channels),
-            no_speech=not ordered,
+        ordered = [word for segment in segments(words) for word in segment.words]
+        return replace(
+            cls.of(ordered, max(transcript.duration for transcript in channels)),
             alternatives=() if several else channels[0].alternatives,
             start=start,
             unsaid=tuple(word.later(start) for word in channels[0].unsaid),
+        )
+
+    @classmethod
+    def of(cls, words: Sequence[Word], duration: Seconds) -> "Transcript":
+        """The transcript of a recording of that length in which these words were said.
+
+        Its confidence is the mean of theirs, which is the expected share of right ones.
+        """
+        return cls(
+            text=" ".join(word.text for word in words),
+            words=tuple(words),
+            confidence=fmean(word.confidence for word in words) if words else 0.0,
+            duration=duration,
+            no_speech=not words,
         )
 
     def __repr__(self) -> str:

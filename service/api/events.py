@@ -1,21 +1,32 @@
 """A transcript as server-sent events, in the shapes of OpenAI's `stream=true`.
 
-The model processes a whole recording before it is sure of any word. So the text comes at the end,
-in one part for each pair of pauses. Until then streaming gives a sign of life: a comment every few
-seconds keeps proxies from closing the connection.
+The model reads a recording in windows of some minutes, and is sure of no word before its window is
+done. So the text comes window by window, in one part for each pair of pauses. Until then streaming
+gives a sign of life: a comment every few seconds keeps proxies from closing the connection.
 (https://html.spec.whatwg.org/multipage/server-sent-events.html)
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Literal
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from asr.transcript import Transcript
-from service.api.responses import Logprob, ResponseBody, Seconds, Share, Timings, Usage, logprobs
+from asr.transcript import Segment, Transcript
+from service.api.responses import (
+    Logprob,
+    ResponseBody,
+    Seconds,
+    Share,
+    TimedWord,
+    Timings,
+    Usage,
+    logprobs,
+    timed_words,
+)
+from service.engine.order import OnSegment
 from service.engine.transcriber import Result
 from service.errors import ErrorBody, answer
 
@@ -28,6 +39,12 @@ class TextDelta(ResponseBody):
 
     type: Literal["transcript.text.delta"] = "transcript.text.delta"
     delta: str
+    start: Seconds
+    end: Seconds
+    channel: int | None = None
+    """With `channels=split`, where there are several: the one in which it was said."""
+    words: list[TimedWord]
+    """The words, with their times."""
     logprobs: list[Logprob] | None = None
 
 
@@ -55,7 +72,8 @@ STREAM_SCHEMA: dict[str, Any] = {
             ]
         },
     },
-    "example": 'data: {"type":"transcript.text.delta","delta":"a man said"}\n\n'
+    "example": 'data: {"type":"transcript.text.delta","delta":"a man said","start":0.5,"end":1.1,'
+    '"words":[{"word":"a","start":0.5,"end":0.6,"probability":0.9}]}\n\n'
     'data: {"type":"transcript.text.done","text":"a man said","confidence":0.9,"duration":1.2,'
     '"usage":{"type":"duration","seconds":1.2},"timings":{"model":0.01}}\n\n',
 }
@@ -63,40 +81,56 @@ STREAM_SCHEMA: dict[str, Any] = {
 
 async def streamed(
     request: Request,
-    work: Coroutine[Any, Any, Result],
+    work: Callable[[OnSegment], Coroutine[Any, Any, Result]],
     with_logprobs: bool,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> StreamingResponse:
     """The response that sends the transcript of `work` as events.
 
-    An error before the first heartbeat is raised here, so that it has its own status. A later one
-    becomes an event with `error`, on which OpenAI's clients raise.
+    An error before the first heartbeat and the first segment is raised here, so that it has its own
+    status. A later one becomes an event with `error`, on which OpenAI's clients raise.
 
     Args:
+        work: gives the result, and before that calls its argument with the segments that are known.
         heartbeat_s: seconds between two signs of life.
     """
-    task = asyncio.create_task(work)
+    segments: asyncio.Queue[Segment] = asyncio.Queue()
+    task = asyncio.create_task(work(segments.put_nowait))
+    first = asyncio.create_task(segments.get())
     try:
-        await asyncio.wait({task}, timeout=heartbeat_s)
+        await asyncio.wait({task, first}, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
     except BaseException:
         task.cancel()
+        first.cancel()
         raise
     return StreamingResponse(
-        _stream(request, task, with_logprobs, heartbeat_s),
+        _stream(request, task, first, segments, with_logprobs, heartbeat_s),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )
 
 
 async def _stream(
-    request: Request, task: asyncio.Task[Result], with_logprobs: bool, heartbeat_s: float
+    request: Request,
+    task: asyncio.Task[Result],
+    coming: asyncio.Task[Segment],
+    segments: asyncio.Queue[Segment],
+    with_logprobs: bool,
+    heartbeat_s: float,
 ) -> AsyncIterator[bytes]:
+    sent = 0
     try:
         while not task.done():
-            yield b": still at work\n\n"
-            await asyncio.wait({task}, timeout=heartbeat_s)
+            if coming.done():
+                yield _line(_delta(coming.result(), sent == 0, with_logprobs))
+                sent += 1
+                coming = asyncio.create_task(segments.get())
+            else:
+                yield b": still at work\n\n"
+            waited = {task, coming}
+            await asyncio.wait(waited, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
         result = task.result()
         request.state.timings = result.timings  # for the traces
     except Exception as error:
@@ -104,22 +138,31 @@ async def _stream(
         yield b"data: " + bytes(response.body) + b"\n\n"
         return
     finally:
+        coming.cancel()
         task.cancel()  # in case the client disconnected
-    for event in _events(result.transcript, result.timings, with_logprobs):
-        yield f"data: {event.model_dump_json(exclude_none=True)}\n\n".encode()
+    transcript = result.transcript
+    for number, segment in enumerate(transcript.segments[sent:], start=sent):
+        yield _line(_delta(segment, number == 0, with_logprobs))
+    yield _line(_done(transcript, result.timings, with_logprobs))
 
 
-def _events(
-    transcript: Transcript, timings: dict[str, float], with_logprobs: bool
-) -> Iterator[BaseModel]:
-    first = True
-    for segment in transcript.segments:
-        yield TextDelta(
-            delta=segment.text if first else f" {segment.text}",
-            logprobs=logprobs(segment.words, first=first) if with_logprobs else None,
-        )
-        first = False
-    yield TextDone(
+def _line(event: BaseModel) -> bytes:
+    return f"data: {event.model_dump_json(exclude_none=True)}\n\n".encode()
+
+
+def _delta(segment: Segment, first: bool, with_logprobs: bool) -> TextDelta:
+    return TextDelta(
+        delta=segment.text if first else f" {segment.text}",
+        start=segment.start,
+        end=segment.end,
+        channel=segment.channel,
+        words=timed_words(segment.words),
+        logprobs=logprobs(segment.words, first=first) if with_logprobs else None,
+    )
+
+
+def _done(transcript: Transcript, timings: dict[str, float], with_logprobs: bool) -> TextDone:
+    return TextDone(
         text=transcript.text,
         logprobs=logprobs(transcript.words) if with_logprobs else None,
         confidence=transcript.confidence,

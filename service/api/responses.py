@@ -152,10 +152,6 @@ def verbose(
     timings: Mapping[str, float],
 ) -> VerboseTranscription:
     """Text with segments, and words if requested; `encode` spells text in the model's units."""
-    words = [
-        TimedWord(word=word.text, start=word.start, end=word.end, probability=word.confidence)
-        for word in transcript.words
-    ]
     return VerboseTranscription(
         duration=transcript.duration,
         text=transcript.text,
@@ -164,11 +160,19 @@ def verbose(
         segments=[
             _segment(number, segment, encode) for number, segment in enumerate(transcript.segments)
         ],
-        words=words if with_words else None,
+        words=timed_words(transcript.words) if with_words else None,
         usage=Usage(seconds=transcript.duration),
         alternatives=_alternatives(transcript),
         timings=Timings(**timings),
     )
+
+
+def timed_words(words: Sequence[Word]) -> list[TimedWord]:
+    """The words with their times."""
+    return [
+        TimedWord(word=word.text, start=word.start, end=word.end, probability=word.confidence)
+        for word in words
+    ]
 
 
 def logprobs(words: Sequence[Word], first: bool = True) -> list[Logprob]:

@@ -18,7 +18,8 @@ import numpy as np
 from asr.audio import SAMPLE_RATE, load
 from asr.bundle import shipped
 from asr.runtime import Recognizer
-from asr.transcript import Transcript
+from asr.runtime.reader import Partial
+from asr.transcript import Segment, Transcript
 from service.engine.decode_pool import SAMPLE_BYTES
 from service.engine.worker import Answer, Handler, Memory
 
@@ -87,6 +88,21 @@ class Search:
 
 
 @dataclass(frozen=True)
+class SearchOn:
+    """Go on searching for the words of one job in its next windows; the answer is the segments that
+    are known with them."""
+
+    job: int
+    first: int
+    stop: int
+    """Windows `[first, stop)`."""
+    samples: int
+    """Of the whole recording."""
+    is_last: bool
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class RemoteEngine:
     """Stands for an engine that runs in another process."""
 
@@ -98,16 +114,19 @@ class RemoteEngine:
 
 
 def device(_: None) -> Handler:
-    """In a worker: answers Load, then RunModel and Search from several threads."""
+    """In a worker: answers Load, then RunModel, Search and SearchOn from several threads."""
     return _Device()
 
 
 class _Device:
     def __init__(self) -> None:
         self._rows: defaultdict[int, dict[int, Any]] = defaultdict(dict)
+        self._partial: dict[int, Partial] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, message: Load | RunModel | Search, memory: Sequence[Memory]) -> Answer:
+    def __call__(
+        self, message: Load | RunModel | Search | SearchOn, memory: Sequence[Memory]
+    ) -> Answer:
         match message:
             case Load():
                 return self._load(message), ()
@@ -116,6 +135,8 @@ class _Device:
                 return None, ()
             case Search():
                 return self._search(message), ()
+            case SearchOn():
+                return self._search_on(message), ()
 
     def _load(self, message: Load) -> Ready:
         self._recognizer = recognizer = Recognizer.load(message.bundle, message.device)
@@ -164,6 +185,7 @@ class _Device:
                 self._rows[piece.job][piece.index] = row
             for job in message.finished:
                 self._rows.pop(job, None)
+                self._partial.pop(job, None)
 
     def _search(self, message: Search) -> list[Transcript]:
         recognizer = self._recognizer
@@ -177,6 +199,23 @@ class _Device:
         ]
         seconds = [samples / SAMPLE_RATE for _, samples in message.jobs]
         return recognizer.read(lattices, seconds, recognizer.options(**message.options))
+
+    def _search_on(self, message: SearchOn) -> list[Segment]:
+        recognizer = self._recognizer
+        indices = range(message.first, message.stop)
+        with self._lock:
+            rows = [self._rows[message.job].pop(index) for index in indices]
+            if message.first == 0:
+                options = recognizer.options(**message.options)
+                self._partial[message.job] = recognizer.partial(options)
+            partial = self._partial[message.job]
+        windows = recognizer.windows(message.samples)[message.first : message.stop]
+        segments = partial.add(
+            [recognizer.join([window], [row]) for window, row in zip(windows, rows, strict=True)]
+        )
+        if message.is_last:
+            segments += partial.end(message.samples / SAMPLE_RATE)
+        return segments
 
 
 def _cores() -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asr.audio import SAMPLE_RATE
-from asr.transcript import Transcript
+from asr.transcript import Segment, Transcript, Word
 from service.engine.batcher import Item
 from service.engine.decode_pool import ChannelAudio
 
@@ -33,9 +33,20 @@ class Job:
     """Samples `[start, stop)` of each."""
     on_progress: Callable[[float], None]
     """Called with the seconds of the recording that another batch has taken through the model."""
+    on_segments: Callable[[list[Segment]], None] | None
+    """Called with segments as soon as they are known, where there are several windows; without it
+    the words are searched for when all windows are done."""
     transcript: "asyncio.Future[Transcript]"
     done: set[int] = field(default_factory=set)
     """Windows whose log-probabilities the device process holds."""
+    read: int = 0
+    """Windows whose words were searched for."""
+    segments: list[Segment] = field(default_factory=list)
+    """What was found in them."""
+    passed_on: int = 0
+    """Segments that `on_segments` was called with."""
+    is_searched: bool = False
+    """Whether a search in the windows that follow is under way or waits."""
     crashes: int = 0
     """How often the process died during the search for its words."""
     added: float = field(default_factory=time.monotonic)
@@ -43,6 +54,36 @@ class Job:
     """When its first window went to the device."""
     model_done: float = math.nan
     """When all its windows had been run."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether its words are searched for while its windows are done."""
+        return self.on_segments is not None and len(self.windows) > 1
+
+    @property
+    def ready(self) -> int:
+        """Windows that are done before the first that is not."""
+        return next(index for index in range(len(self.windows) + 1) if index not in self.done)
+
+    def restart(self) -> None:
+        """All that the device held of it is lost."""
+        self.done.clear()
+        self.read, self.is_searched = 0, False
+        self.segments.clear()
+
+    def take(self, segments: list[Segment], stop: int) -> None:
+        """Take the segments found in the windows up to `stop`, and pass on those that are new."""
+        self.read, self.is_searched = stop, False
+        self.segments += segments
+        new = self.segments[self.passed_on :]
+        if new and self.on_segments is not None:
+            self.passed_on += len(new)
+            self.on_segments(new)
+
+    def whole(self) -> Transcript:
+        """The transcript, once all windows are searched."""
+        words: list[Word] = [word for segment in self.segments for word in segment.words]
+        return Transcript.of(words, self.audio.seconds)
 
     def item(self, index: int) -> Item:
         """A window, as the batcher takes it."""

@@ -21,6 +21,7 @@ from asr.errors import AsrError, BadOption
 from asr.runtime import Recognizer
 from service.engine.decode_pool import DecodePool
 from service.engine.device import DEVICE
+from service.engine.order import OnSegment
 from service.engine.transcriber import Result, State, Transcriber
 from service.engine.worker import WorkerFailed
 from service.errors import ApiError
@@ -149,6 +150,7 @@ class ModelRegistry:
         name: str,
         channels: str = "mix",
         track: int | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Result:
         """The transcript of an encoded recording, or that of each of its channels, by `model`.
 
@@ -158,12 +160,13 @@ class ModelRegistry:
         Args:
             options: gives the options of the request as the model's recogniser takes them; called
                 in a thread.
+            on_segment: as of `Transcriber.transcribe`.
         """
         transcriber = self.find(model)
         self._under_way[transcriber] += 1
         try:
             chosen = await run_in_threadpool(options, transcriber.recognizer)
-            return await transcriber.transcribe(body, name, chosen, channels, track)
+            return await transcriber.transcribe(body, name, chosen, channels, track, on_segment)
         finally:
             self._under_way[transcriber] -= 1
             self._stop_if_unused(transcriber)

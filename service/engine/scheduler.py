@@ -19,9 +19,19 @@ from itertools import count
 from typing import Any
 
 from asr.errors import AsrError, BadBundle
+from asr.transcript import Segment
 from service.engine.batcher import Batch, Batcher, Item
 from service.engine.decode_pool import ChannelAudio
-from service.engine.device import DEVICE, MOST_LANES, Load, Piece, Ready, RunModel, Search
+from service.engine.device import (
+    DEVICE,
+    MOST_LANES,
+    Load,
+    Piece,
+    Ready,
+    RunModel,
+    Search,
+    SearchOn,
+)
 from service.engine.jobs import DeviceLost, Job, RecordingFailed
 from service.engine.process import Cause, Process
 from service.engine.worker import Memory, WorkerDied, WorkerFailed, WorkerLate
@@ -131,10 +141,14 @@ class Scheduler:
         options: dict[str, Any],
         deadline: float,
         on_progress: Callable[[float], None],
+        on_segments: Callable[[list[Segment]], None] | None = None,
     ) -> Job:
         """Transcribe a recording and return its finished job.
 
         If this is cancelled, the job is dropped before its next batch.
+
+        Args:
+            on_progress, on_segments: as in `Job`.
 
         Raises:
             RecordingFailed: the device fails on it.
@@ -148,6 +162,7 @@ class Scheduler:
             deadline=deadline,
             windows=[(window.start, window.stop) for window in windows],
             on_progress=on_progress,
+            on_segments=on_segments,
             transcript=asyncio.get_running_loop().create_future(),
         )
         self._jobs[job.id] = job
@@ -222,8 +237,15 @@ class Scheduler:
             job.on_progress(job.audio.seconds / len(job.windows))
             if len(job.done) == len(job.windows):
                 job.model_done = time.monotonic()
-                self._to_search["short" if job.audio.seconds <= _SHORT_S else "long"].append(job)
-                self._changed.set()
+            self._offer(job)
+
+    def _offer(self, job: Job) -> None:
+        """Let the words be searched for if enough windows are done."""
+        enough = job.ready > job.read and (job.is_partial or job.ready == len(job.windows))
+        if enough and not job.is_searched:
+            job.is_searched = True
+            self._to_search["short" if job.audio.seconds <= _SHORT_S else "long"].append(job)
+            self._changed.set()
 
     def _batch_timeout_s(self, batch: Batch) -> float:
         return (
@@ -258,7 +280,9 @@ class Scheduler:
         while True:
             await self._up.wait()
             jobs = self._next_to_search(self._to_search[kind])
-            if jobs:
+            if jobs and jobs[0].is_partial:
+                await self._search_on(_SEARCH_CHANNELS[kind], jobs[0])
+            elif jobs:
                 await self._search(_SEARCH_CHANNELS[kind], jobs)
             else:
                 self._changed.clear()
@@ -273,6 +297,7 @@ class Scheduler:
                 waiting.remove(job)
             elif not taken or (
                 job.options == taken[0].options
+                and not (job.is_partial or taken[0].is_partial)
                 and seconds + job.audio.seconds <= self._batcher.budget
                 and not job.crashes
                 + taken[0].crashes  # a job that may have ended the process goes alone
@@ -289,17 +314,10 @@ class Scheduler:
         try:
             transcripts = await self._ask(channel, request, (), within_s)
         except WorkerDied:
-            for job in jobs:
-                job.crashes += 1
-                if job.crashes == _SEARCH_TRIES:
-                    reason = "the device process ended twice during the search for its words"
-                    self._give_up(job.id, RecordingFailed(reason))
-            self._up.clear()
+            self._search_crashed(jobs)
         except (WorkerFailed, AsrError) as error:
             if len(jobs) == 1:
-                self._give_up(
-                    jobs[0].id, RecordingFailed(f"the search for its words failed:\n{error}")
-                )
+                self._give_up(jobs[0].id, _search_failed(error))
                 return
             for job in jobs:
                 await self._search(channel, [job])
@@ -307,6 +325,35 @@ class Scheduler:
             for job, transcript in zip(jobs, transcripts, strict=True):
                 if not job.transcript.done():
                     job.transcript.set_result(transcript)
+
+    async def _search_on(self, channel: int, job: Job) -> None:
+        """Search for the words of the windows that have been run since the last time."""
+        first, stop = job.read, job.ready
+        is_last = stop == len(job.windows)
+        request = SearchOn(job.id, first, stop, job.audio.samples, is_last, job.options)
+        seconds = math.fsum(job.item(index).seconds for index in range(first, stop))
+        within_s = self._watch.hang_s + _TEXT_PATIENCE * seconds
+        try:
+            segments = await self._ask(channel, request, (), within_s)
+        except WorkerDied:
+            self._search_crashed([job])
+        except (WorkerFailed, AsrError) as error:
+            self._give_up(job.id, _search_failed(error))
+        else:
+            if job.transcript.done():
+                return
+            job.take(segments, stop)
+            if is_last:
+                job.transcript.set_result(job.whole())
+            self._offer(job)
+
+    def _search_crashed(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            job.crashes += 1
+            if job.crashes == _SEARCH_TRIES:
+                reason = "the device process ended twice during the search for its words"
+                self._give_up(job.id, RecordingFailed(reason))
+        self._up.clear()
 
     async def _start_process(self) -> Ready:
         """Start a process in place of the previous one; what it reports when it is warm."""
@@ -382,10 +429,14 @@ class Scheduler:
         suspects = {(item.job, item.index) for item in self._suspects}
         for job in self._jobs.values():
             self._batcher.drop(job.id)
-            job.done.clear()
+            job.restart()
             for index in range(len(job.windows)):
                 if (job.id, index) not in suspects:
                     self._batcher.add(job.item(index))
+
+
+def _search_failed(error: Exception) -> RecordingFailed:
+    return RecordingFailed(f"the search for its words failed:\n{error}")
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -5,7 +5,9 @@ The event loop only passes work on; all of it is done in other processes.
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from asr.options import Selection
@@ -15,6 +17,7 @@ from service.engine.admission import Admission, Estimator, Overloaded, Throughpu
 from service.engine.decode_pool import ChannelAudio, DecodePool
 from service.engine.device import DEVICE, Load
 from service.engine.jobs import DeviceLost, Job, RecordingFailed
+from service.engine.order import InOrder, OnSegment
 from service.engine.scheduler import DeviceTimeouts, Scheduler
 from service.errors import ApiError
 from service.monitoring.metrics import Metrics
@@ -155,6 +158,7 @@ class Transcriber:
         options: dict[str, Any],
         channels: str = "mix",
         track: int | None = None,
+        on_segment: OnSegment | None = None,
     ) -> Result:
         """The transcript of an encoded recording, or one for each of its channels.
 
@@ -162,6 +166,8 @@ class Transcriber:
             name: what `BadAudio` and `TooLong` call the recording.
             options: those of `Recognizer.transcribe`.
             channels, track: as in `Recognizer.transcribe`.
+            on_segment: called with the first segments of a long recording while the rest is still
+                to be read, in the order of the transcript.
 
         Raises:
             ApiError: it cannot be answered in time, or the model fails on it.
@@ -176,7 +182,9 @@ class Transcriber:
         self._timers.add(timer)
         try:
             async with timer:
-                result = await self._process(body, name, options, selection, ticket, timer)
+                result = await self._process(
+                    body, name, options, selection, ticket, timer, on_segment
+                )
             self._admission.answered(ticket, time.monotonic())
             return result
         except TimeoutError as error:
@@ -203,6 +211,7 @@ class Transcriber:
         selection: Selection,
         ticket: Ticket,
         timer: asyncio.Timeout,
+        on_segment: OnSegment | None,
     ) -> Result:
         started = time.monotonic()
         channels_audio, decode_s = await self._decoders.decode(body, name, selection)
@@ -212,7 +221,7 @@ class Transcriber:
         self._admission.correct(ticket, seconds)
         if not self._stopping:
             timer.reschedule(ticket.deadline)
-        jobs = await self._jobs(channels_audio, options, ticket)
+        jobs = await self._jobs(channels_audio, options, ticket, on_segment)
         self._metrics.audio.inc(seconds)
         first = jobs[0]
         timings = {
@@ -227,21 +236,32 @@ class Transcriber:
         return Result(transcripts, timings, self.recognizer)
 
     async def _jobs(
-        self, channels_audio: list[ChannelAudio], options: dict[str, Any], ticket: Ticket
+        self,
+        channels_audio: list[ChannelAudio],
+        options: dict[str, Any],
+        ticket: Ticket,
+        on_segment: OnSegment | None,
     ) -> list[Job]:
         """The finished jobs of the recording's channels; if one fails, all are dropped."""
 
         def on_progress(seconds: float) -> None:
             ticket.seconds = max(0.0, ticket.seconds - seconds)
 
-        transcribe = self._scheduler.transcribe
+        order = None if on_segment is None else InOrder(len(channels_audio), on_segment)
+
+        def transcribe(index: int) -> Coroutine[Any, Any, Job]:
+            on_segments = None if order is None else partial(order.add, index)
+            audio = channels_audio[index]
+            return self._scheduler.transcribe(
+                audio, options, ticket.deadline, on_progress, on_segments
+            )
+
         if len(channels_audio) == 1:
-            return [await transcribe(channels_audio[0], options, ticket.deadline, on_progress)]
+            return [await transcribe(0)]
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(transcribe(audio, options, ticket.deadline, on_progress))
-                    for audio in channels_audio
+                    group.create_task(transcribe(index)) for index in range(len(channels_audio))
                 ]
         except* (RecordingFailed, DeviceLost) as errors:
             raise errors.exceptions[0] from None

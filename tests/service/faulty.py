@@ -49,6 +49,19 @@ def faulty(_: None) -> Handler:
     return answer
 
 
+def gated(_: None) -> Handler:
+    """A device that runs the later windows of recordings once the file $GATE is there."""
+    sound = device(None)
+
+    def answer(message: Any, memory: Sequence[Memory]) -> Answer:
+        if isinstance(message, RunModel) and any(piece.index for piece in message.pieces):
+            while not os.path.exists(os.environ["GATE"]):
+                time.sleep(0.02)
+        return sound(message, memory)
+
+    return answer
+
+
 def fragile(limits: Limits) -> Handler:
     """A decoder that some files end."""
     sound = decoder(limits)

@@ -1,5 +1,6 @@
 """`POST /v1/audio/transcriptions`, as OpenAI's clients call it."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -60,10 +61,12 @@ async def transcribe(
 ) -> Response:
     """Transcribe a recording and answer as OpenAI's endpoint does."""
     body, name = await form.file.read(), (form.file.filename or "the upload")[:_LONGEST_NAME]
-    work = registry.transcribe(form.model, form.options, body, name, form.channels, form.track)
+    work = partial(
+        registry.transcribe, form.model, form.options, body, name, form.channels, form.track
+    )
     if form.stream:
         return await streamed(request, work, with_logprobs=bool(form.include))
-    result = await cancel_on_disconnect(request, work)
+    result = await cancel_on_disconnect(request, work())
     request.state.timings = result.timings  # for the traces
     return await run_in_threadpool(_answer, form, result)
 

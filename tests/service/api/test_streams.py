@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +14,17 @@ import openai
 import pytest
 import soundfile
 from fastapi import FastAPI, Request, Response
-from serving import Client, served
+from serving import Client, running, served
 
+from asr.audio import load
 from asr.errors import BadAudio
 from asr.runtime import Recognizer
-from asr.transcript import Transcript, Word
+from asr.transcript import Segment, Transcript, Word
 from service.access.middleware import RequestIds
 from service.api.events import streamed
+from service.engine.order import InOrder, OnSegment
 from service.engine.transcriber import Result
+from service.settings import Settings
 
 URL = "/v1/audio/transcriptions"
 
@@ -84,15 +89,19 @@ class Slow:
         self.released = threading.Event()
         self.cancelled = threading.Event()
         self.fault: Exception | None = None
+        self.early = 0
+        """Segments that are known before the rest."""
         self.app = FastAPI()
         self.app.post(URL)(self.transcribe)
         self.app.add_middleware(RequestIds)
 
     async def transcribe(self, request: Request) -> Response:
         await request.body()
-        return await streamed(request, self.work(), with_logprobs=False, heartbeat_s=0.05)
+        return await streamed(request, self.work, with_logprobs=False, heartbeat_s=0.05)
 
-    async def work(self) -> Result:
+    async def work(self, on_segment: OnSegment) -> Result:
+        for segment in SAID.segments[: self.early]:
+            on_segment(segment)
         try:
             while not self.released.is_set():
                 await asyncio.sleep(0.01)
@@ -102,6 +111,78 @@ class Slow:
         if self.fault is not None:
             raise self.fault
         return Result((SAID,), {"model": 0.5}, self.recognizer)
+
+
+LONG_S = 500
+"""Seconds of a recording that is read in two windows."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [False, True])
+def test_segments_come_before_the_last_window_and_the_whole_is_the_unstreamed_text(
+    settings: Settings,
+    recognizer: Recognizer,
+    clips: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed: bool,
+) -> None:
+    parts = [np.append(load(path).samples, np.zeros(20_000)) for path in clips]
+    samples = np.resize(np.concatenate(parts), LONG_S * 16_000).astype(np.float32)
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format="FLAC")
+    whole = recognizer.transcribe(load(file.getvalue()))
+    gate = tmp_path / "gate"
+    monkeypatch.setenv("GATE", str(gate))
+    given = {"max_seconds": 600.0, "max_upload_bytes": 25_000_000}
+    with running(settings.model_copy(update=given), device="faulty:gated") as (app, http):
+        events = []
+        with http.stream("POST", URL, files={"file": file.getvalue()}, data={"stream": "true"}) as (
+            response
+        ):
+            for line in response.iter_lines():
+                if line.startswith("data: "):
+                    events.append(json.loads(line.removeprefix("data: ")))
+                if len(events) == 1 and not gate.exists():  # the last window is not run yet
+                    if killed:
+                        os.kill(app.state.registry.first.pid, signal.SIGKILL)
+                    gate.touch()
+    *deltas, done = events
+    assert "".join(event["delta"] for event in deltas) == done["text"] == whole.text
+    assert len(deltas) == len(whole.segments) > 20
+    for event, segment in zip(deltas, whole.segments, strict=True):
+        assert (event["start"], event["end"]) == (round(segment.start, 3), round(segment.end, 3))
+        said = [(word["word"], word["start"], word["probability"]) for word in event["words"]]
+        assert said == [
+            (word.text, round(word.start, 3), round(word.confidence, 4)) for word in segment.words
+        ]
+
+
+def test_segments_of_several_channels_come_in_order_of_time() -> None:
+    def segments(*starts: float) -> list[Segment]:
+        return [Segment((Word("so", start, start + 0.5, 1.0),)) for start in starts]
+
+    found: list[Segment] = []
+    order = InOrder(2, found.append)
+    order.add(0, segments(1.0, 3.0))
+    assert not found
+    order.add(1, segments(1.0, 2.0, 7.0))
+    order.add(0, segments(9.0))
+    assert [(segment.start, segment.channel) for segment in found] == [
+        (1.0, 1), (1.0, 2), (2.0, 2), (3.0, 1), (7.0, 2),
+    ]  # fmt: skip
+
+
+def test_what_came_early_is_not_repeated(slow: tuple[Slow, Client]) -> None:
+    server, client = slow
+    server.early = 1
+    events = client.openai.audio.transcriptions.create(file=b"x", model="whisper-1", stream=True)
+    first = next(iter(events))
+    server.released.set()
+    assert [first.delta, *(event.delta for event in events if "delta" in event.type)] == [  # type: ignore[union-attr]
+        "one two",
+        " three",
+    ]
 
 
 @pytest.fixture
