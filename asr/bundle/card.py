@@ -12,7 +12,7 @@ from asr.files import write_atomically
 _TEMPLATE = """\
 # {name}
 
-A speech recogniser: {cell} layers in both directions with CTC, trained and exported by earshot \
+A speech recogniser: {cell} layers in {directions} with CTC, trained and exported by earshot \
 on {created}. It reads 16 kHz sound and spells in {n_units} units ({parameters} parameters; \
 {size} on disk, {precision} on CPU).
 
@@ -72,6 +72,8 @@ def card(info: BundleInfo) -> str:
         name=info.name,
         created=info.created[:10],
         cell=info.model["cell"].upper(),
+        # Bundles of earlier versions do not say it.
+        directions={1: "one direction", 2: "both directions"}[info.model.get("directions", 2)],
         n_units=info.n_units,
         parameters=f"{export.parameters / 1e6:.2f} million",
         size=f"{export.bytes / 1e6:.1f} MB",

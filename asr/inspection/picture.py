@@ -15,11 +15,13 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 def draw(inspection: Inspection, path: Path) -> None:
     """Draws the picture; the suffix of `path` is one of `SUFFIXES`."""
-    layers = len(inspection.traces) // 2
-    heights = [0.7, 1.2, 1.4, *[1.6] * layers]
-    figure = Figure(figsize=(14, 1.3 * sum(heights)), layout="constrained")
-    panels = figure.subplots(len(heights), 2, sharex=True, squeeze=False, height_ratios=heights)
-    for column in (0, 1):
+    columns = len({item.direction for item in inspection.traces})
+    heights = [0.7, 1.2, 1.4, *[1.6] * inspection.traces[-1].layer]
+    figure = Figure(figsize=(7 * columns, 1.3 * sum(heights)), layout="constrained")
+    panels = figure.subplots(
+        len(heights), columns, sharex=True, squeeze=False, height_ratios=heights
+    )
+    for column in range(columns):
         _sound(panels[0][column], inspection)
         _log_mel(panels[1][column], inspection)
         _units(panels[2][column], inspection)

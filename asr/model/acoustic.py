@@ -1,8 +1,8 @@
 """The acoustic model: raw samples -> log-probabilities of units, frame by frame.
 
 In order: features, subsampling, recurrent layers, heads.
-Shapes: B batch, S samples, T feature frames, U output frames, F mels, H hidden, V units of all
-heads.
+Shapes: B batch, S samples, T feature frames, U output frames, F mels, D width of the layers, V
+units of all heads.
 """
 
 from collections.abc import Iterator
@@ -32,18 +32,10 @@ class AcousticModel(nn.Module):
         super().__init__()
         self.config = config
         self.features = LogMel(config.features)
-        self.subsampling = Subsampling(config.features.mels, config.channels, 2 * config.hidden)
-        self.recurrent = RecurrentStack(
-            2 * config.hidden,
-            config.hidden,
-            config.layers,
-            config.cell,
-            config.dropout,
-            config.self_conditioning,
-            n_phones or n_units,  # phones lie nearer to the sound
-        )
-        self.head = nn.Linear(2 * config.hidden, n_units)
-        self.phone_head = nn.Linear(2 * config.hidden, n_phones) if n_phones else None
+        self.subsampling = Subsampling(config.features.mels, config.channels, config.width)
+        self.recurrent = RecurrentStack(config, n_phones or n_units)  # phones are nearer to sound
+        self.head = nn.Linear(config.width, n_units)
+        self.phone_head = nn.Linear(config.width, n_phones) if n_phones else None
 
     @property
     def heads(self) -> list[nn.Linear]:
@@ -51,14 +43,14 @@ class AcousticModel(nn.Module):
         return [self.head] if self.phone_head is None else [self.head, self.phone_head]
 
     def states(self, features: Tensor, lengths: Tensor) -> tuple[Iterator[Tensor], Tensor]:
-        """`(B, T, F)` features -> outputs of the recurrent layers, `(B, U, 2 H)`, and lengths."""
-        x, lengths = self.subsampling(features, lengths)  # (B, U, 2 H)
+        """`(B, T, F)` features -> outputs of the recurrent layers, `(B, U, D)`, and lengths."""
+        x, lengths = self.subsampling(features, lengths)  # (B, U, D)
         return self.recurrent.states(x, lengths), lengths
 
     def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, T, F)` features -> `(B, U, V)` log-probabilities."""
-        x, lengths = self.subsampling(features, lengths)  # (B, U, 2 H)
-        x, lengths = self.recurrent(x, lengths)  # (B, U, 2 H)
+        x, lengths = self.subsampling(features, lengths)  # (B, U, D)
+        x, lengths = self.recurrent(x, lengths)  # (B, U, D)
         return torch.cat([spell(head, x) for head in self.heads], dim=-1), lengths
 
     def forward(self, wave: Tensor, wave_lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,6 +58,6 @@ class AcousticModel(nn.Module):
 
 
 def spell(head: nn.Linear, states: Tensor) -> Tensor:
-    """`(B, U, 2 H)` -> `(B, U, V)` float32 log-probabilities of a head's units."""
+    """`(B, U, D)` -> `(B, U, V)` float32 log-probabilities of a head's units."""
     logits = head(states).float()  # CTC sums many small terms: never in half precision
     return torch.log_softmax(logits, dim=-1)

@@ -75,9 +75,16 @@ class ModelConfig:
     cell: Cell = "lstm"
     """Kind of recurrent cell: lstm, gru, or the vanilla rnn."""
     layers: int = 4
-    """Number of bidirectional layers."""
+    """Number of recurrent layers."""
     hidden: int = 256
     """Units of each direction; a multiple of 128 lets cuDNN use its fastest kernels."""
+    directions: Literal[1, 2] = 2
+    """2: each layer reads the frames ahead and back; 1: only ahead, so that a frame knows nothing
+    of what comes after it."""
+    forget_bias: float = 1.0
+    """What the forget gates of an LSTM start with: at 0 they are half open, at 1 nearly three
+    quarters (Jozefowicz et al., "An empirical exploration of recurrent network architectures",
+    2015)."""
     dropout: float = 0.1
     """Dropout after each recurrent layer in training."""
     self_conditioning: int = 0
@@ -92,11 +99,23 @@ class ModelConfig:
                 f"{self.hidden} units and dropout {self.dropout}: give sizes of at least 1 and a "
                 "dropout from 0 to below 1."
             )
+        if self.directions not in (1, 2):
+            raise BadOption(f"layers cannot have {self.directions} directions: give 1 or 2.")
+        if self.forget_bias != 1.0 and self.cell != "lstm":
+            raise BadOption(
+                f"forget_bias {self.forget_bias} has no effect: a cell of kind {self.cell} has no "
+                "forget gate; leave it out."
+            )
         if not 0 <= self.self_conditioning < self.layers:
             raise BadOption(
                 f"self_conditioning behind layer {self.self_conditioning} cannot be: give a layer "
                 f"below {self.layers}, the last one, or 0 for none."
             )
+
+    @property
+    def width(self) -> int:
+        """Numbers that a recurrent layer gives for each frame."""
+        return self.directions * self.hidden
 
     @property
     def frame_samples(self) -> int:

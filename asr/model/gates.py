@@ -1,6 +1,6 @@
 """What recurrent layers compute, step by step: every gate, memory and output.
 
-The fused modules return their outputs alone. Here the same equations (see `BidirectionalLayer`) run
+The fused modules return their outputs alone. Here the same equations (see `RecurrentLayer`) run
 frame by frame over one recording, and everything in them is recorded. A gate may also be held at a
 value, to see what the model reads without it.
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from asr.errors import BadOption
 from asr.model.acoustic import AcousticModel, spell
-from asr.model.recurrent import BidirectionalLayer
+from asr.model.recurrent import RecurrentLayer
 
 Step: TypeAlias = Callable[[Tensor, Tensor, Tensor, float | None], tuple[Tensor, ...]]
 """The input's part of a cell's sums, the last output's part, the memory, and the value at which the
@@ -101,7 +101,7 @@ def trace(model: AcousticModel, samples: Any) -> Iterator[LayerTrace]:
     """
     x, lengths = _subsampled(model, samples)  # (1, T, D)
     for number, layer in enumerate(_layers(model), start=1):
-        for direction, curves in zip(("ahead", "back"), _opened(layer, x[0]), strict=True):
+        for direction, curves in _opened(layer, x[0]).items():
             kind = _CELLS[type(layer.ahead)]
             yield LayerTrace(number, direction, curves, kind.memory, kind.keeps)
         x = _passed_on(model, number, layer(x, lengths))
@@ -112,7 +112,7 @@ def held(model: AcousticModel, samples: Any, layer: int, value: float) -> Tensor
     """`(T, V)` log-probabilities with the gate that keeps a layer's memory held at `value`.
 
     Args:
-        layer: counted from 1; both of its directions are held.
+        layer: counted from 1; all of its directions are held.
         value: of an LSTM's forget gate or a GRU's update gate; 0 keeps nothing, 1 everything.
 
     Raises:
@@ -129,8 +129,8 @@ def held(model: AcousticModel, samples: Any, layer: int, value: float) -> Tensor
     x, lengths = _subsampled(model, samples)
     for number, one in enumerate(layers, start=1):
         if number == layer:
-            both = [curves["hidden"] for curves in _opened(one, x[0], value)]
-            read = torch.cat(both, dim=-1)[None]
+            outputs = [curves["hidden"] for curves in _opened(one, x[0], value).values()]
+            read = torch.cat(outputs, dim=-1)[None]
         else:
             read = one(x, lengths)
         x = _passed_on(model, number, read)
@@ -146,7 +146,7 @@ def _subsampled(model: AcousticModel, samples: Any) -> tuple[Tensor, Tensor]:
     return x, lengths
 
 
-def _layers(model: AcousticModel) -> list[BidirectionalLayer]:
+def _layers(model: AcousticModel) -> list[RecurrentLayer]:
     return list(model.recurrent.layers)  # type: ignore[arg-type]
 
 
@@ -155,12 +155,14 @@ def _passed_on(model: AcousticModel, number: int, read: Tensor) -> Tensor:
 
 
 def _opened(
-    layer: BidirectionalLayer, x: Tensor, value: float | None = None
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Both directions of a layer over `(T, D)`, each in order of time."""
-    ahead = opened(layer.ahead, x, value)
-    back = opened(layer.back, x.flip(0), value)
-    return ahead, {name: curve.flip(0) for name, curve in back.items()}
+    layer: RecurrentLayer, x: Tensor, value: float | None = None
+) -> dict[str, dict[str, Tensor]]:
+    """Each direction of a layer over `(T, D)`, in order of time."""
+    found = {"ahead": opened(layer.ahead, x, value)}
+    if layer.back is not None:
+        back = opened(layer.back, x.flip(0), value)
+        found["back"] = {name: curve.flip(0) for name, curve in back.items()}
+    return found
 
 
 def opened(direction: nn.RNNBase, x: Tensor, value: float | None = None) -> dict[str, Tensor]:
@@ -169,6 +171,13 @@ def opened(direction: nn.RNNBase, x: Tensor, value: float | None = None) -> dict
     Args:
         value: at which the gate that keeps memory is held.
     """
+    return {name: torch.stack(steps) for name, steps in stepped(direction, x, value).items()}
+
+
+def stepped(
+    direction: nn.RNNBase, x: Tensor, value: float | None = None
+) -> dict[str, tuple[Tensor, ...]]:
+    """As `opened`, but each step by itself, `(H,)`, where gradients can be taken."""
     kind = _CELLS[type(direction)]
     weights: list[Tensor] = direction.all_weights[0]  # type: ignore[assignment]
     into, again, bias_in, bias_again = weights
@@ -179,5 +188,10 @@ def opened(direction: nn.RNNBase, x: Tensor, value: float | None = None) -> dict
         computed = kind.step(row, again @ hidden + bias_again, memory, value)
         recorded.append(computed)
         hidden, memory = computed[-1], computed[kind.names.index(kind.memory)]
-    columns = [torch.stack(column) for column in zip(*recorded, strict=True)]
-    return dict(zip(kind.names, columns, strict=True))
+    return dict(zip(kind.names, zip(*recorded, strict=True), strict=True))
+
+
+def memory_of(direction: nn.RNNBase) -> tuple[str, str | None]:
+    """The curve that carries a cell's memory, and the gate that says how much of it is kept."""
+    kind = _CELLS[type(direction)]
+    return kind.memory, kind.keeps

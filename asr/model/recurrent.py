@@ -1,6 +1,7 @@
-"""Recurrent layers that read each utterance in both directions, exactly over its length.
+"""Recurrent layers that read each utterance in one or both directions, exactly over its length.
 
-Shapes: B batch, T frames, D input width, H hidden units, V units of a head.
+Shapes: B batch, T frames, D input width, H hidden units of a direction, W = H or 2 H the width of a
+layer's output, V units of a head.
 """
 
 from collections import deque
@@ -10,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from asr.model.config import Cell
+from asr.model.config import Cell, ModelConfig
 from asr.model.lengths import flip_by_length, mask_padding
 
 Run: TypeAlias = Callable[[nn.RNNBase, Tensor], Tensor]
@@ -18,8 +19,8 @@ Run: TypeAlias = Callable[[nn.RNNBase, Tensor], Tensor]
 CELLS: Mapping[Cell, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
-class BidirectionalLayer(nn.Module):
-    """One recurrent layer in both directions: `(B, T, D)` -> `(B, T, 2 H)`, padding zero.
+class RecurrentLayer(nn.Module):
+    """One recurrent layer in one or both directions: `(B, T, D)` -> `(B, T, W)`, padding zero.
 
     Each direction is one fused module over a padded batch. The backward one reads every utterance
     flipped by its own length, so it starts at the last valid frame, never in padding. Packed
@@ -40,21 +41,34 @@ class BidirectionalLayer(nn.Module):
     (`asr.training.lstm_gradient`).
     """
 
-    def __init__(self, width: int, hidden: int, cell: Cell) -> None:
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        cell: Cell,
+        directions: int = 2,
+        forget_bias: float = 1.0,
+    ) -> None:
         super().__init__()
         module = CELLS[cell]
         self.ahead = module(width, hidden, batch_first=True)
-        self.back = module(width, hidden, batch_first=True)
+        self.back = module(width, hidden, batch_first=True) if directions == 2 else None
         self.run: Run = run_direction
         if cell == "lstm":
-            for direction in (self.ahead, self.back):
-                _open_forget_gate(direction)
+            for direction in self.directions.values():
+                _open_forget_gate(direction, forget_bias)
+
+    @property
+    def directions(self) -> dict[str, nn.RNNBase]:
+        """`ahead`, and `back` if there is one, in the order of their outputs."""
+        return {"ahead": self.ahead} | ({} if self.back is None else {"back": self.back})
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        ahead = self.run(self.ahead, x)
-        back = self.run(self.back, flip_by_length(x, lengths))
-        both = torch.cat([ahead, flip_by_length(back, lengths)], dim=-1)  # (B, T, 2 H)
-        return mask_padding(both, lengths)
+        y = self.run(self.ahead, x)
+        if self.back is not None:
+            back = self.run(self.back, flip_by_length(x, lengths))
+            y = torch.cat([y, flip_by_length(back, lengths)], dim=-1)  # (B, T, 2 H)
+        return mask_padding(y, lengths)
 
 
 def run_direction(direction: nn.RNNBase, x: Tensor) -> Tensor:
@@ -63,21 +77,18 @@ def run_direction(direction: nn.RNNBase, x: Tensor) -> Tensor:
     return out
 
 
-def _open_forget_gate(lstm: nn.RNNBase) -> None:
-    """Sets the bias of the forget gate to 1, so that memory lasts from the first step.
-
-    Jozefowicz et al., "An empirical exploration of recurrent network architectures" (2015).
-    """
+def _open_forget_gate(lstm: nn.RNNBase, bias: float) -> None:
+    """Sets the bias of the forget gate: above 0, memory lasts from the first step."""
     hidden = lstm.hidden_size
     with torch.no_grad():
         for name in ("bias_ih_l0", "bias_hh_l0"):
-            getattr(lstm, name)[hidden : 2 * hidden].fill_(0.5)  # the two biases add up
+            getattr(lstm, name)[hidden : 2 * hidden].fill_(bias / 2)  # the two biases add up
 
 
 class SelfConditioning(nn.Module):
     """A head behind a middle layer, whose posteriors are added to what the next layer reads.
 
-    `(B, T, 2 H)` -> `(B, T, 2 H)`. CTC takes the units of frames as independent; layers
+    `(B, T, W)` -> `(B, T, W)`. CTC takes the units of frames as independent; layers
     that know an earlier reading need not (Nozaki & Komatsu, "Relaxing the conditional independence
     assumption of CTC-based ASR by conditioning on intermediate predictions", 2021, eq. 9 and 10).
     At first nothing is added, so that a trained model may gain it.
@@ -97,43 +108,33 @@ class SelfConditioning(nn.Module):
 
 
 class RecurrentStack(nn.Module):
-    """Bidirectional layers, each with LayerNorm and dropout: `(B, T, D)` -> `(B, T, 2 H)`.
+    """Recurrent layers, each with LayerNorm and dropout: `(B, T, W)` -> `(B, T, W)`.
 
     Args:
-        conditioned: the layer, counted from 1, behind which there is `SelfConditioning`; 0 for
-            none.
-        n_units: units of that head.
+        n_units: units of the head of `SelfConditioning`, if the config has it.
     """
 
-    def __init__(
-        self,
-        width: int,
-        hidden: int,
-        layers: int,
-        cell: Cell,
-        dropout: float,
-        conditioned: int = 0,
-        n_units: int = 0,
-    ) -> None:
+    def __init__(self, config: ModelConfig, n_units: int) -> None:
         super().__init__()
+        width = config.width
         self.layers = nn.ModuleList(
-            BidirectionalLayer(width if index == 0 else 2 * hidden, hidden, cell)
-            for index in range(layers)
+            RecurrentLayer(width, config.hidden, config.cell, config.directions, config.forget_bias)
+            for _ in range(config.layers)
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden) for _ in range(layers))
-        self.dropout = nn.Dropout(dropout)
-        self.conditioned = conditioned
-        self.conditioning = SelfConditioning(2 * hidden, n_units) if conditioned else None
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.layers))
+        self.dropout = nn.Dropout(config.dropout)
+        self.conditioned = config.self_conditioning
+        self.conditioning = SelfConditioning(width, n_units) if self.conditioned else None
 
     def states(self, x: Tensor, lengths: Tensor) -> Iterator[Tensor]:
-        """The output of each layer in order, `(B, T, 2 H)`; padding has no meaning."""
+        """The output of each layer in order, `(B, T, W)`; padding has no meaning."""
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True), start=1):
             x = self.dropout(norm(layer(x, lengths)))
             yield x
             x = self.passed_on(number, x)
 
     def passed_on(self, number: int, x: Tensor) -> Tensor:
-        """What the next layer reads of the output of layer `number`: `(B, T, 2 H)`."""
+        """What the next layer reads of the output of layer `number`: `(B, T, W)`."""
         conditioning = self.conditioning if number == self.conditioned else None
         return x if conditioning is None else conditioning(x)
 

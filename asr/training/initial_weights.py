@@ -113,8 +113,8 @@ class InitialWeights:
 
 def same_layers(path: Path, trained: ModelConfig, given: ModelConfig) -> None:
     """BadOption if `path` was trained with other layers than the config has."""
-    # Dropout has no weights, so it may change when a run is resumed.
-    trained = replace(trained, dropout=given.dropout)
+    # What has no weights, or only gave the first ones, may change when a run is resumed.
+    trained = replace(trained, dropout=given.dropout, forget_bias=given.forget_bias)
     if trained == given:
         return
     wanted, actual = given.to_dict(), trained.to_dict()

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from asr.model.recurrent import BidirectionalLayer, run_direction
+from asr.model.recurrent import RecurrentLayer, run_direction
 
 _LARGEST_BATCH = 12  # utterances; with more, oneDNN is as fast (benchmarks/backward.py)
 
@@ -26,7 +26,7 @@ _LARGEST_BATCH = 12  # utterances; with more, oneDNN is as fast (benchmarks/back
 def install(network: nn.Module) -> None:
     """Makes every recurrent layer in the network use this gradient where it is faster."""
     for module in network.modules():
-        if isinstance(module, BidirectionalLayer):
+        if isinstance(module, RecurrentLayer):
             module.run = _run
 
 

@@ -1,6 +1,6 @@
 """One training step, one validation step, and the schedule between them.
 
-Shapes: B batch, S samples, T feature frames, F mels, U output frames, V units, H hidden.
+Shapes: B batch, S samples, T feature frames, F mels, U output frames, V units, D layers' width.
 """
 
 import math
@@ -94,7 +94,7 @@ class CtcTraining(L.LightningModule):
         self.middle_weight = middle_weight
         # A head of its own: the network's head spells, the middle layers still gather evidence.
         own = middle_layer and not network.self_conditioning
-        self.middle_head = nn.Linear(2 * network.hidden, n_phones or n_units) if own else None
+        self.middle_head = nn.Linear(network.width, n_phones or n_units) if own else None
         self.average = average
         self.patience = patience
         self.init_from = init_from
@@ -196,7 +196,7 @@ class CtcTraining(L.LightningModule):
         conditioning = network.recurrent.conditioning
         middle_head = self.middle_head if conditioning is None else conditioning.head
         middle = phones = None
-        for layer, state in enumerate(states, start=1):  # (B, U, 2 H)
+        for layer, state in enumerate(states, start=1):  # (B, U, D)
             if layer == self.middle_layer and middle_head is not None:
                 middle, _ = reachable_ctc(spell(middle_head, state), lengths, *batch.lowest)
         heads = [spell(head, state) for head in network.heads]  # (B, U, V) of each

@@ -58,6 +58,13 @@ def test_each_training_behind_the_weights_is_said(tiny_bundle: Path) -> None:
     )
 
 
+def test_directions_are_said_and_are_two_in_older_bundles(tiny_bundle: Path) -> None:
+    info = Bundle.open(tiny_bundle).info
+    older = {key: value for key, value in info.model.items() if key != "directions"}
+    assert "LSTM layers in both directions with CTC" in card(replace(info, model=older))
+    assert "LSTM layers in one direction" in card(replace(info, model={**older, "directions": 1}))
+
+
 def test_unmeasured_is_said(tiny_bundle: Path) -> None:
     assert "Not yet measured." in (tiny_bundle / "README.md").read_text()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asr.model.gates import opened
-from asr.model.recurrent import BidirectionalLayer, Cell
+from asr.model.recurrent import Cell, RecurrentLayer
 from asr.training import lstm_gradient
 
 Vector = NDArray[np.float64]
@@ -55,27 +55,34 @@ def by_the_book(cell: Cell, module: torch.nn.RNNBase, frames: Vector) -> Vector:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4), seed=st.integers(0, 99))
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    directions=st.sampled_from([1, 2]),
+    seed=st.integers(0, 99),
+)
 @settings(max_examples=25, deadline=None)
-def test_both_directions_equal_the_equations(cell: Cell, lengths: list[int], seed: int) -> None:
+def test_every_direction_equals_the_equations(
+    cell: Cell, lengths: list[int], directions: int, seed: int
+) -> None:
     torch.manual_seed(seed)
-    layer = BidirectionalLayer(width=5, hidden=4, cell=cell).double()
+    layer = RecurrentLayer(5, 4, cell, directions).double()
     x = torch.randn(len(lengths), max(lengths), 5, dtype=torch.float64)  # padding is noise
     with torch.no_grad():
         y = layer(x, torch.tensor(lengths)).numpy()
     for row, length in enumerate(lengths):
         frames = x[row, :length].numpy()
         ahead = by_the_book(cell, layer.ahead, frames)
-        back = by_the_book(cell, layer.back, frames[::-1])[::-1]
         np.testing.assert_allclose(y[row, :length, :4], ahead, atol=1e-12)
-        np.testing.assert_allclose(y[row, :length, 4:], back, atol=1e-12)
+        if layer.back is not None:
+            back = by_the_book(cell, layer.back, frames[::-1])[::-1]
+            np.testing.assert_allclose(y[row, :length, 4:], back, atol=1e-12)
         assert not y[row, length:].any()
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_gates_that_are_shown_are_those_of_the_equations(cell: Cell) -> None:
     torch.manual_seed(3)
-    module = BidirectionalLayer(width=5, hidden=4, cell=cell).double().ahead
+    module = RecurrentLayer(width=5, hidden=4, cell=cell).double().ahead
     x = torch.randn(40, 5, dtype=torch.float64)
     with torch.no_grad():
         shown = {name: curve.numpy() for name, curve in opened(module, x).items()}
@@ -102,10 +109,13 @@ def test_gates_that_are_shown_are_those_of_the_equations(cell: Cell) -> None:
         np.testing.assert_allclose(shown[name], value, atol=1e-12)
 
 
-def test_a_fresh_lstm_starts_with_its_forget_gate_open() -> None:
-    layer = BidirectionalLayer(width=5, hidden=4, cell="lstm")
-    forget = layer.ahead.bias_ih_l0[4:8] + layer.ahead.bias_hh_l0[4:8]
-    assert forget.tolist() == [1.0] * 4
+@pytest.mark.parametrize("bias", [1.0, 0.0, 2.0])
+def test_a_fresh_lstm_starts_with_its_forget_gate_as_open_as_asked(bias: float) -> None:
+    layer = RecurrentLayer(5, 4, "lstm", forget_bias=bias)
+    for direction in layer.directions.values():
+        forget = direction.bias_ih_l0[4:8] + direction.bias_hh_l0[4:8]
+        assert forget.tolist() == [bias] * 4
+    assert RecurrentLayer(5, 4, "lstm").ahead.bias_ih_l0[4:8].tolist() == [0.5] * 4
 
 
 def gradients(
@@ -159,7 +169,7 @@ def test_the_gradient_of_training_in_bfloat16_is_as_near_the_truth_as_torch() ->
 def test_training_takes_its_own_gradient_where_that_is_faster(
     precision: torch.dtype | None, batch: int, ours: bool
 ) -> None:
-    layer = BidirectionalLayer(width=5, hidden=4, cell="lstm")
+    layer = RecurrentLayer(width=5, hidden=4, cell="lstm")
     lstm_gradient.install(layer)
     x, lengths = torch.randn(batch, 6, 5), torch.full((batch,), 6)
     with torch.autocast("cpu", precision, enabled=precision is not None):

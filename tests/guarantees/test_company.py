@@ -93,11 +93,18 @@ def test_int8_is_the_same_to_the_last_bit(engines: dict[str, Engine], waves: lis
     company=COMPANY,
     padding=st.sampled_from([0.0, 1.0, -1e9, math.inf, math.nan]),
     more=st.sampled_from([0, 1, 639, 30_000]),
+    directions=st.sampled_from([1, 2]),
 )
 def test_model(
-    cell: Cell, normalize: str, company: list[int], padding: float, more: int, waves: list[Wave]
+    cell: Cell,
+    normalize: str,
+    company: list[int],
+    padding: float,
+    more: int,
+    directions: int,
+    waves: list[Wave],
 ) -> None:
-    model = tiny_model(cell, normalize)
+    model = tiny_model(cell, normalize, directions)
     chosen = [torch.from_numpy(waves[index]) for index in company]
     wave_lengths = torch.tensor([len(wave) for wave in chosen])
     batch = torch.full((len(chosen), int(wave_lengths.max()) + more), padding)
@@ -111,12 +118,13 @@ def test_model(
             assert_same(alone[0, :frames].numpy(), row[:length].numpy())
 
 
-def tiny_model(cell: Cell, normalize: str) -> AcousticModel:
+def tiny_model(cell: Cell, normalize: str, directions: int = 2) -> AcousticModel:
     """A model whose frames spell a good many different units."""
     config = ModelConfig.from_dict(
         {
             **ModelConfig(cell=cell, layers=2, hidden=16, channels=4).to_dict(),
             "features": {"normalize": normalize},
+            "directions": directions,
             "self_conditioning": 1 if normalize == "corpus" else 0,
         }
     )

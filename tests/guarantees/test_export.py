@@ -1,6 +1,7 @@
 """Guarantee 3: torch and the ONNX graph agree, whatever the cell, the batch and the padding."""
 
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,20 +31,26 @@ BATCHES = {
     "eight": [1, 399, 400, 559, 560, 16_001, 33_000, 47_999],
 }
 
-Graphs = dict[tuple[str, str], tuple[AcousticModel, onnxruntime.InferenceSession]]
+Graphs = dict[tuple[str, str, int], tuple[AcousticModel, onnxruntime.InferenceSession]]
 
 
 @pytest.fixture(scope="module")
 def graphs() -> Graphs:
-    """The model and the ONNX session of every cell and normalisation."""
+    """The model and the ONNX session of every cell, normalisation and number of directions."""
     made: Graphs = {}
     for cell in CELLS:
-        for normalize in NORMALIZATIONS:
+        for normalize, directions in product(NORMALIZATIONS, (1, 2)):
             torch.manual_seed(3)
             features = FeatureConfig(normalize=normalize)
             conditioned = 1 if normalize == "corpus" else 0
             config = ModelConfig(
-                features, channels=4, cell=cell, layers=2, hidden=24, self_conditioning=conditioned
+                features,
+                channels=4,
+                cell=cell,
+                layers=2,
+                hidden=24,
+                directions=directions,
+                self_conditioning=conditioned,
             )
             model = AcousticModel(config, 11).eval()
             with torch.no_grad():
@@ -53,15 +60,18 @@ def graphs() -> Graphs:
                 model.features.mean.uniform_(-7.0, -2.0)
                 model.features.deviation.uniform_(2.0, 4.0)
             session = onnxruntime.InferenceSession(build_graph(model).SerializeToString())
-            made[cell, normalize] = model, session
+            made[cell, normalize, directions] = model, session
     return made
 
 
 @pytest.mark.parametrize("lengths", BATCHES.values(), ids=BATCHES.keys())
 @pytest.mark.parametrize("normalize", NORMALIZATIONS)
+@pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("cell", CELLS)
-def test_graph_is_the_model(graphs: Graphs, cell: str, normalize: str, lengths: list[int]) -> None:
-    model, session = graphs[cell, normalize]
+def test_graph_is_the_model(
+    graphs: Graphs, cell: str, directions: int, normalize: str, lengths: list[int]
+) -> None:
+    model, session = graphs[cell, normalize, directions]
     wave = noise(lengths, padding=np.nan)
 
     assert_equal(model, session, wave, np.array(lengths))
@@ -76,7 +86,7 @@ def test_graph_is_the_model(graphs: Graphs, cell: str, normalize: str, lengths: 
 def test_graph_is_the_model_in_any_batch(
     graphs: Graphs, lengths: list[int], padding: float, spare: int
 ) -> None:
-    model, session = graphs["lstm", "utterance"]
+    model, session = graphs["lstm", "utterance", 2]
     wave = noise(lengths, padding, spare)
 
     assert_equal(model, session, wave, np.array(lengths))
@@ -86,7 +96,7 @@ def test_graph_is_the_model_in_any_batch(
 def test_graph_is_the_model_on_real_speech(
     graphs: Graphs, normalize: str, clips: list[Path]
 ) -> None:
-    model, session = graphs["lstm", normalize]
+    model, session = graphs["lstm", normalize, 2]
     waves = [load(clip).samples for clip in clips[:4]]
     lengths = np.array([len(wave) for wave in waves])
     batch = np.full((len(waves), lengths.max()), np.nan, dtype=np.float32)
@@ -96,9 +106,10 @@ def test_graph_is_the_model_on_real_speech(
     assert_equal(model, session, batch, lengths)
 
 
+@pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("cell", CELLS)
-def test_graph_keeps_utterances_apart(graphs: Graphs, cell: str) -> None:
-    _, session = graphs[cell, "utterance"]
+def test_graph_keeps_utterances_apart(graphs: Graphs, cell: str, directions: int) -> None:
+    _, session = graphs[cell, "utterance", directions]
     lengths = [9_000, 0, 400, 20_000]
     wave = noise(lengths, padding=np.nan)
 

@@ -103,11 +103,13 @@ WEIGHTS: dict[str, tuple[str, dict[str, str]]] = {
     "model.middle_weight": ("0.6", {"model.middle_layer": "1"}),
     "model.network.cell": ("gru", {}),
     "model.network.channels": ("3", {}),
+    "model.network.directions": ("1", {}),
     "model.network.dropout": ("0.4", {}),
     "model.network.features.hop_ms": ("12", {}),
     "model.network.features.mels": ("60", {}),
     "model.network.features.normalize": ("utterance", {}),
     "model.network.features.window_ms": ("20", {}),
+    "model.network.forget_bias": ("0.0", {}),
     "model.network.hidden": ("9", {}),
     "model.network.layers": ("3", {}),
     "model.network.self_conditioning": ("1", {"model.middle_layer": "1"}),
@@ -227,6 +229,7 @@ def test_what_cannot_be_is_refused(key: str, tmp_path: Path) -> None:
         ("model.freeze.epochs", "0", "at least one epoch"),
         ("model.middle_layer", "2", "model.middle_layer below 2"),
         ("model.network.cell", "lsmt", "model.network.cell does not fit"),
+        ("model.network.directions", "3", "model.network.directions does not fit"),
         ("model.network.self_conditioning", "2", "a layer below 2"),
         ("model.network.self_conditioning", "1", "set model.middle_layer 1 too"),
         ("model.optimizer.final", "2", "optimizer.final"),
@@ -240,6 +243,12 @@ def test_the_sentence_says_what_to_do(key: str, value: str, words: str, tmp_path
     with pytest.raises(BadOption, match=words) as caught:
         checkpoint(tmp_path / "run", **{key: value})
     assert "\n" not in str(caught.value)
+
+
+def test_a_forget_bias_needs_a_forget_gate(tmp_path: Path) -> None:
+    keys = {"model.network.cell": "gru", "model.network.forget_bias": "0.0"}
+    with pytest.raises(BadOption, match=r"forget_bias 0\.0 has no effect"):
+        checkpoint(tmp_path / "run", **keys)
 
 
 def test_a_key_of_a_file_is_refused_too(tmp_path: Path) -> None:

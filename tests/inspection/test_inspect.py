@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -140,15 +141,16 @@ def test_the_page_draws_plays_and_shows_the_right_numbers(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize(("cell", "directions"), [("lstm", 1), ("gru", 2), ("rnn", 2)])
 def test_every_cell_can_be_inspected(
     cell: Cell,
+    directions: Literal[1, 2],
     tiny_checkpoint: Path,
     clips: list[Path],
     tmp_path: Path,
 ) -> None:
     content = torch.load(tiny_checkpoint, weights_only=False)
-    content["earshot"]["model"]["cell"] = cell
+    content["earshot"]["model"] |= {"cell": cell, "directions": directions}
     model = AcousticModel(ModelConfig.from_dict(content["earshot"]["model"]), 29)
     content["state_dict"] = {f"network.{k}": v for k, v in model.state_dict().items()}
     torch.save(content, tmp_path / "cell.ckpt")
@@ -161,6 +163,7 @@ def test_every_cell_can_be_inspected(
     assert ("half-life" in printed) == (cell != "rnn")
     page = (tmp_path / "page.html").read_text()
     data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert len(data["layers"]) == 2 * directions
     names = set(data["layers"][0]["curves"])
     assert names >= {"lstm": {"forget", "cell"}, "gru": {"update"}, "rnn": {"hidden"}}[cell]
     assert bool(data["held"]) == (cell != "rnn")

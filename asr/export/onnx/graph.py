@@ -3,7 +3,7 @@
 It is not traced, since tracing turns lengths into constants. Each function corresponds to one
 module of `asr.model` and does the same in ONNX's operators.
 Shapes: B batch, S samples, T feature frames, U output frames, F mels, C channels, H hidden,
-D input width, V units of all heads.
+N directions, W = N H width of a layer, V units of all heads.
 """
 
 from typing import Any, cast
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from asr.export.onnx.front_end import write_features
 from asr.export.onnx.writer import FLOAT, INT32, INT64, GraphWriter
 from asr.model import AcousticModel
-from asr.model.recurrent import BidirectionalLayer, SelfConditioning
+from asr.model.recurrent import RecurrentLayer, SelfConditioning
 from asr.model.subsampling import Subsampling
 
 # torch's order of gates in its weights -> ONNX's: LSTM i f g o -> i o f g, GRU r z n -> z r n.
@@ -23,7 +23,7 @@ _OPERATORS: dict[type[nn.RNNBase], tuple[str, list[int], dict[str, Any]]] = {
     nn.LSTM: ("LSTM", [0, 3, 1, 2], {}),
     # torch multiplies the reset gate with the recurrent product, not with the state.
     nn.GRU: ("GRU", [1, 0, 2], {"linear_before_reset": 1}),
-    nn.RNN: ("RNN", [0], {"activations": ["Tanh", "Tanh"]}),
+    nn.RNN: ("RNN", [0], {}),
 }
 
 
@@ -36,8 +36,8 @@ def build_graph(model: AcousticModel) -> ModelProto:
     """
     g = GraphWriter()
     features, lengths = write_features(g, model.features)  # (B, T, F)
-    x, lengths = _subsampling(g, model.subsampling, features, lengths)  # (B, U, 2 H)
-    x = _recurrent(g, model, x, lengths)  # (B, U, 2 H)
+    x, lengths = _subsampling(g, model.subsampling, features, lengths)  # (B, U, W)
+    x = _recurrent(g, model, x, lengths)  # (B, U, W)
     spelled = [
         g.op("LogSoftmax", g.linear(f"head {index}" if index else "head", head, x), axis=-1)
         for index, head in enumerate(model.heads)
@@ -59,7 +59,7 @@ def build_graph(model: AcousticModel) -> ModelProto:
 
 
 def _subsampling(g: GraphWriter, subsampling: Subsampling, x: str, lengths: str) -> tuple[str, str]:
-    """`(B, T, F)` -> `(B, U, 2 H)`."""
+    """`(B, T, F)` -> `(B, U, W)`."""
     x = g.op("Unsqueeze", x, g.integers(1))  # (B, T, F) -> (B, 1, T, F)
     for name in ("first", "second"):
         convolution = getattr(subsampling, name)
@@ -76,18 +76,18 @@ def _subsampling(g: GraphWriter, subsampling: Subsampling, x: str, lengths: str)
 
 
 def _recurrent(g: GraphWriter, model: AcousticModel, x: str, lengths: str) -> str:
-    """`(B, U, 2 H)` -> `(B, U, 2 H)`; ONNX's cells take the frames first."""
+    """`(B, U, W)` -> `(B, U, W)`; ONNX's cells take the frames first."""
     stack = model.recurrent
     # An utterance without frames gets one frame of zeros, which is masked like all padding.
     read = g.op("Cast", g.op("Max", lengths, g.integers(1)), to=INT32)
-    x = g.op("Transpose", x, perm=[1, 0, 2])  # (B, U, 2 H) -> (U, B, 2 H)
+    x = g.op("Transpose", x, perm=[1, 0, 2])  # (B, U, W) -> (U, B, W)
     for index, (layer, norm) in enumerate(zip(stack.layers, stack.norms, strict=True)):
         key = f"recurrent.{index}"
-        x = _bidirectional(g, key, cast(BidirectionalLayer, layer), x, read)
+        x = _layer(g, key, cast(RecurrentLayer, layer), x, read)
         x = _normalized(g, f"{key}.norm", cast(nn.LayerNorm, norm), x)
         if stack.conditioning is not None and stack.conditioned == index + 1:
             x = _conditioned(g, stack.conditioning, x)
-    x = g.op("Transpose", x, perm=[1, 0, 2])  # (U, B, 2 H) -> (B, U, 2 H)
+    x = g.op("Transpose", x, perm=[1, 0, 2])  # (U, B, W) -> (B, U, W)
     return g.masked(x, g.padding(x, lengths))
 
 
@@ -102,16 +102,15 @@ def _normalized(g: GraphWriter, key: str, norm: nn.LayerNorm, x: str) -> str:
     return g.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=norm.eps)
 
 
-def _bidirectional(
-    g: GraphWriter, key: str, layer: BidirectionalLayer, x: str, lengths: str
-) -> str:
-    """`(U, B, D)` -> `(U, B, 2 H)`, zero after each length."""
+def _layer(g: GraphWriter, key: str, layer: RecurrentLayer, x: str, lengths: str) -> str:
+    """`(U, B, W)` -> `(U, B, W)`, zero after each length."""
     kind, gates, attributes = _OPERATORS[type(layer.ahead)]
+    directions = layer.directions.values()
 
     def stacked(name: str) -> Tensor:
-        # (gates * H, ...) of each direction, gates in ONNX's order -> (2, gates * H, ...)
-        both = (getattr(layer.ahead, name), getattr(layer.back, name))
-        blocks = [weight.detach().cpu().chunk(len(gates)) for weight in both]
+        # (gates * H, ...) of each direction, gates in ONNX's order -> (N, gates * H, ...)
+        weights = [getattr(direction, name) for direction in directions]
+        blocks = [weight.detach().cpu().chunk(len(gates)) for weight in weights]
         return torch.stack([torch.cat([block[gate] for gate in gates]) for block in blocks])
 
     biases = torch.cat([stacked("bias_ih_l0"), stacked("bias_hh_l0")], dim=1)
@@ -123,9 +122,9 @@ def _bidirectional(
         g.weight(f"{key}.bias", biases),
         lengths,
         name=key,
-        direction="bidirectional",
+        direction="forward" if layer.back is None else "bidirectional",
         hidden_size=layer.ahead.hidden_size,
         **attributes,
-    )  # (U, 2, B, H)
-    y = g.op("Transpose", y, perm=[0, 2, 1, 3])  # (U, 2, B, H) -> (U, B, 2, H)
-    return g.op("Reshape", y, g.integers(0, 0, -1))  # (U, B, 2 H)
+    )  # (U, N, B, H)
+    y = g.op("Transpose", y, perm=[0, 2, 1, 3])  # (U, N, B, H) -> (U, B, N, H)
+    return g.op("Reshape", y, g.integers(0, 0, -1))  # (U, B, W)
