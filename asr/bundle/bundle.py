@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from asr.bundle.info import INFO, BundleInfo, Precision
-from asr.errors import AsrError, BadBundle
+from asr.errors import AsrError, BadBundle, BadOption
 from asr.model.config import ModelConfig
-from asr.text import Tokenizer, tokenizer_from_state
+from asr.text import Normaliser, Tokenizer, normaliser, tokenizer_from_state
 
 if TYPE_CHECKING:
     from asr.model.acoustic import AcousticModel
@@ -61,6 +61,10 @@ class Bundle:
                 f"{info.n_units}; export it again."
             )
         config = _read_config(path, info)
+        try:
+            normaliser(info.normaliser, info.language)
+        except BadOption as error:
+            raise BadBundle(f"bundle {path}: {INFO}: {error}") from error
         _check_weights(path)
         return cls(path, config, tokenizer, info)
 
@@ -68,6 +72,11 @@ class Bundle:
     def precision(self) -> Precision:
         """Of the ONNX graph's weights."""
         return self.info.precision
+
+    @property
+    def normalise(self) -> Normaliser:
+        """Gives texts the normal form in which the model was trained."""
+        return normaliser(self.info.normaliser, self.info.language)
 
     @property
     def graph(self) -> Path:

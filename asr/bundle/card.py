@@ -8,13 +8,14 @@ from typing import Any
 from asr.bundle.bundle import CARD, Bundle
 from asr.bundle.info import INFO, BundleInfo, Figure, Int8Loss, TrainingInfo
 from asr.files import write_atomically
+from asr.text.languages import language_name
 
 _TEMPLATE = """\
 # {name}
 
 A speech recogniser: {cell} layers in {directions} with CTC, trained and exported by earshot \
-on {created}. It reads 16 kHz sound and spells in {n_units} units ({parameters} parameters; \
-{size} on disk, {precision} on CPU).
+on {created}. It reads {language} from 16 kHz sound and spells in {n_units} units ({parameters} \
+parameters; {size} on disk, {precision} on CPU).
 
 ## Use
 
@@ -47,7 +48,7 @@ On test signals of many lengths the ONNX graph in fp32 differs from torch by at 
 
 ## Limits
 
-- It knows only the language and the kinds of speakers in its data. Other accents, children, \
+- It knows only {language} and the kinds of speakers in its data. Other accents, children, \
 elderly, whispering and singing voices, and speech with an impairment are recognised worse, often \
 much worse; nobody has measured how much for each group.
 - Noise, music, echo, distance from the microphone, telephones and people who talk at once \
@@ -74,6 +75,7 @@ def card(info: BundleInfo) -> str:
         cell=info.model["cell"].upper(),
         # Bundles of earlier versions do not say it.
         directions={1: "one direction", 2: "both directions"}[info.model.get("directions", 2)],
+        language=language_name(info.language),
         n_units=info.n_units,
         parameters=f"{export.parameters / 1e6:.2f} million",
         size=f"{export.bytes / 1e6:.1f} MB",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from asr.errors import BadBundle
+from asr.text import DEFAULT_LANGUAGE, PLAIN
 
 FORMAT_VERSION = 1
 INFO = "bundle.json"
@@ -126,6 +127,10 @@ class BundleInfo:
     """The same of the lexicon."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """`asr.decoding.Calibration` of each decoder that has one, by the decoder's name."""
+    language: str = DEFAULT_LANGUAGE
+    """The code of the language that it reads; bundles from before it was recorded read English."""
+    normaliser: str = PLAIN
+    """The name of what gives texts the normal form in which it was trained."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any], path: Path) -> "BundleInfo":
@@ -188,8 +193,10 @@ _TYPES: Mapping[str, type] = {
     "lm": dict,
     "lexicon": dict,
     "calibration": dict,
+    "language": str,
+    "normaliser": str,
 }
-_OPTIONAL = frozenset({"lm", "lexicon", "calibration"})
+_OPTIONAL = frozenset({"lm", "lexicon", "calibration", "language", "normaliser"})
 _PARTS: Mapping[str, Any] = {
     "training": TrainingInfo.of,
     "export": ExportInfo.of,

@@ -16,7 +16,7 @@ from asr.files import write_atomically
 if TYPE_CHECKING:
     from asr.corpus import Source, Survey
     from asr.model import ModelConfig
-    from asr.text import Tokenizer
+    from asr.text import Normaliser, Tokenizer
 
 
 def check(
@@ -51,10 +51,10 @@ def check(
         raise BadOption("--write-clean writes a manifest, which shards have none: leave it out.")
     unheard: Path | str | None = dev
     if config:
-        network, tokenizer, known = _from_config(config, source)
+        network, tokenizer, normal, known = _from_config(config, source)
         unheard = dev or known
     else:
-        network, tokenizer = _from_bundle(bundle)
+        network, tokenizer, normal = _from_bundle(bundle)
     with bar("reading") as progress:
         surveyed = survey(
             source,
@@ -63,6 +63,7 @@ def check(
             frames=network.frames,
             unheard=unheard,
             measures=measurement_file(),
+            normal=normal,
         )
     if surveyed.findings:
         typer.echo(explain(source, surveyed.findings))
@@ -75,30 +76,33 @@ def check(
         raise typer.Exit(1)
 
 
-def _from_bundle(path: Path | None) -> "tuple[ModelConfig, Tokenizer]":
+def _from_bundle(path: Path | None) -> "tuple[ModelConfig, Tokenizer, Normaliser]":
     from asr.bundle import Bundle, default_bundle
 
     opened = Bundle.open(path or default_bundle())
-    return opened.model, opened.tokenizer
+    return opened.model, opened.tokenizer, opened.normalise
 
 
-def _from_config(path: Path, source: "Source") -> "tuple[ModelConfig, Tokenizer, Source | None]":
+def _from_config(
+    path: Path, source: "Source"
+) -> "tuple[ModelConfig, Tokenizer, Normaliser, Source | None]":
     with needs("train"):
         from asr.training.command.plan import read_config
         from asr.training.data.folder import ROOT_VARIABLE, corpus_folder
     from asr.corpus import locate, read_utterances
 
     plan = read_config(path)
-    tokenizer = plan.units.tokenizer(u.text for u in read_utterances(source)[0] if u.text)
+    utterances = read_utterances(source, plan.normal)[0]
+    tokenizer = plan.units.tokenizer(u.text for u in utterances if u.text)
     if plan.shared_speakers:
-        return plan.network, tokenizer, None
+        return plan.network, tokenizer, plan.normal, None
     given = plan.root or os.environ.get(ROOT_VARIABLE)
     dev = locate(corpus_folder(plan.root) if given else Path(source).parent, plan.dev)
     if isinstance(dev, Path) and not dev.exists():
         typer.echo(f"{dev}, the config's data.dev, is not there: no speakers compared", err=True)
-        return plan.network, tokenizer, None
+        return plan.network, tokenizer, plan.normal, None
     same = Path(dev).resolve() == Path(source).resolve()
-    return plan.network, tokenizer, None if same else dev
+    return plan.network, tokenizer, plan.normal, None if same else dev
 
 
 def _write(surveyed: "Survey", manifest: Path, out: Path) -> None:

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asr.cli.extras import needs
-from asr.cli.options import BundleOption, DeviceOption
+from asr.cli.options import BundleOption, DeviceOption, LanguageOption
 from asr.cli.progress import bar
 from asr.errors import BadData, BadOption
 
@@ -18,7 +19,23 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Corpora to manifests.", no_args_is_help=True, rich_markup_mode=None)
 
 _OutFolder = Annotated[Path, typer.Argument(help="Folder for the manifests.")]
+_Numbers = Annotated[
+    str,
+    typer.Option(
+        "--numbers",
+        help="Digits and signs in texts: refuse (leave the line out), spell (in words, if that is "
+        "certain), or drop (where they are not spoken).",
+    ),
+]
 _OutFile = Annotated[Path, typer.Argument(help="Manifest to write.")]
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """How the texts of a corpus are written."""
+
+    language: str
+    numbers: str = "refuse"
 
 
 @app.command()
@@ -28,6 +45,8 @@ def librispeech(
     subset: Annotated[
         list[str] | None, typer.Option(help="Subset to import, such as train-clean-100; else all.")
     ] = None,
+    language: LanguageOption = "en",
+    numbers: _Numbers = "refuse",
 ) -> None:
     """LibriSpeech, or Mini LibriSpeech: OUT/SUBSET.jsonl for each subset.
 
@@ -39,7 +58,11 @@ def librispeech(
     for name in subset or []:
         if name not in there:
             raise BadData(f"{root} has no subset {name}; it has {', '.join(there)}.")
-    _write_each({name: importers.librispeech(root, name) for name in subset or there}, out)
+    _write_each(
+        {name: importers.librispeech(root, name) for name in subset or there},
+        out,
+        _Texts(language, numbers),
+    )
 
 
 @app.command()
@@ -49,6 +72,8 @@ def commonvoice(
     split: Annotated[
         list[str] | None, typer.Option(help="Split to import; else train, dev and test.")
     ] = None,
+    language: LanguageOption = "en",
+    numbers: _Numbers = "refuse",
 ) -> None:
     """Common Voice: OUT/SPLIT.jsonl for each split.
 
@@ -61,12 +86,19 @@ def commonvoice(
         if name not in there:
             raise BadData(f"{root} has no {name}.tsv; it has {', '.join(there)}.")
     usual = [name for name in ("train", "dev", "test") if name in there]
-    _write_each({name: importers.common_voice(root, name) for name in split or usual}, out)
+    _write_each(
+        {name: importers.common_voice(root, name) for name in split or usual},
+        out,
+        _Texts(language, numbers),
+    )
 
 
 @app.command()
 def folder(
-    root: Annotated[Path, typer.Argument(help="Folder of recordings.")], out: _OutFile
+    root: Annotated[Path, typer.Argument(help="Folder of recordings.")],
+    out: _OutFile,
+    language: LanguageOption = "en",
+    numbers: _Numbers = "refuse",
 ) -> None:
     """A folder: texts in .txt or .lab files beside the recordings, or in csv, tsv or jsonl tables.
 
@@ -76,7 +108,7 @@ def folder(
 
     if not root.is_dir():
         raise BadData(f"there is no folder {root}; name the one that holds the recordings.")
-    _finish([_written(importers.folder(root), out)])
+    _finish([_written(importers.folder(root), out, _Texts(language, numbers))])
 
 
 @app.command()
@@ -86,6 +118,8 @@ def jsonl(
     corpus: Annotated[
         list[str] | None, typer.Option(help="Use only lines with this `corpus`.")
     ] = None,
+    language: LanguageOption = "en",
+    numbers: _Numbers = "refuse",
 ) -> None:
     """A manifest of earshot, in another folder or with part of its lines.
 
@@ -93,7 +127,7 @@ def jsonl(
     """
     from asr.corpus import importers
 
-    _finish([_written(importers.manifest(manifest, corpus or ()), out)])
+    _finish([_written(importers.manifest(manifest, corpus or ()), out, _Texts(language, numbers))])
 
 
 @app.command("pseudo-label")
@@ -125,7 +159,9 @@ def pseudo_label(
         labels = label_files(recognizer, inputs, journal, progress)
     if all(label.error for label in labels):
         journal.unlink(missing_ok=True)
-    whole = _written(importers.labelled(labels, threshold, known), out)
+    whole = _written(
+        importers.labelled(labels, threshold, known), out, _Texts(recognizer.bundle.info.language)
+    )
     _finish([whole or not any(label.error for label in labels)])
 
 
@@ -163,7 +199,7 @@ def pronounce(
     else:
         raise BadOption(f"{own.path} has no lexicon; give one with --lexicon.")
     clips = pronounced(importers.manifest(manifest), recognizer, pronouncer)
-    _finish([_written(clips, out)])
+    _finish([_written(clips, out, _Texts(own.info.language))])
 
 
 @app.command()
@@ -229,12 +265,12 @@ def hear(
     typer.echo(f"{out}/{PICTURE}")
 
 
-def _write_each(parts: "dict[str, Iterator[Discovery]]", out: Path) -> None:
+def _write_each(parts: "dict[str, Iterator[Discovery]]", out: Path, texts: "_Texts") -> None:
     """Writes a manifest for each part; if none has a good line, raises the error of the last."""
     whole: list[bool] = []
     for name, discoveries in parts.items():
         try:
-            whole.append(_written(discoveries, out / f"{name}.jsonl"))
+            whole.append(_written(discoveries, out / f"{name}.jsonl", texts))
         except BadData as error:
             if name == list(parts)[-1] and not whole:
                 raise
@@ -242,11 +278,17 @@ def _write_each(parts: "dict[str, Iterator[Discovery]]", out: Path) -> None:
     _finish([len(whole) == len(parts), *whole])
 
 
-def _written(discoveries: "Iterable[Discovery]", out: Path) -> bool:
+def _written(discoveries: "Iterable[Discovery]", out: Path, texts: "_Texts") -> bool:
     """Writes a manifest and prints the result; returns whether every line was used."""
     from asr.corpus.importers import write_manifest
+    from asr.text import PLAIN, normaliser
+    from asr.text.languages import language_code
+    from asr.text.numbers import read_numbers
 
-    result = write_manifest(discoveries, out)
+    language = language_code(texts.language)
+    with needs("numbers"):
+        numbers = read_numbers(texts.numbers, language)
+    result = write_manifest(discoveries, out, normaliser(PLAIN, language), numbers)
     for problem in result.problems:
         typer.echo(f"{problem}; left out", err=True)
     left = f", {len(result.problems)} left out" if result.problems else ""

@@ -69,9 +69,10 @@ def evaluate(
         raise BadOption("--record takes the bundle as it is: of decoding give --decoder alone.")
     if results is not None and results.is_dir():
         raise BadOption(f"--json {results} is a folder: name a file.")
-    known = known_words(train, normaliser) if train else None
     recognizer = Recognizer.load(bundle, device, lm)
     recognizer.options(**options)
+    language = recognizer.bundle.info.language
+    known = known_words(train, normaliser, language) if train else None
 
     def run_on(system: Recognizer) -> "Evaluation":
         with bar("evaluating") as progress:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.cli.options import BundleOption, DeviceOption, takes
+from asr.cli.options import BundleOption, DeviceOption, LanguageOption, takes
 from asr.cli.progress import bar
 from asr.errors import BadOption
 
@@ -46,6 +46,7 @@ def build(
         int | None,
         typer.Option(help="Size of the vocabulary; else all that occur more than once.", min=1),
     ] = None,
+    language: LanguageOption = "en",
 ) -> None:
     """Estimate a language model from a text, or convert one from an ARPA file.
 
@@ -57,9 +58,10 @@ def build(
     from asr.lm.estimation.build import fitted, from_text
     from asr.lm.estimation.kneser_ney import Estimate
     from asr.lm.estimation.pruning import chained
+    from asr.text.languages import language_code
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(units)
+    tokenizer, code = _tokenizer(units), language_code(language)
     if ".arpa" in source.suffixes:
         if order != 3 or prune != "0" or vocabulary is not None:
             raise BadOption(
@@ -67,11 +69,17 @@ def build(
                 "on it; leave them out."
             )
         with bar("reading") as progress:
-            model = read_arpa(source, tokenizer, progress)
+            model = read_arpa(source, tokenizer, progress, code)
         estimate = Estimate(model, chained(model))
     else:
         estimate = from_text(
-            source, order, bar, cutoffs=_cutoffs(prune), tokenizer=tokenizer, words=vocabulary
+            source,
+            order,
+            bar,
+            cutoffs=_cutoffs(prune),
+            tokenizer=tokenizer,
+            words=vocabulary,
+            language=code,
         )
     model = estimate.model if max_size is None else fitted(estimate, int(max_size * 1e6), bar)
     write_ngram(model, out)
@@ -87,7 +95,12 @@ def info(file: FileArgument) -> None:
 
 
 @app.command()
-def perplexity(file: FileArgument, text: TextArgument, units: UnitsOption = None) -> None:
+def perplexity(
+    file: FileArgument,
+    text: TextArgument,
+    units: UnitsOption = None,
+    language: LanguageOption = "en",
+) -> None:
     """Print how well a language model predicts a text, and how many of its words it knows.
 
     A model over units needs the `--units` with which it was built.
@@ -95,10 +108,14 @@ def perplexity(file: FileArgument, text: TextArgument, units: UnitsOption = None
     from asr.lm import read_ngram
     from asr.lm.estimation.perplexity import fit
     from asr.lm.estimation.texts import known_sentences, no_words
+    from asr.text.languages import language_code
 
     model = read_ngram(file)
     with bar("reading") as progress:
-        result = fit(model, known_sentences(text, model, _tokenizer(units), progress))
+        sentences = known_sentences(
+            text, model, _tokenizer(units), progress, language_code(language)
+        )
+        result = fit(model, sentences)
     if not result.tokens:
         raise no_words(text)
     typer.echo(

@@ -18,6 +18,9 @@ BundleOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option("--device", help="auto, cpu or cuda; auto is the GPU where there is one.")
 ]
+LanguageOption = Annotated[
+    str, typer.Option("--language", help="Language of the texts, by its code, such as de.")
+]
 LmOption = Annotated[
     Path | None,
     typer.Option("--lm", help="Language model of `asr lm build`, in place of the bundle's."),

@@ -15,7 +15,7 @@ from asr.corpus.findings import Finding, explain
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.recordings.measurements import Measurement
 from asr.errors import BadData
-from asr.text import Pronouncer, Tokenizer, frames_needed
+from asr.text import Normaliser, Pronouncer, Tokenizer, frames_needed, normalise
 
 Frames = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]
 """Samples of each clip -> output frames, computed from the model's layers."""
@@ -30,17 +30,18 @@ CLIPPED_SHARE = 1e-3
 _ODD = 5.0  # robust deviations of the logarithm of characters per second
 
 
-def read_checked(manifest: Path, use: str) -> list[Utterance]:
+def read_checked(manifest: Path, use: str, normal: Normaliser = normalise) -> list[Utterance]:
     """The utterances of a manifest, whose every line can be used.
 
     Args:
         use: completes "the manifest cannot be …", for example "evaluated on".
+        normal: gives the texts their normal form.
 
     Raises:
         BadData: the manifest cannot be read, has no lines, or has lines that cannot be used; the
             message names the first twenty.
     """
-    utterances, findings = read_manifest(manifest)
+    utterances, findings = read_manifest(manifest, normal=normal)
     findings += [*check_lines(utterances), *check_files(utterances)]
     if findings or not utterances:
         listed = explain(manifest, findings, most=20) if findings else f"{manifest}: no lines"

@@ -13,7 +13,7 @@ from typing import Any
 
 from asr.corpus.findings import Finding
 from asr.errors import BadData
-from asr.text import normalise
+from asr.text import Normaliser, normalise
 
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -36,11 +36,14 @@ class Utterance:
     """How it was said: phones, with "|" between words."""
 
 
-def read_manifest(path: Path, texts: bool = True) -> tuple[list[Utterance], list[Finding]]:
+def read_manifest(
+    path: Path, texts: bool = True, normal: Normaliser = normalise
+) -> tuple[list[Utterance], list[Finding]]:
     """The utterances of a manifest, and a finding for each malformed line.
 
     Args:
         texts: whether a line must have a `text`; if not, a missing text is empty.
+        normal: gives the texts their normal form, that of a language.
 
     Raises:
         BadData: the manifest itself cannot be read.
@@ -48,7 +51,7 @@ def read_manifest(path: Path, texts: bool = True) -> tuple[list[Utterance], list
     utterances: list[Utterance] = []
     findings: list[Finding] = []
     for number, line in read_lines(path):
-        result, _ = read_line(line, number, path.parent, texts)
+        result, _ = read_line(line, number, path.parent, texts, normal)
         if isinstance(result, Finding):
             findings.append(result)
         else:
@@ -89,12 +92,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_line(
-    line: str, number: int, folder: Path, texts: bool = True
+    line: str, number: int, folder: Path, texts: bool = True, normal: Normaliser = normalise
 ) -> tuple[Utterance | Finding, dict[str, Any]]:
     """The utterance of a manifest line, or the finding why there is none; and all its keys."""
     try:
         values = json.loads(line)
-        return _utterance(values, number, folder, texts), values
+        return _utterance(values, number, folder, texts, normal), values
     except json.JSONDecodeError as error:
         reason = f"not JSON ({error.msg} at column {error.colno})"
         return Finding(number, "malformed", reason), {}
@@ -102,7 +105,7 @@ def read_line(
         return Finding(number, "malformed", str(error)), {}
 
 
-def _utterance(values: Any, line: int, folder: Path, texts: bool) -> Utterance:
+def _utterance(values: Any, line: int, folder: Path, texts: bool, normal: Normaliser) -> Utterance:
     if not isinstance(values, dict):
         raise ValueError("not an object with `audio` and `text`")
     audio, text = values.get("audio"), values.get("text", None if texts else "")
@@ -119,7 +122,7 @@ def _utterance(values: Any, line: int, folder: Path, texts: bool) -> Utterance:
     return Utterance(
         id=str(values.get("id", audio)),
         audio=folder / audio,
-        text=normalise(text),
+        text=normal(text),
         line=line,
         duration=None if duration is None else float(duration),
         speaker=values.get("speaker"),

@@ -15,6 +15,7 @@ from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.recordings.cache import AudioFiles, Progress, RecordingCache, Recordings, measure
 from asr.corpus.recordings.measurement_file import MeasurementFile
 from asr.corpus.shards import Shards, Source, is_shards
+from asr.text import Normaliser, normalise
 
 
 class Corpus(Protocol):
@@ -36,8 +37,10 @@ class Corpus(Protocol):
 class Manifest:
     """A manifest, and recordings in files of their own; see `open_corpus`."""
 
-    def __init__(self, path: Path, cache: Path | None, measures: Path | None) -> None:
-        self.utterances, self.findings = read_manifest(path)
+    def __init__(
+        self, path: Path, cache: Path | None, measures: Path | None, normal: Normaliser
+    ) -> None:
+        self.utterances, self.findings = read_manifest(path, normal=normal)
         self._cache = cache
         self._measures = None if measures is None else MeasurementFile(measures)
 
@@ -53,26 +56,32 @@ class Manifest:
         return np.zeros(len(utterances), np.int64)  # any file can be read at any time
 
 
-def open_corpus(source: Source, cache: Path | None, measures: Path | None) -> Corpus:
+def open_corpus(
+    source: Source, cache: Path | None, measures: Path | None, normal: Normaliser
+) -> Corpus:
     """The corpus that `source` names.
 
     Args:
         cache: folder for decoded samples, and for downloaded shards.
         measures: file of measurements, used if there is no `cache`.
+        normal: gives the texts their normal form.
 
     Raises:
         BadData: it cannot be read.
     """
     if is_shards(source):
-        return Shards(source, cache or Path(tempfile.gettempdir()) / f"earshot-{os.getuid()}")
-    return Manifest(Path(source), cache, measures)
+        downloads = cache or Path(tempfile.gettempdir()) / f"earshot-{os.getuid()}"
+        return Shards(source, downloads, normal)
+    return Manifest(Path(source), cache, measures, normal)
 
 
-def read_utterances(source: Source) -> tuple[list[Utterance], list[Finding]]:
+def read_utterances(
+    source: Source, normal: Normaliser = normalise
+) -> tuple[list[Utterance], list[Finding]]:
     """The utterances of a manifest or of shards, and a finding for each malformed line.
 
     Raises:
         BadData: it cannot be read.
     """
-    corpus = open_corpus(source, None, None)
+    corpus = open_corpus(source, None, None, normal)
     return corpus.utterances, corpus.findings

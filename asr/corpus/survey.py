@@ -25,7 +25,7 @@ from asr.corpus.packed import PackedUtterances
 from asr.corpus.recordings.cache import Progress, Recordings
 from asr.corpus.shards import Source
 from asr.corpus.sources import open_corpus, read_utterances
-from asr.text import Pronouncer, Tokenizer
+from asr.text import Normaliser, Pronouncer, Tokenizer, normalise
 
 Samples = Callable[[int], npt.NDArray[np.float32]]
 """Returns the samples of the utterance with an index."""
@@ -82,6 +82,7 @@ def survey(
     keep: Callable[[Utterance], bool] = lambda _: True,
     cache: Path | None = None,
     measures: Path | None = None,
+    normal: Normaliser = normalise,
 ) -> Survey:
     """Reads every line of a manifest or of shards, and decodes every recording once.
 
@@ -94,11 +95,12 @@ def survey(
         cache: folder for the decoded samples; without it, each use of a clip decodes it.
         measures: file of measurements, used if there is no `cache`: recordings that have not
             changed are not decoded again.
+        normal: gives the texts their normal form, that of a language.
 
     Raises:
         BadData: a manifest cannot be read.
     """
-    corpus = open_corpus(source, cache, measures)
+    corpus = open_corpus(source, cache, measures, normal)
     meant = [utterance for utterance in corpus.utterances if keep(utterance)]
     findings = [*corpus.findings, *check_lines(meant), *check_spelling(meant, tokenizer)]
     if pronounce is not None:

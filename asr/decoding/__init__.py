@@ -8,7 +8,13 @@ from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.known_text import Found, TextAligner
 from asr.decoding.segments import Cutter, segments
 from asr.decoding.transcripts import transcript
-from asr.decoding.words import DecodedWord, decoded_words, stretch_features, stretches
+from asr.decoding.words import (
+    DecodedWord,
+    by_character,
+    decoded_words,
+    stretch_features,
+    stretches,
+)
 
 __all__ = [
     "PAUSE_SECONDS",
@@ -20,6 +26,7 @@ __all__ = [
     "Logistic",
     "TextAligner",
     "align",
+    "by_character",
     "certainty",
     "decoded_words",
     "greedy",

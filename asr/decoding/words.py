@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from asr.decoding.confidence import logit
 from asr.decoding.hypothesis import Hypothesis
+from asr.scripts import begins_token, is_unspaced
 
+_SPACE = "▁"  # in the spellings of units
 _LEAST = 1e-6  # of a certainty, so that its logarithm is finite
 
 
@@ -40,6 +42,31 @@ class DecodedWord:
         A frame may be certain of another unit than the one that a language model chose.
         """
         return logit(self.certainty), -self.doubt, math.log(len(self.text)), logit(self.posterior)
+
+
+def by_character(
+    spans: Iterable[tuple[str, int, int]], units: Sequence[int], spellings: Sequence[str]
+) -> Iterator[tuple[str, int, int]]:
+    """Spans of words; those of scripts without spaces are cut after each character.
+
+    A unit of several characters is not cut.
+
+    Args:
+        spans: `(word, first, end)` of each: it is spelled by the `units` `[first, end)`.
+        spellings: of the units.
+    """
+    for text, first, end in spans:
+        if not is_unspaced(text):
+            yield text, first, end
+            continue
+        spelled = [spellings[unit].strip(_SPACE) for unit in units[first:end]]
+        at, whole = 0, ""
+        for place, more in enumerate(spelled):
+            if whole and more and begins_token(whole[-1], more[0]):
+                yield whole, first + at, first + place
+                at, whole = place, ""
+            whole += more
+        yield whole, first + at, end
 
 
 def decoded_words(

@@ -11,6 +11,8 @@ from asr.evaluation.bootstrap import Clusters, Interval
 from asr.evaluation.breakdown import Breakdown, Row, breakdowns, whole
 from asr.evaluation.compare import Comparison
 from asr.evaluation.evaluate import Evaluation, json_lines, normaliser_named
+from asr.scripts import tokens
+from asr.text import DEFAULT_LANGUAGE
 
 
 @dataclass(frozen=True)
@@ -103,22 +105,23 @@ class Analysis:
             }
 
 
-def known_words(manifests: Sequence[Path], normaliser: str) -> set[str]:
+def known_words(
+    manifests: Sequence[Path], normaliser: str, language: str = DEFAULT_LANGUAGE
+) -> set[str]:
     """The words in the texts of several manifests.
 
     Raises:
         BadData: a manifest cannot be read, or has no line with a text.
     """
-    normal = normaliser_named(normaliser)
+    normal = normaliser_named(normaliser, language)
     words: set[str] = set()
     for manifest in manifests:
         utterances, _ = read_manifest(manifest)
         if not utterances:
             raise BadData(f"{manifest} has no line with a text, so it says no word is known.")
-        lines = json_lines(manifest) if normaliser != "plain" else {}
+        lines = json_lines(manifest)
         for utterance in utterances:
-            raw = lines[utterance.line]["text"] if lines else utterance.text
-            words.update(normal(raw).split())
+            words.update(tokens(normal(lines[utterance.line]["text"])))
     return words
 
 

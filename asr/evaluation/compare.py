@@ -34,7 +34,7 @@ class Comparison:
 
 def compare(evaluation: Evaluation, texts: Sequence[str], against: str) -> Comparison:
     """The comparison with another system's texts for the clips, in their order."""
-    other = score_clips(evaluation.clips, texts, evaluation.normaliser)
+    other = score_clips(evaluation.clips, texts, evaluation.normaliser, evaluation.language)
     table = np.array(
         [
             (own.errors, rival.errors, own.words)

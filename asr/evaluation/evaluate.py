@@ -15,10 +15,10 @@ from asr.corpus import Utterance, read_checked, read_lines
 from asr.errors import BadOption
 from asr.evaluation.score import Score, score
 from asr.runtime import Recognizer
-from asr.text import normalise
+from asr.text import DEFAULT_LANGUAGE, PLAIN, Normaliser, normaliser
 from asr.text.english import english
 
-NORMALISERS: dict[str, Callable[[str], str]] = {"plain": normalise, "english": english}
+NORMALISERS = (PLAIN, "english")
 """How texts are normalised for comparison; `plain` is the normal form of training and output."""
 TRAITS = ("corpus", "accent", "gender", "age")
 """Properties of a clip that a manifest may have besides the speaker."""
@@ -59,6 +59,8 @@ class Evaluation:
     audio_seconds: float
     wall_seconds: float
     """From opening the first file to the last word, including audio decoding."""
+    language: str = DEFAULT_LANGUAGE
+    """The code of the recogniser's language."""
 
     @property
     def realtime_factor(self) -> float:
@@ -80,8 +82,9 @@ def evaluate(
         BadAudio: a recording cannot be read.
         BadOption: the normaliser or another option is unknown.
     """
-    normaliser_named(normaliser)
-    utterances = read_checked(manifest, "evaluated on")
+    language = recognizer.bundle.info.language
+    normaliser_named(normaliser, language)
+    utterances = read_checked(manifest, "evaluated on", recognizer.bundle.normalise)
     lines = json_lines(manifest)
     clips: list[Clip] = []
     began = time.perf_counter()
@@ -104,17 +107,23 @@ def evaluate(
         if progress is not None:
             progress(len(clips), len(utterances))
     return Evaluation(
-        score=score_clips(clips, [clip.hypothesis for clip in clips], normaliser),
+        score=score_clips(clips, [clip.hypothesis for clip in clips], normaliser, language),
         clips=tuple(clips),
         normaliser=normaliser,
         audio_seconds=sum(clip.duration for clip in clips),
         wall_seconds=time.perf_counter() - began,
+        language=language,
     )
 
 
-def score_clips(clips: Sequence[Clip], texts: Sequence[str], normaliser: str) -> Score:
+def score_clips(
+    clips: Sequence[Clip],
+    texts: Sequence[str],
+    normaliser: str,
+    language: str = DEFAULT_LANGUAGE,
+) -> Score:
     """The score of the recognised texts, with the same normaliser on both sides."""
-    normal = normaliser_named(normaliser)
+    normal = normaliser_named(normaliser, language)
     return score(
         [clip.id for clip in clips],
         [normal(clip.text) for clip in clips],
@@ -122,11 +131,15 @@ def score_clips(clips: Sequence[Clip], texts: Sequence[str], normaliser: str) ->
     )
 
 
-def normaliser_named(name: str) -> Callable[[str], str]:
-    """The normaliser of that name; BadOption if there is none."""
+def normaliser_named(name: str, language: str = DEFAULT_LANGUAGE) -> Normaliser:
+    """The normaliser of that name for a language; BadOption if there is none."""
     if name not in NORMALISERS:
         raise BadOption(f"normaliser {name!r} is not known; choose from {', '.join(NORMALISERS)}.")
-    return NORMALISERS[name]
+    if name == PLAIN:
+        return normaliser(name, language)
+    if language != "en":
+        raise BadOption(f"the normaliser english is none for the language {language}: use plain.")
+    return english
 
 
 def json_lines(manifest: Path) -> dict[int, dict[str, Any]]:

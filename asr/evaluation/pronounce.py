@@ -10,7 +10,7 @@ from asr.audio import Audio, load
 from asr.corpus.importers import Discovery
 from asr.decoding.pronounced import choose
 from asr.errors import AsrError, BadData
-from asr.text import Pronouncer, normalise
+from asr.text import Pronouncer
 from asr.text.phones import SPACE
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def pronounced(
     """
     group: list[Discovery] = []
     for clip in clips:
-        group.append(clip)
+        group.append(replace(clip, text=recognizer.bundle.normalise(clip.text)))
         if len(group) == _GROUP:
             yield from _group_pronounced(group, recognizer, pronounce)
             group = []
@@ -59,7 +59,7 @@ def _opened(clip: Discovery, pronounce: Pronouncer) -> Audio | str:
     if clip.problem is not None:
         return clip.problem
     try:
-        if unknown := pronounce.unknown(normalise(clip.text)):
+        if unknown := pronounce.unknown(clip.text):
             raise BadData(f"the lexicon does not have {', '.join(unknown)}")
         return load(clip.audio)
     except AsrError as error:
@@ -67,7 +67,7 @@ def _opened(clip: Discovery, pronounce: Pronouncer) -> Audio | str:
 
 
 def _said(clip: Discovery, log_probs: "NDArray[np.float32]", pronounce: Pronouncer) -> Discovery:
-    ways = pronounce.ways(normalise(clip.text))
+    ways = pronounce.ways(clip.text)
     try:
         chosen = choose(log_probs, ways, SPACE)
     except ValueError as error:

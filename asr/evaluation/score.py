@@ -6,11 +6,15 @@ from dataclasses import dataclass
 import jiwer
 
 from asr.errors import BadData
+from asr.scripts import tokens
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One utterance's normalised reference and hypothesis, and their alignment."""
+    """One utterance's normalised reference and hypothesis, and their alignment.
+
+    Words have spaces between them; of scripts that write none, each character is one.
+    """
 
     id: str
     reference: str
@@ -75,12 +79,11 @@ def score(ids: Sequence[str], references: Sequence[str], hypotheses: Sequence[st
     """
     if not any(references):
         raise BadData("there is nothing to score: no utterance has a text; check the manifest.")
-    words = jiwer.process_words(list(references), list(hypotheses))
+    spaced = [[" ".join(tokens(text)) for text in texts] for texts in (references, hypotheses)]
+    words = jiwer.process_words(spaced[0], spaced[1])
     utterances = tuple(
         Scored(id=name, reference=reference, hypothesis=hypothesis, chunks=tuple(chunks))
-        for name, reference, hypothesis, chunks in zip(
-            ids, references, hypotheses, words.alignments, strict=True
-        )
+        for name, reference, hypothesis, chunks in zip(ids, *spaced, words.alignments, strict=True)
     )
     return Score(
         wer=float(words.wer),

@@ -93,6 +93,8 @@ def _info(
         export=export,
         figures=(),  # they belong to the weights and are measured anew
         checksums={file: checksum(folder / file) for file in sorted(CHECKED_FILES)},
+        language=trained.language,
+        normaliser=trained.normaliser,
     )
 
 

@@ -77,7 +77,8 @@ def collect(
         BadAudio: a recording cannot be read.
     """
     decoders = ["greedy"] if recognizer.lm is None else ["greedy", "beam"]
-    spoken = [clip for path in manifests for clip in read_checked(path, "calibrated on")]
+    normal = recognizer.bundle.normalise
+    spoken = [clip for path in manifests for clip in read_checked(path, "calibrated on", normal)]
     other = [] if noise is None else read_recordings(noise)
     other = [clip for clip in other if not (without and clip.id.endswith(without))]
     examples = Examples(

@@ -11,7 +11,7 @@ from asr.errors import BadOption
 from asr.evaluation.score import score
 from asr.options import LIMITS
 from asr.runtime import LogProbs, Options, Recognizer
-from asr.text import normalise
+from asr.text import Normaliser
 
 STEPS: Mapping[str, float] = {
     "prior_weight": 0.2,
@@ -69,7 +69,9 @@ def tune(
             "`asr lm add`."
         )
     options = recognizer.options(decoder="beam", **values)
-    trials = _Trials(recognizer, options, _sample(manifest, most_clips), progress)
+    trials = _Trials(
+        recognizer, options, _sample(manifest, most_clips, recognizer.bundle.normalise), progress
+    )
     start = {name: getattr(trials.options, name) for name in STEPS}
     before = best = trials.of(start)
     for fineness in _FINENESS:
@@ -99,8 +101,8 @@ def _along(trials: "_Trials", best: Trial, name: str, step: float) -> Trial:
     return best_so_far
 
 
-def _sample(manifest: Path, most: int) -> list[Utterance]:
-    utterances = read_checked(manifest, "tuned on")
+def _sample(manifest: Path, most: int, normal: Normaliser) -> list[Utterance]:
+    utterances = read_checked(manifest, "tuned on", normal)
     count = min(most, len(utterances))
     return [utterances[index * len(utterances) // count] for index in range(count)]
 
@@ -116,7 +118,7 @@ class _Trials:
         progress: Callable[[int, int], None],
     ) -> None:
         self.options = options
-        self.references = [normalise(utterance.text) for utterance in utterances]
+        self.references = [utterance.text for utterance in utterances]
         self.known: dict[tuple[float, ...], Trial] = {}
         self._recognizer, self._progress = recognizer, progress
         self._ids = [utterance.id for utterance in utterances]
@@ -136,7 +138,8 @@ class _Trials:
                 return Trial(values, float("inf"))
             options = replace(self.options, **values)  # type: ignore[arg-type]
             transcripts = self._recognizer.read(self._lattices, self._durations, options)
-            heard = [normalise(transcript.text) for transcript in transcripts]
+            normal = self._recognizer.bundle.normalise
+            heard = [normal(transcript.text) for transcript in transcripts]
             self.known[key] = Trial(values, score(self._ids, self.references, heard).wer)
             self._progress(len(self.known), MOST_TRIALS)
         return self.known[key]

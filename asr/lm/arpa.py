@@ -17,7 +17,7 @@ from asr.errors import BadData, BadOption
 from asr.lm.estimation.temporary import blocks
 from asr.lm.estimation.texts import Progress, opened
 from asr.lm.ngram import END, NEVER, NO_KEY, START, UNKNOWN, Kind, NGram
-from asr.text import Tokenizer, normalise
+from asr.text import DEFAULT_LANGUAGE, Tokenizer, normalise
 
 _BLOCK = 1 << 16
 """Lines parsed or written at a time."""
@@ -27,11 +27,17 @@ _HIGHEST = 1_000.0
 """The largest absolute base-10 logarithm that a model may have."""
 
 
-def read_arpa(path: Path, tokenizer: Tokenizer | None, progress: Progress) -> NGram:
+def read_arpa(
+    path: Path,
+    tokenizer: Tokenizer | None,
+    progress: Progress,
+    language: str = DEFAULT_LANGUAGE,
+) -> NGram:
     """The model in an ARPA file, plain or compressed (.gz, .xz).
 
     Args:
         tokenizer: for a model over units; None for a model over words.
+        language: of the words, which decides their normal form.
 
     Raises:
         BadData: the file is wrong; the message names the line.
@@ -41,7 +47,7 @@ def read_arpa(path: Path, tokenizer: Tokenizer | None, progress: Progress) -> NG
         total = path.stat().st_size
         lines = _Lines(path, file, lambda: progress(told(), total))
         announced = _header(lines)
-        vocabulary, ids, section = _unigrams(lines, announced[0], tokenizer)
+        vocabulary, ids, section = _unigrams(lines, announced[0], tokenizer, language)
         sections = [section]
         for length, size in enumerate(announced[1:], start=2):
             keys = np.concatenate([section.keys for section in sections])
@@ -173,7 +179,7 @@ def _header(lines: _Lines) -> list[int]:
 
 
 def _unigrams(
-    lines: _Lines, size: int, tokenizer: Tokenizer | None
+    lines: _Lines, size: int, tokenizer: Tokenizer | None, language: str
 ) -> tuple[tuple[str, ...], dict[bytes, int], _Section]:
     """The vocabulary, the id of each word as the file writes it, and the whole vocabulary."""
     spelled: list[bytes] = []
@@ -184,7 +190,7 @@ def _unigrams(
 
     rows = lines.section(1, size, place)
     items = [
-        _item(lines, word, number, tokenizer is None)
+        _item(lines, word, number, language if tokenizer is None else None)
         for word, number in zip(spelled, rows.numbers.tolist(), strict=True)
     ]
     if missing := {START, END}.difference(items):
@@ -207,15 +213,15 @@ def _unigrams(
     return vocabulary, dict(zip(spelled, ids.tolist(), strict=True)), whole
 
 
-def _item(lines: _Lines, word: bytes, number: int, is_word: bool) -> str:
-    """A word in normal form, if it has one; a unit as it is."""
+def _item(lines: _Lines, word: bytes, number: int, language: str | None) -> str:
+    """A word of a language in normal form, if it has one; a unit as it is."""
     try:
         text = word.decode("utf-8")
     except UnicodeDecodeError as error:
         raise lines.wrong(f"{word!r} is not UTF-8", number) from error
     if text.lower() in _SPECIAL:
         return text.lower()
-    normal = normalise(text) if is_word else text
+    normal = text if language is None else normalise(text, language)
     return normal if normal and " " not in normal else text
 
 

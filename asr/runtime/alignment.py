@@ -7,7 +7,9 @@ from asr.decoding import Calibration, DecodedWord, TextAligner, transcript
 from asr.errors import BadOption
 from asr.runtime.engine import LogProbs
 from asr.runtime.reader import Length
-from asr.text import Tokenizer, normalise
+from asr.scripts import joined
+from asr.scripts import tokens as parted
+from asr.text import Normaliser, Tokenizer
 from asr.transcript import Transcript, Word
 
 _SPACE = "▁"
@@ -21,20 +23,20 @@ class Token:
     units: tuple[int, ...]
 
 
-def tokens(text: str, tokenizer: Tokenizer) -> list[Token]:
+def tokens(text: str, tokenizer: Tokenizer, normal: Normaliser) -> list[Token]:
     """The words of a text; a mark that stands alone belongs to the word before it.
 
     Raises:
         BadOption: the text has no word that the model can spell.
     """
     found: list[Token] = []
-    for written in text.split():
-        plain = normalise(written)
+    for written in parted(text):
+        plain = normal(written)
         if plain:
             spelled = () if tokenizer.unknown(plain) else tuple(tokenizer.encode(plain))
             found.append(Token(written, spelled))
         elif found:
-            found[-1] = replace(found[-1], text=f"{found[-1].text} {written}")
+            found[-1] = replace(found[-1], text=joined((found[-1].text, written)))
     if not any(token.units for token in found):
         raise BadOption("the text has no word that the model can spell; give what is said.")
     return found

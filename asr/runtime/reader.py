@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
+from asr import scripts
 from asr.decoding import (
     PAUSE_SECONDS,
     Calibration,
     Cutter,
     DecodedWord,
     align,
+    by_character,
     certainty,
     decoded_words,
     greedy,
@@ -144,7 +146,7 @@ class Reader:
         sure = certainty(log_probs)  # (B, U)
         if self.search is None:
             for hypothesis, row in zip(greedy(log_probs, lengths), sure, strict=True):
-                spans = self.tokenizer.word_spans(hypothesis.units)
+                spans = self._tokens(self.tokenizer.word_spans(hypothesis.units), hypothesis.units)
                 yield Decoded(tuple(decoded_words(hypothesis, spans, row)))
             return
         paths = self.search(
@@ -153,8 +155,15 @@ class Reader:
         aligned = align(log_probs, lengths, [best.units for best, *_ in paths])
         for hypothesis, row, (best, *others) in zip(aligned, sure, paths, strict=True):
             spans = [(word.text, word.start, word.end) for word in best.words]
+            if self.search.tokenizer is not None:  # whose units are letters
+                spans = self._tokens(spans, best.units)
             readings = tuple(Alternative(path.text, path.score) for path in (best, *others))
             yield Decoded(tuple(decoded_words(hypothesis, spans, row)), readings)
+
+    def _tokens(
+        self, spans: Iterable[tuple[str, int, int]], units: Sequence[int]
+    ) -> list[tuple[str, int, int]]:
+        return list(by_character(spans, units, self.tokenizer.spellings))
 
 
 class Partial:
@@ -209,7 +218,10 @@ def joined(pieces: Iterable[Decoded], nbest: int) -> Decoded:
     best = [Alternative("", 0.0)]
     for piece in pieces:
         together = [
-            Alternative(f"{before.text} {reading.text}".strip(), before.score + reading.score)
+            Alternative(
+                scripts.joined(filter(None, (before.text, reading.text))),
+                before.score + reading.score,
+            )
             for before in best
             for reading in piece.readings
         ]

@@ -269,7 +269,7 @@ class Recognizer:
         if selection.is_split:
             raise BadOption("a text has one channel: choose channels mix, or a channel's number.")
         tokenizer = self.bundle.tokenizer
-        written = tokens(text, tokenizer)
+        written = tokens(text, tokenizer, self.bundle.normalise)
         recording = _checked(source, selection)
         if not isinstance(recording, Recording):
             recording = Recording(recording)
@@ -340,7 +340,8 @@ class Recognizer:
         if chosen.hotwords:  # those that cannot be spelled are named before any work
             from asr.decoding.beam.hotwords import phrases
 
-            phrases(chosen.hotwords, self.bundle.tokenizer)
+            written = phrases(chosen.hotwords, self.bundle.tokenizer, self.bundle.normalise)
+            chosen = replace(chosen, hotwords=tuple(written))
         return chosen
 
     def lattices(self, audios: Sequence[Audio]) -> list[LogProbs]:

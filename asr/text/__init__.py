@@ -1,15 +1,19 @@
 """Text: the normal form, and the units in which it is spelled."""
 
 from asr.text.ctc import BLANK, frames_needed
-from asr.text.normalise import is_read_aloud, normalise
+from asr.text.languages import DEFAULT_LANGUAGE
+from asr.text.normalise import PLAIN, Normaliser, is_read_aloud, normalise, normaliser
 from asr.text.phones import Lexicon, PhoneTokenizer, Pronouncer
 from asr.text.tokenizers import CharacterTokenizer, SubwordTokenizer, Tokenizer
 from asr.text.units import Units, tokenizer_from_state
 
 __all__ = [
     "BLANK",
+    "DEFAULT_LANGUAGE",
+    "PLAIN",
     "CharacterTokenizer",
     "Lexicon",
+    "Normaliser",
     "PhoneTokenizer",
     "Pronouncer",
     "SubwordTokenizer",
@@ -18,5 +22,6 @@ __all__ = [
     "frames_needed",
     "is_read_aloud",
     "normalise",
+    "normaliser",
     "tokenizer_from_state",
 ]

@@ -1,13 +1,18 @@
 """The units of a model, as in configs and as in bundles."""
 
 import base64
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from asr.errors import BadData, BadOption
+from asr.text.normalise import is_read_aloud
 from asr.text.phones import ENGLISH_PHONES, PhoneTokenizer
 from asr.text.tokenizers import ENGLISH, CharacterTokenizer, SubwordTokenizer, Tokenizer
+
+FROM_TEXTS = "from_texts"
+"""The value of `alphabet` that stands for the characters of the training texts."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,10 @@ class Units:
     """`characters` of `alphabet`; `sentencepiece` subwords learnt from the training texts; or
     `phones`, two heads: one of characters, and one of phones for words that a lexicon has."""
     alphabet: str = ENGLISH
-    """The characters that may occur, space included (for `characters` and `phones`)."""
+    """The characters that may occur, space included (for `characters` and `phones`); or
+    `from_texts`: those of the training texts, but for digits and signs that are read aloud."""
+    fewest: int = 1
+    """With `from_texts`: characters that occur less often are left out, and so are their lines."""
     size: int = 256
     """Number of subwords, blank included (for `sentencepiece`)."""
     phones: tuple[str, ...] = ()
@@ -31,21 +39,52 @@ class Units:
                 "the kind to phones."
             )
 
+        if self.fewest < 1 or (self.fewest > 1 and self.alphabet != FROM_TEXTS):
+            raise BadOption(
+                f"units.fewest {self.fewest} has no effect here: give 1 or more, with "
+                "units.alphabet from_texts."
+            )
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the alphabet is that of the training texts."""
+        return self.kind != "sentencepiece" and self.alphabet == FROM_TEXTS
+
     def count(self) -> int:
-        """Number of units, including the blank; known without reading texts."""
+        """Number of units, including the blank; known if texts need not be read for it."""
         return self.size if self.kind == "sentencepiece" else len(self.alphabet) + 1
 
     def count_phones(self) -> int:
         """Number of units of the phone head, including the blank; 0 if there is none."""
-        return self._with_phones().n_phones if self.kind == "phones" else 0
+        return (
+            PhoneTokenizer(self.phones or ENGLISH_PHONES).n_phones if self.kind == "phones" else 0
+        )
 
     def tokenizer(self, texts: Iterable[str]) -> Tokenizer:
         """The tokenizer; subwords are learnt from `texts` (normalised), deterministically."""
+        if self.reads_texts:
+            return replace(self, alphabet=self.alphabet_of(texts)[0], fewest=1).tokenizer([])
         if self.kind == "phones":
             return self._with_phones()
         if self.kind == "characters":
             return CharacterTokenizer(self.alphabet)
         return SubwordTokenizer.learn(texts, self.size)
+
+    def alphabet_of(self, texts: Iterable[str]) -> tuple[str, Mapping[str, int]]:
+        """The alphabet `from_texts`, and how often each character occurs, the rarest first.
+
+        Raises:
+            BadOption: no character occurs often enough.
+        """
+        counts = Counter(char for text in texts for char in text if not is_read_aloud(char))
+        counts.pop(" ", None)
+        kept = sorted(char for char, count in counts.items() if count >= self.fewest)
+        if not kept:
+            raise BadOption(
+                f"no character of the training texts occurs {self.fewest} times: lower "
+                "data.units.fewest, or check data.train."
+            )
+        return " " + "".join(kept), dict(reversed(counts.most_common()))
 
     def _with_phones(self) -> PhoneTokenizer:
         return PhoneTokenizer(self.phones or ENGLISH_PHONES, self.alphabet)

@@ -12,7 +12,7 @@ import torch
 
 from asr.errors import AsrError, BadBundle
 from asr.model import AcousticModel, ModelConfig
-from asr.text import Tokenizer, tokenizer_from_state
+from asr.text import DEFAULT_LANGUAGE, PLAIN, Tokenizer, tokenizer_from_state
 
 CHECKPOINT_FORMAT = 1
 _KEY = "earshot"
@@ -31,6 +31,10 @@ class Checkpoint:
     training: dict[str, Any]
     """`epochs`, `steps` and `hours` of speech; `before`: the same for the initial weights, or None
     if training started from random ones."""
+    language: str = DEFAULT_LANGUAGE
+    """The code of the language of its texts; older checkpoints are of English."""
+    normaliser: str = PLAIN
+    """The name of what gave its texts their normal form."""
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
@@ -55,7 +59,8 @@ class Checkpoint:
             training = dict(about["training"])
             if missing := {"epochs", "steps", "hours"} - training.keys():
                 raise KeyError(*sorted(missing))
-            return cls(model.eval(), tokenizer, str(about["sources"]), training)
+            named = {key: about[key] for key in ("language", "normaliser") if key in about}
+            return cls(model.eval(), tokenizer, str(about["sources"]), training, **named)
         except BadBundle:
             raise
         except (AsrError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -72,6 +77,7 @@ def describe(
     tokenizer: Tokenizer,
     sources: str,
     training: dict[str, Any],
+    language: str,
 ) -> None:
     """Adds to a checkpoint, before it is saved, what `Checkpoint.read` needs."""
     checkpoint[_KEY] = {
@@ -80,6 +86,8 @@ def describe(
         "tokenizer": tokenizer.state(),
         "sources": sources,
         "training": training,
+        "language": language,
+        "normaliser": PLAIN,
     }
 
 

@@ -13,7 +13,7 @@ from asr.corpus.dataset import SpeechDataset
 from asr.errors import BadData, BadOption
 from asr.model import AcousticModel, ModelConfig
 from asr.model.features import LogMel
-from asr.text import Tokenizer
+from asr.text import DEFAULT_LANGUAGE, Tokenizer
 from asr.training.checkpoint import Checkpoint
 
 _CONDITIONING, _PHONE_HEAD = "recurrent.conditioning.", "phone_head."
@@ -58,6 +58,8 @@ class InitialWeights:
     tokenizer: Tokenizer
     training: dict[str, Any]
     """How long it was trained, as its checkpoint or its bundle says."""
+    language: str = DEFAULT_LANGUAGE
+    """The code of its language."""
 
     @classmethod
     def read(cls, path: Path) -> "InitialWeights":
@@ -65,9 +67,17 @@ class InitialWeights:
         if path.is_dir():
             bundle = Bundle.open(path)
             training = bundle.info.training.to_dict()
-            return cls(path, bundle.acoustic_model(), bundle.tokenizer, training)
+            return cls(
+                path, bundle.acoustic_model(), bundle.tokenizer, training, bundle.info.language
+            )
         checkpoint = Checkpoint.read(path)
-        return cls(path, checkpoint.model, checkpoint.tokenizer, checkpoint.training)
+        return cls(
+            path,
+            checkpoint.model,
+            checkpoint.tokenizer,
+            checkpoint.training,
+            checkpoint.language,
+        )
 
     def load_into(self, network: AcousticModel, tokenizer: Tokenizer) -> None:
         """Copies these weights into `network`, which spells with `tokenizer`.

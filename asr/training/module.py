@@ -21,6 +21,7 @@ from asr.errors import BadOption
 from asr.model import AcousticModel, ModelConfig
 from asr.model.acoustic import spell
 from asr.text import Tokenizer
+from asr.text.languages import UNSPACED
 from asr.training import lstm_gradient
 from asr.training.augmentation import Augment, NoiseBank, SpecAugment
 from asr.training.callbacks.averaging import AveragedWeights
@@ -118,6 +119,13 @@ class CtcTraining(L.LightningModule):
         """The data module of the run."""
         data: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
         return data
+
+    @property
+    def errors(self) -> str:
+        """The metric that `best.ckpt` has least of: errors in phones, characters or words."""
+        if self.network.phone_head is not None:
+            return "val/per"
+        return "val/cer" if self.data.language in UNSPACED else "val/wer"
 
     @property
     def results(self) -> list[tuple[Utterance, str]]:
@@ -306,7 +314,14 @@ class CtcTraining(L.LightningModule):
             "hours": round(self._hours, 2),
             "before": self._before,
         }
-        describe(checkpoint, self.network.config, self.tokenizer, self.data.sources, training)
+        describe(
+            checkpoint,
+            self.network.config,
+            self.tokenizer,
+            self.data.sources,
+            training,
+            self.data.language,
+        )
 
 
 def _refuse(

@@ -56,7 +56,7 @@ def preview(module: CtcTraining, data: SpeechData, clips: int, seed: int) -> lis
 
 def _clips(data: SpeechData, clips: int) -> SpeechDataset:
     source = locate(data.root, str(data.names["train"]))
-    corpus = open_corpus(source, None, None)
+    corpus = open_corpus(source, None, None, data.normal)
     wanted = [u for u in corpus.utterances if data.corpora is None or u.corpus in data.corpora]
     rows = np.linspace(0, len(wanted) - 1, min(clips, len(wanted))).astype(int)
     chosen = [wanted[row] for row in rows]

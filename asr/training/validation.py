@@ -11,6 +11,7 @@ from asr.corpus import Utterance
 from asr.corpus.dataset import Batch
 from asr.decoding import Hypothesis, greedy
 from asr.model.lengths import valid_frames
+from asr.scripts import tokens
 from asr.text import BLANK, PhoneTokenizer, Tokenizer, normalise
 from asr.training.objective import reachable_ctc
 
@@ -73,7 +74,7 @@ class Tally:
     @property
     def wer(self) -> float:
         """Word error rate."""
-        return float(jiwer.wer(self.references, self.hypotheses))
+        return float(jiwer.wer(_spaced(self.references), _spaced(self.hypotheses)))
 
     @property
     def cer(self) -> float:
@@ -147,6 +148,11 @@ def _phones(
     said = [tokenizer.phones_of(units) for units in batch.phones.tolist()]
     recognised = [tokenizer.phones_of(best.units) for best in best_paths(log_probs, lengths)]
     return _joined(said), _joined(recognised)
+
+
+def _spaced(texts: Sequence[str]) -> list[str]:
+    """Texts with a space after each word; scripts without spaces count by character."""
+    return [" ".join(tokens(text)) for text in texts]
 
 
 def _joined(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from asr.scripts import is_unspaced, joined
 from asr.transcript.layout import Layout
 from asr.transcript.segments import PAUSE_S, Seconds, Word, segments
 
@@ -41,7 +42,7 @@ class Cue:
     @property
     def lines(self) -> tuple[str, ...]:
         """The text of each line."""
-        return tuple(" ".join(word.text for word in row) for row in self.rows)
+        return tuple(joined(word.text for word in row) for row in self.rows)
 
     @property
     def channel(self) -> int | None:
@@ -74,7 +75,9 @@ class _Span:
         self.words = words
         self.width, self.count = layout.max_line_width, layout.max_line_count
         self.starts = [*(word.start for word in words), until]
-        self.marks = [0, *accumulate(len(word.text) + 1 for word in words)]
+        self.spaces = [not is_unspaced(word.text) for word in words]
+        lengths = (len(word.text) + space for word, space in zip(words, self.spaces, strict=True))
+        self.marks = [0, *accumulate(lengths)]
         reach: list[int] = []  # the end of a line that begins with each word
         end = 0
         for begin in range(len(words)):
@@ -89,7 +92,7 @@ class _Span:
 
     def characters(self, begin: int, end: int) -> int:
         """Length of `words[begin:end]` as a text."""
-        return self.marks[end] - self.marks[begin] - 1
+        return self.marks[end] - self.marks[begin] - self.spaces[end - 1]
 
     def cut(self) -> list[tuple[int, int]]:
         """The cheapest division of the words into cues: first word and end of each."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, TypeAlias
 
+from asr.scripts import joined
+
 Seconds: TypeAlias = float
 
 PAUSE_S = 0.8
@@ -49,7 +51,7 @@ class Segment:
     @property
     def text(self) -> str:
         """The words, with spaces between them."""
-        return " ".join(word.text for word in self.words)
+        return joined(word.text for word in self.words)
 
     @property
     def start(self) -> Seconds:

@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from asr.files import write_atomically
+from asr.scripts import joined
 from asr.transcript.layout import Layout
 from asr.transcript.segments import Seconds, Segment, Word, segments
 
@@ -86,7 +87,7 @@ class Transcript:
         Its confidence is the mean of theirs, which is the expected share of right ones.
         """
         return cls(
-            text=" ".join(word.text for word in words),
+            text=joined(word.text for word in words),
             words=tuple(words),
             confidence=fmean(word.confidence for word in words) if words else 0.0,
             duration=duration,

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from asr.errors import BadOption
+from asr.scripts import is_unspaced, joined
 from asr.transcript.cues import Cue, cues
 from asr.transcript.layout import Layout
 from asr.transcript.paragraphs import ONE_LINE_S, clock, paragraphs
@@ -28,7 +29,7 @@ def _txt(transcript: Transcript, _name: str, layout: Layout) -> str:
 def _paragraph(segments: list[Segment], layout: Layout) -> str:
     head = f"[{clock(segments[0].start)}] " if layout.timestamps else ""
     head += _named(segments[0].channel, layout)
-    return f"{head}{' '.join(segment.text for segment in segments)}\n"
+    return f"{head}{joined(segment.text for segment in segments)}\n"
 
 
 def _json(transcript: Transcript, _name: str, _layout: Layout) -> str:
@@ -79,11 +80,13 @@ def _lit(cue: Cue) -> Iterable[str]:
     shown = _time(cue.start, ".")
     for row in cue.rows:
         words = []
-        for word in row:
+        for before, word in zip((None, *row), row, strict=False):
+            if before is not None and not is_unspaced(before.text[-1:] + word.text[:1]):
+                words.append(" ")
             time = _time(word.start, ".")
             stamp, shown = (f"<{time}>", time) if time > shown else ("", shown)
             words.append(f"{stamp}<c>{_escaped(word.text)}</c>")
-        yield " ".join(words)
+        yield "".join(words)
 
 
 def _tsv(transcript: Transcript, _name: str, _layout: Layout) -> str:

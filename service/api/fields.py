@@ -1,7 +1,6 @@
 """The fields of requests: their types, limits and meaning."""
 
 import contextlib
-import re
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
@@ -11,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from asr.errors import BadOption
 from asr.options import NAMES, Options, described
 from asr.runtime import Recognizer
-from asr.text import normalise
+from asr.text.languages import language_code, language_name
 from asr.transcript import LAYOUT, Layout
 from service.api.prompt import LONGEST_PHRASE, hot_words
 from service.errors import ApiError
@@ -26,16 +25,19 @@ WITHOUT_EFFECT = (
     "temperature_inc", "top_k", "top_p", "vad_filter", "without_timestamps",
 )  # fmt: skip
 SPEAKERS = ("known_speaker_names", "known_speaker_references")
-_ENGLISH = "^([Ee][Nn]([-_][A-Za-z]{2})?|[Ee][Nn][Gg][Ll][Ii][Ss][Hh]|[Aa][Uu][Tt][Oo])$"
+AUTO = "auto"
+"""The value of `language` that stands for the model's own."""
 
 
-def _in_english(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if not re.search(_ENGLISH, value):
-        message = "This service reads English ('en') and no other language"
-        raise PydanticCustomError("foreign_language", message)
-    return "en"
+def _language(value: Any) -> Any:
+    """The code of a language that is given by its code or name."""
+    if not isinstance(value, str) or value.lower() == AUTO:
+        return AUTO if isinstance(value, str) else value
+    try:
+        return language_code(value)
+    except BadOption as error:
+        message = "A language is given by its code, such as 'en', or its English name"
+        raise PydanticCustomError("no_language", message) from error
 
 
 def _without_speakers(value: Any) -> Any:
@@ -59,9 +61,7 @@ def _phrases(value: Any) -> Any:
 
 
 Language = Annotated[
-    Literal["en"],
-    BeforeValidator(_in_english),
-    WithJsonSchema({"type": "string", "pattern": _ENGLISH}),
+    str, BeforeValidator(_language), WithJsonSchema({"type": "string", "examples": ["en"]})
 ]
 Phrases = Annotated[list[str], BeforeValidator(_phrases)]
 
@@ -92,8 +92,8 @@ class RequestFields(BaseModel):
 
     model: Annotated[str, Field(examples=["whisper-1"])] = "whisper-1"
     """The id of a served model, or one of OpenAI's names, which stand for the default one."""
-    language: Language = "en"
-    """The language spoken: only English."""
+    language: Language = AUTO
+    """The language spoken, by its code or English name: that of the model, or `auto`."""
     decoder: Literal["greedy", "beam"] | None = _option("decoder")
     beam_size: int | None = _option("beam_size", most=256, example=16)
     lm_weight: float | None = _option("lm_weight", example=0.5)
@@ -122,6 +122,7 @@ class RequestFields(BaseModel):
         Raises:
             ApiError: a value is not possible, alone or together with another one.
         """
+        self._check_languages(recognizer.bundle.info.language)
         given = self.model_dump(include=set(NAMES) - {"hotwords"})
         options = {name: value for name, value in given.items() if value is not None}
         if phrases := self.phrases():
@@ -133,6 +134,20 @@ class RequestFields(BaseModel):
             param = self._given_as(first) if first in options else None
             raise ApiError(422, str(error), param=param, code="invalid_option") from error
         return options
+
+    def spoken(self) -> list[tuple[str, str]]:
+        """Each language that the request gives, after the field's name."""
+        return [("language", self.language)]
+
+    def _check_languages(self, own: str) -> None:
+        """ApiError if the request gives another language than the model's own."""
+        for field, code in self.spoken():
+            if code not in (AUTO, own):
+                message = (
+                    f"This model reads {language_name(own)} ('{own}') and no other language, got "
+                    f"'{code}'."
+                )
+                raise ApiError(422, message, param=field, code="invalid_value")
 
     def phrases(self) -> list[str]:
         """The hot words that the request gives."""
@@ -148,8 +163,8 @@ class TranscriptionForm(RequestFields):
 
     file: UploadFile
     """The recording: wav, flac, mp3, ogg, opus, m4a, mp4 or webm, recognised by its bytes."""
-    languages: Annotated[list[Language], Field(examples=[["en"]])] = ["en"]
-    """The languages that may be spoken: only English."""
+    languages: Annotated[list[Language], Field(examples=[["en"]])] = []
+    """The languages that may be spoken: only that of the model."""
     prompt: Annotated[str, Field(examples=["Nyx, Eyjafjallajökull"])] = ""
     """Names in it are favoured by the decoder `beam`; `docs/http.md` says which."""
     keywords: Annotated[Phrases, Field(examples=[["Nyx"]])] = []
@@ -170,6 +185,10 @@ class TranscriptionForm(RequestFields):
     """`true` answers with server-sent events: the text in parts, then all of it."""
     temperature: Annotated[float, Field(ge=0, le=1, examples=[0])] = 0.0
     """Accepted for OpenAI's clients; it has no effect, as this kind of model does not sample."""
+
+    def spoken(self) -> list[tuple[str, str]]:
+        """Each language that the request gives, after the field's name."""
+        return [*super().spoken(), *(("languages", code) for code in self.languages)]
 
     def phrases(self) -> list[str]:
         """The hot words that the request gives, by either name."""
@@ -211,7 +230,7 @@ class TranscribeQuery(RequestFields):
 
 
 def _spells(recognizer: Recognizer, phrase: str) -> bool:
-    text = normalise(phrase)
+    text = recognizer.bundle.normalise(phrase)
     return bool(text) and not recognizer.bundle.tokenizer.unknown(text)
 
 

@@ -120,7 +120,8 @@ class VerboseTranscription(ResponseBody):
     """`response_format=verbose_json`."""
 
     task: Literal["transcribe"] = "transcribe"
-    language: Literal["en"] = "en"
+    language: Annotated[str, Field(examples=["en"])]
+    """The code of the language that the model reads."""
     duration: Seconds
     text: str
     confidence: Share
@@ -150,9 +151,11 @@ def verbose(
     with_words: bool,
     encode: Callable[[str], list[int]],
     timings: Mapping[str, float],
+    language: str,
 ) -> VerboseTranscription:
     """Text with segments, and words if requested; `encode` spells text in the model's units."""
     return VerboseTranscription(
+        language=language,
         duration=transcript.duration,
         text=transcript.text,
         confidence=transcript.confidence,

@@ -28,6 +28,24 @@ def test_a_bundle_opens(tiny_bundle: Path) -> None:
     assert bundle.graph.is_file()
 
 
+def test_a_bundle_without_a_language_reads_english_as_before(bundle_copy: Path) -> None:
+    values = json.loads((bundle_copy / "bundle.json").read_text(encoding="utf-8"))
+    assert (values.pop("language"), values.pop("normaliser")) == ("en", "plain")
+    (bundle_copy / "bundle.json").write_text(json.dumps(values), encoding="utf-8")
+    bundle = Bundle.open(bundle_copy)
+    assert (bundle.info.language, bundle.normalise("Don’t, Sir!")) == ("en", "don't sir")
+
+
+@pytest.mark.parametrize("key, value", [("language", "Klingonish"), ("normaliser", "fancy")])
+def test_a_language_that_is_unknown_here_is_refused(
+    bundle_copy: Path, key: str, value: str
+) -> None:
+    values = json.loads((bundle_copy / "bundle.json").read_text(encoding="utf-8"))
+    (bundle_copy / "bundle.json").write_text(json.dumps(values | {key: value}), encoding="utf-8")
+    with pytest.raises(BadBundle, match=value):
+        Bundle.open(bundle_copy)
+
+
 def test_a_path_may_be_text(tiny_bundle: Path) -> None:
     assert Bundle.open(str(tiny_bundle)).path == tiny_bundle  # type: ignore[arg-type]
 

@@ -253,3 +253,23 @@ def test_pseudo_labels_keep_what_is_known_of_a_clip(tmp_path: Path, tiny_bundle:
         ("c1", "s", "x"),
     ]
     assert {"confidence", "duration", "text"} <= rows(out)[0].keys()
+
+
+def test_numbers_are_refused_spelled_or_dropped(tmp_path: Path) -> None:
+    for clip, text in zip(layouts.CLIPS, ("I see 21 cats", "at 10:30", "plain"), strict=False):
+        shutil.copy(layouts.TRAIN / clip["audio"], tmp_path)
+        (tmp_path / clip["audio"]).with_suffix(".txt").write_text(text, encoding="utf-8")
+    expected = {
+        "refuse": (1, {"plain"}),
+        "spell": (1, {"plain", "i see twenty one cats"}),
+        "drop": (0, {"plain", "i see cats", "at"}),
+    }
+    for way, (code, texts) in expected.items():
+        out = tmp_path / f"{way}.out"
+        done = asr("data", "folder", tmp_path, out, "--numbers", way)
+        assert done.returncode == code and {line["text"] for line in rows(out)} == texts
+        assert ("its text has '0', '1', '3'" in done.stderr) == (way != "drop")
+    said = refused(
+        asr("data", "folder", tmp_path, tmp_path / "no", "--numbers", "guess"), tmp_path / "no"
+    )
+    assert "choose from refuse, spell, drop" in said

@@ -13,6 +13,7 @@ from asr.decoding import (
     DecodedWord,
     Hypothesis,
     Logistic,
+    by_character,
     decoded_words,
     stretches,
     times,
@@ -151,3 +152,22 @@ def test_a_calibration_survives_being_stored() -> None:
 def test_a_calibration_that_cannot_be_is_refused(harm: dict[str, object]) -> None:
     with pytest.raises(BadData, match="calibration"):
         Calibration.of(harm)
+
+
+def test_scripts_without_spaces_have_a_word_for_each_character_with_its_marks() -> None:
+    thai = CharacterTokenizer(" abดื่มนำ้")
+    units = thai.encode("ab ดื่มน้ำ")
+    spans = by_character(thai.word_spans(units), units, thai.spellings)
+    assert list(spans) == [
+        ("ab", 0, 2), ("ดื่", 3, 6), ("ม", 6, 7), ("น้", 7, 9), ("ำ", 9, 10),
+    ]  # fmt: skip
+
+
+def test_units_of_several_characters_are_not_cut() -> None:
+    spans = by_character([("你好吗", 0, 3)], [1, 3, 2], ["", "▁你好", "吗", "▁"])
+    assert list(spans) == [("你好", 0, 2), ("吗", 2, 3)]
+
+
+def test_the_text_of_such_words_has_no_spaces() -> None:
+    words = [DecodedWord(text, at, at + 1, 1.0, 0.0, 1.0) for at, text in enumerate("你好ab")]
+    assert transcript(words, FRAME_S, 1.0).text == "你好a b"

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 # `FOR_ALL` is everybody's.
 MAY_USE = {
     "asr.audio": {"numpy", "soundfile", "av", "soxr"},
-    "asr.text": {"numpy", "sentencepiece", "whisper_normalizer"},
+    "asr.text": {"num2words", "numpy", "sentencepiece", "whisper_normalizer"},
     "asr.transcript": set(),
     "asr.model": {"torch"},
     "asr.lm": {"asr.text", "numpy", "torch"},
@@ -68,7 +68,7 @@ MAY_USE = {
 }  # fmt: skip
 FOR_ALL = {
     "asr.cache", "asr.errors", "asr.files", "asr.machine", "asr.options", "asr.pages",
-    "asr.sampling", "service.errors", "service.settings",
+    "asr.sampling", "asr.scripts", "service.errors", "service.settings",
 }  # fmt: skip
 ORDER = (
     {"asr.audio", "asr.text", "asr.model", "asr.transcript"},

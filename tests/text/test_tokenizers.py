@@ -16,6 +16,7 @@ from asr.text import (
     normalise,
     tokenizer_from_state,
 )
+from asr.text.units import FROM_TEXTS
 
 MANIFEST = Path(__file__).parent.parent / "data" / "train" / "manifest.jsonl"
 
@@ -115,3 +116,14 @@ def test_an_alphabet_without_space_or_with_repeats_is_refused(alphabet: str) -> 
 def test_no_units_have_no_words(tokenizer: Tokenizer) -> None:
     assert tokenizer.word_spans([]) == []
     assert tokenizer.decode([]) == ""
+
+
+def test_an_alphabet_from_texts_leaves_out_what_is_rare_and_what_is_read_aloud() -> None:
+    units = Units(alphabet=FROM_TEXTS, fewest=2)
+    alphabet, counts = units.alphabet_of(["süß süß", "so 5 %", "ø"])
+    assert alphabet == " sßü" and list(counts.items())[:2] == [("ø", 1), ("o", 1)]
+    assert units.tokenizer(["ää é"]).unknown("äé") == {"é"}
+    with pytest.raises(BadOption, match="occurs 2 times"):
+        units.alphabet_of(["ab"])
+    with pytest.raises(BadOption, match="fewest 2 has no effect"):
+        Units(fewest=2)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch.callbacks import Callback
-from runs import TINY, fitted
+from runs import TINY, fitted, small_data
 
 from asr.errors import BadOption
 from asr.training.callbacks.checkpoints import AtomicCheckpointIO, newest
@@ -120,3 +120,13 @@ def test_an_optimizer_of_other_groups_is_refused() -> None:
     old = torch.optim.AdamW(CtcTraining(network=TINY).parameters())
     with pytest.raises(BadOption, match=r"earlier version.*init_from"):
         OptimizerConfig().refuse_other_groups({"optimizer_states": [old.state_dict()]})
+
+
+@pytest.mark.parametrize("language, metric", [("de", "val/wer"), ("zh-CN", "val/cer")])
+def test_the_best_has_the_fewest_errors_in_what_the_language_parts(
+    language: str, metric: str
+) -> None:
+    module, trainer = CtcTraining(TINY), L.Trainer(accelerator="cpu", logger=False)
+    trainer.datamodule = small_data(language=language)  # type: ignore[attr-defined]
+    module.trainer = trainer
+    assert module.errors == metric

@@ -2,15 +2,15 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from asr.errors import BadData, BadOption
 from asr.files import replacing
-from asr.text import is_read_aloud, normalise
+from asr.text import Normaliser, is_read_aloud, normalise
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,17 @@ class Imported:
     problems: tuple[str, ...]
 
 
-def write_manifest(discoveries: Iterable[Discovery], out: Path) -> Imported:
+def write_manifest(
+    discoveries: Iterable[Discovery],
+    out: Path,
+    normal: Normaliser = normalise,
+    numbers: Callable[[str], str] = str,
+) -> Imported:
     """Writes a manifest of the usable items, with relative audio paths; none if there are none.
+
+    Args:
+        normal: gives the texts their normal form, that of a language.
+        numbers: treats their digits and signs; items whose text still has some are left out.
 
     Raises:
         BadData: no line is good, with the first reasons.
@@ -48,14 +57,15 @@ def write_manifest(discoveries: Iterable[Discovery], out: Path) -> Imported:
     lines = 0
     try:
         with ExitStack() as opened:
-            for item in discoveries:
-                if problem := _problem(item):
+            for found in discoveries:
+                item = replace(found, text=numbers(found.text))
+                if problem := _problem(item, normal):
                     problems.append(f"{item.where}: {problem}")
                     continue
                 if not lines:
                     out.parent.mkdir(parents=True, exist_ok=True)
                     file = opened.enter_context(replacing(out))
-                file.write(_line(item, out.parent).encode("utf-8"))
+                file.write(_line(item, out.parent, normal).encode("utf-8"))
                 lines += 1
     except OSError as error:
         raise BadOption(f"{out} cannot be written ({error.strerror}).") from error
@@ -65,7 +75,7 @@ def write_manifest(discoveries: Iterable[Discovery], out: Path) -> Imported:
     return Imported(lines, tuple(problems))
 
 
-def _problem(item: Discovery) -> str | None:
+def _problem(item: Discovery, normal: Normaliser) -> str | None:
     """Why a discovery cannot be a manifest line."""
     if item.problem is not None:
         return item.problem
@@ -74,14 +84,14 @@ def _problem(item: Discovery) -> str | None:
     if signs := sorted({char for char in item.text if is_read_aloud(char)}):
         listed = ", ".join(repr(char) for char in signs)
         return f"its text has {listed}: write what is said there in words"
-    return None if normalise(item.text) else "its text is empty"
+    return None if normal(item.text) else "its text is empty"
 
 
-def _line(item: Discovery, folder: Path) -> str:
+def _line(item: Discovery, folder: Path, normal: Normaliser) -> str:
     values = {
         "id": item.id,
         "audio": os.path.relpath(item.audio.resolve(), folder.resolve()),
-        "text": normalise(item.text),
+        "text": normal(item.text),
         "speaker": item.speaker,
         **(item.extra or {}),
     }

@@ -27,7 +27,7 @@ from asr.corpus.recordings.cache import Progress
 from asr.corpus.recordings.measurements import Measurement, Measurements, decode
 from asr.corpus.shards.downloads import Downloads, read_address
 from asr.errors import BadData
-from asr.text import normalise
+from asr.text import Normaliser, normalise
 
 Source: TypeAlias = Path | str
 """A manifest, a folder of shards, or the address of remote shards."""
@@ -61,12 +61,14 @@ class Shards:
             names: `s3://bucket/train/{000000..000280}` or
             `pipe:curl -sf https://host/train/{000000..000280}`.
         downloads: the folder for downloaded shards.
+        normal: gives the texts their normal form.
 
     Raises:
         BadData: they cannot be read.
     """
 
-    def __init__(self, source: Source, downloads: Path) -> None:
+    def __init__(self, source: Source, downloads: Path, normal: Normaliser = normalise) -> None:
+        self._normal = normal
         self.utterances: list[Utterance] = []
         self.findings: list[Finding] = []
         self._shards = list(_listed(source))
@@ -85,7 +87,9 @@ class Shards:
         number = len(self._measurements) + 1
         self._measurements.append(None)
         try:
-            utterance, self._measurements[-1] = _read_cut(json.loads(line), number, shard)
+            utterance, self._measurements[-1] = _read_cut(
+                json.loads(line), number, shard, self._normal
+            )
             self.utterances.append(utterance)
         except (ValueError, LookupError, TypeError, AttributeError):
             self.findings.append(Finding(number, "malformed", "not a cut of lhotse with one text"))
@@ -220,14 +224,16 @@ def _lines(cuts: Source) -> list[str]:
         raise BadData(f"{cuts} cannot be read ({error}): write or copy it anew.") from error
 
 
-def _read_cut(values: Any, line: int, shard: _Shard) -> tuple[Utterance, Measurement | None]:
+def _read_cut(
+    values: Any, line: int, shard: _Shard, normal: Normaliser
+) -> tuple[Utterance, Measurement | None]:
     """A cut as an utterance, and the recording's measurements if the cut has them."""
     (spoken,) = values["supervisions"]
     custom = values.get("custom") or {}
     utterance = Utterance(
         id=str(values["id"]),
         audio=Path(str(shard.recording)) / str(values["id"]),
-        text=normalise(spoken["text"]),
+        text=normal(spoken["text"]),
         line=line,
         duration=float(values["duration"]),
         speaker=spoken.get("speaker"),

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import BadOption
-from asr.text import Tokenizer, normalise
+from asr.text import Normaliser, Tokenizer, normalise
 
 MAX_LETTERS = 20_000
 """Bounds the automaton: its states are at most letters, units and spaces of the hot words."""
@@ -69,16 +69,19 @@ Speller: TypeAlias = Callable[[str], Sequence[Known]]
 """All spellings or pronunciations of a word in normal form; empty if there is none."""
 
 
-def phrases(hotwords: Sequence[str], tokenizer: Tokenizer | None = None) -> list[str]:
+def phrases(
+    hotwords: Sequence[str], tokenizer: Tokenizer | None = None, normal: Normaliser = normalise
+) -> list[str]:
     """Hot words in normal form, each once.
 
     Args:
         tokenizer: whose units must spell them; None where words are not spelled.
+        normal: gives them their normal form.
 
     Raises:
         BadOption: one has no letters, or some that no unit spells; or there are too many.
     """
-    written = {normalise(hotword): hotword for hotword in hotwords}
+    written = {normal(hotword): hotword for hotword in hotwords}
     for phrase, hotword in written.items():
         if not phrase:
             raise BadOption(f"hot word {hotword!r} has no letters; leave it out.")

@@ -21,6 +21,7 @@ from asr.decoding.beam.priors import log_shares, log_shares_of_units
 from asr.errors import BadOption
 from asr.lm.ngram import NGram
 from asr.options import LIMITS, BeamSettings
+from asr.scripts import joined
 from asr.text import Tokenizer
 
 _EXTENSIONS = 4
@@ -59,8 +60,8 @@ class Path:
 
     @property
     def text(self) -> str:
-        """The words, with spaces between."""
-        return " ".join(word.text for word in self.words)
+        """The words, with spaces between where the script has them."""
+        return joined(word.text for word in self.words)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from asr.lm.estimation.temporary import TemporaryArrays
 from asr.lm.estimation.texts import Progress, frequent_words, unit_tokens, word_tokens
 from asr.lm.file_format import packed
 from asr.lm.ngram import Kind, NGram
-from asr.text import Tokenizer
+from asr.text import DEFAULT_LANGUAGE, Tokenizer
 
 Stage = Callable[[str], AbstractContextManager[Progress]]
 """Starts a stage of the work with a name; returns the function that is told of progress."""
@@ -33,6 +33,7 @@ def from_text(
     cutoffs: Sequence[int] = (),
     tokenizer: Tokenizer | None = None,
     words: int | None = None,
+    language: str = DEFAULT_LANGUAGE,
 ) -> Estimate:
     """A modified Kneser-Ney model of a text with one sentence per line.
 
@@ -44,6 +45,7 @@ def from_text(
         tokenizer: for a model over units; None for words.
         words: the size of the vocabulary, the most frequent words first; by default all words
             that occur more than once.
+        language: of the text, which decides its normal form.
 
     Raises:
         BadData: the text cannot be read, or is empty.
@@ -55,12 +57,12 @@ def from_text(
         if tokenizer is None:
             with stage("words") as progress:
                 fewest = 2 if words is None else 1
-                known = frequent_words(text, words, fewest, progress)
+                known = frequent_words(text, words, fewest, progress, language)
             with stage("reading") as progress:
-                vocabulary, tokens = word_tokens(text, known, arrays, progress)
+                vocabulary, tokens = word_tokens(text, known, arrays, progress, language)
         else:
             with stage("reading") as progress:
-                vocabulary, tokens = unit_tokens(text, tokenizer, arrays, progress)
+                vocabulary, tokens = unit_tokens(text, tokenizer, arrays, progress, language)
         with stage("counting") as progress:
             levels = count_ngrams(tokens, len(vocabulary), order, arrays, progress)
         with stage("estimating"):

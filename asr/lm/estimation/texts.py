@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from asr.errors import BadData, BadOption
 from asr.lm.estimation.temporary import TemporaryArrays
 from asr.lm.ngram import END, START, UNKNOWN, NGram
-from asr.text import Tokenizer, normalise
+from asr.scripts import joined
+from asr.text import DEFAULT_LANGUAGE, Tokenizer, normalise
 
 Progress = Callable[[int, int], None]
 LONGEST_LINE = 1_000_000
@@ -46,7 +47,9 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
         raise BadData(f"{path} cannot be read ({reason}); give a text, .gz or .xz.") from error
 
 
-def sentences(path: Path, progress: Progress) -> Iterator[list[str]]:
+def sentences(
+    path: Path, progress: Progress, language: str = DEFAULT_LANGUAGE
+) -> Iterator[list[str]]:
     """The words of each line in normal form; empty lines are skipped.
 
     Raises:
@@ -66,12 +69,19 @@ def sentences(path: Path, progress: Progress) -> Iterator[list[str]]:
             except UnicodeDecodeError as error:
                 raise BadData(f"{path}, line {number}: not UTF-8; convert the text.") from error
             # Word by word gives the same result, since nothing combines across a space.
-            if words := " ".join(map(_normalise, text.split())).split():
+            normal = (_normalise(word, language) for word in text.split())
+            if words := joined(normal).split():
                 yield words
         progress(total, total)
 
 
-def frequent_words(path: Path, most: int | None, fewest: int, progress: Progress) -> list[str]:
+def frequent_words(
+    path: Path,
+    most: int | None,
+    fewest: int,
+    progress: Progress,
+    language: str = DEFAULT_LANGUAGE,
+) -> list[str]:
     """Words that occur at least `fewest` times, at most `most` of them, the most frequent first.
 
     Beyond MOST_WORDS different words the rarest are dropped (lossy counting: Manku and Motwani,
@@ -82,7 +92,7 @@ def frequent_words(path: Path, most: int | None, fewest: int, progress: Progress
     """
     counts: Counter[str] = Counter()
     forgotten = 0
-    for words in sentences(path, progress):
+    for words in sentences(path, progress, language):
         counts.update(words)
         while len(counts) > MOST_WORDS:
             forgotten += 1
@@ -101,18 +111,26 @@ def no_words(path: Path) -> BadData:
 
 
 def word_tokens(
-    path: Path, words: Sequence[str], arrays: TemporaryArrays, progress: Progress
+    path: Path,
+    words: Sequence[str],
+    arrays: TemporaryArrays,
+    progress: Progress,
+    language: str = DEFAULT_LANGUAGE,
 ) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     """The vocabulary of a model of these words, and the text in its ids: all sentences in a row,
     each between `<s>` and `</s>`."""
     vocabulary = (UNKNOWN, *words, START, END)
     ids = {word: id for id, word in enumerate(words, start=1)}
-    rows = (_ids(sentence, ids) for sentence in sentences(path, progress))
+    rows = (_ids(sentence, ids) for sentence in sentences(path, progress, language))
     return vocabulary, _stored(rows, len(vocabulary), arrays)
 
 
 def unit_tokens(
-    path: Path, tokenizer: Tokenizer, arrays: TemporaryArrays, progress: Progress
+    path: Path,
+    tokenizer: Tokenizer,
+    arrays: TemporaryArrays,
+    progress: Progress,
+    language: str = DEFAULT_LANGUAGE,
 ) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     """As `word_tokens` in units, which keep their ids; sentences they cannot spell are left out.
 
@@ -120,14 +138,18 @@ def unit_tokens(
         BadData: no sentence is left.
     """
     vocabulary = (UNKNOWN, *tokenizer.spellings[1:], START, END)
-    tokens = _stored(_spelled(path, tokenizer, progress), len(vocabulary), arrays)
+    tokens = _stored(_spelled(path, tokenizer, progress, language), len(vocabulary), arrays)
     if not len(tokens):
         raise BadData(f"{path} has no sentence that the units can spell; see --units.")
     return vocabulary, tokens
 
 
 def known_sentences(
-    path: Path, model: NGram, tokenizer: Tokenizer | None, progress: Progress
+    path: Path,
+    model: NGram,
+    tokenizer: Tokenizer | None,
+    progress: Progress,
+    language: str = DEFAULT_LANGUAGE,
 ) -> Iterator[list[int]]:
     """The sentences of a text in the ids of a model.
 
@@ -141,19 +163,21 @@ def known_sentences(
         model.check(tokenizer)
     if model.kind == "words":
         ids = {word: id for id, word in enumerate(model.vocabulary[:-2]) if id}
-        yield from (_ids(sentence, ids) for sentence in sentences(path, progress))
+        yield from (_ids(sentence, ids) for sentence in sentences(path, progress, language))
     elif tokenizer is None:
         raise BadOption("the language model is over units; give those with --units.")
     else:
-        yield from _spelled(path, tokenizer, progress)
+        yield from _spelled(path, tokenizer, progress, language)
 
 
 def _ids(sentence: Sequence[str], ids: Mapping[str, int]) -> list[int]:
     return [ids.get(word, 0) for word in sentence]
 
 
-def _spelled(path: Path, tokenizer: Tokenizer, progress: Progress) -> Iterator[list[int]]:
-    for words in sentences(path, progress):
+def _spelled(
+    path: Path, tokenizer: Tokenizer, progress: Progress, language: str
+) -> Iterator[list[int]]:
+    for words in sentences(path, progress, language):
         text = " ".join(words)
         if not tokenizer.unknown(text):
             yield tokenizer.encode(text)

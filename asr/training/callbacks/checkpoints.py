@@ -164,16 +164,18 @@ class LastCheckpoint(Checkpoint):
 class BestCheckpoint(ModelCheckpoint):
     """Keeps `best.ckpt`, the one with the fewest errors on the development set.
 
-    Args:
-        errors: the metric: `val/wer`, or `val/per` if the model spells phones.
+    The model says which errors count, in its `errors`.
     """
 
-    def __init__(self, folder: Path, errors: str) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(
             folder,
             "best",
-            monitor=errors,
             mode="min",
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self.monitor = str(pl_module.errors)
+        super().setup(trainer, pl_module, stage)

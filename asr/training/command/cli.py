@@ -8,10 +8,12 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
+from lightning.pytorch.utilities import rank_zero_info
 
+from asr.corpus import locate
 from asr.errors import BadOption
 from asr.files import replacing
-from asr.text import Tokenizer, Units
+from asr.text import DEFAULT_LANGUAGE, PLAIN, Normaliser, Tokenizer, Units, normaliser
 from asr.training.callbacks.checkpoints import (
     LAST,
     PREVIOUS,
@@ -24,7 +26,8 @@ from asr.training.checkpoint import Checkpoint
 from asr.training.command.parser import StrictParser
 from asr.training.command.precision import SpeechTrainer
 from asr.training.command.refusals import refuse_half_on_cpu, refuse_idle
-from asr.training.data.module import SpeechData
+from asr.training.data.folder import corpus_folder
+from asr.training.data.module import SpeechData, texts_of
 from asr.training.initial_weights import InitialWeights, same_layers
 from asr.training.lightning_internals import (
     PlainCLI,
@@ -35,6 +38,7 @@ from asr.training.lightning_internals import (
 from asr.training.module import CtcTraining
 from asr.training.run_record import RunRecord
 
+_RARE = 20  # occurrences
 CONFIG, CHECKPOINTS = "config.yaml", "checkpoints"
 
 
@@ -58,7 +62,7 @@ class TrainingCLI(PlainCLI):
         parser.set_defaults({"trainer.default_root_dir": "runs/unnamed"})
 
     def before_instantiate_classes(self) -> None:
-        """Counts the units that are kept: those of the checkpoint or of the initial weights."""
+        """Settles units that only files tell: kept ones, and the alphabet of the training texts."""
         if self.subcommand is None:
             return
         config = self.config[self.subcommand]
@@ -66,6 +70,11 @@ class TrainingCLI(PlainCLI):
             path = config.ckpt_path or config.model.init_from
             kept = kept_tokenizer(path and Path(path))
             config.model.n_units, config.model.n_phones = kept.n_units, kept.n_phones
+        elif (units := units_of(config.data.units)).reads_texts:
+            language = config.data.language or initial_language(config.model.init_from)
+            alphabet = _alphabet(units, config.data, normaliser(PLAIN, language))
+            config.data.units.alphabet, config.data.units.fewest = alphabet, 1
+            config.model.n_units = len(alphabet) + 1
 
     def instantiate_classes(self) -> None:
         """Creates what the config describes; BadOption if a group contradicts itself."""
@@ -93,9 +102,7 @@ class TrainingCLI(PlainCLI):
                 kwargs["callbacks"] = [*_listed(config.callbacks), RunRecord(run, CONFIG)]
                 if config.enable_checkpointing is not False:
                     folder, saving = run / CHECKPOINTS, self.setting("saving", instantiated=True)
-                    errors = "val/wer" if self.model.network.phone_head is None else "val/per"
-                    best = BestCheckpoint(folder, errors)
-                    kwargs["callbacks"] += [best, LastCheckpoint(folder, saving)]
+                    kwargs["callbacks"] += [BestCheckpoint(folder), LastCheckpoint(folder, saving)]
         elif config.logger is None:
             kwargs["logger"] = False
         trainer = super().instantiate_trainer(**kwargs)
@@ -122,6 +129,7 @@ class TrainingCLI(PlainCLI):
         if path is not None:
             checkpoint = Checkpoint.read(Path(path))
             same_layers(Path(path), checkpoint.model.config, layers)
+            self.datamodule.adopt_language(checkpoint.language)
             self.datamodule.adopt(checkpoint.tokenizer, Path(path))
         elif self.subcommand in ("validate", "test"):
             raise BadOption(f"asr {self.subcommand} needs a checkpoint: give --ckpt_path FILE.")
@@ -133,6 +141,7 @@ class TrainingCLI(PlainCLI):
         elif self.model.init_from is not None:
             initial = InitialWeights.read(self.model.init_from)
             initial.check_layers(layers)
+            self.datamodule.adopt_language(initial.language)
             if self.datamodule.units is None:
                 self.datamodule.adopt(initial.tokenizer, initial.path)
 
@@ -171,6 +180,26 @@ def kept_tokenizer(path: Path | None) -> Tokenizer:
     return InitialWeights.read(path).tokenizer
 
 
+def initial_language(path: Path | None) -> str:
+    """The language of the initial weights."""
+    return DEFAULT_LANGUAGE if path is None else InitialWeights.read(path).language
+
+
+def _alphabet(units: Units, data: Any, normal: Normaliser) -> str:
+    """The alphabet of the training texts; its rare characters are listed."""
+    manifest = locate(corpus_folder(data.root), data.train)
+    alphabet, counts = units.alphabet_of(texts_of(manifest, data.corpora, normal))
+    rare = [(char, count) for char, count in counts.items() if count < _RARE]
+    told = ", ".join(
+        f"{char!r} {count}{'' if char in alphabet else ' (left out)'}" for char, count in rare
+    )
+    rank_zero_info(
+        f"{manifest}: an alphabet of {len(alphabet)} characters, space included"
+        + (f"; rare ones, by data.units.fewest {units.fewest}: {told}" if rare else "")
+    )
+    return alphabet
+
+
 def units_of(values: Any) -> Units:
     if isinstance(values, Units):
         return values
@@ -178,7 +207,8 @@ def units_of(values: Any) -> Units:
 
 
 def _count_units(values: Any) -> int:
-    return 1 if values is None else units_of(values).count()  # kept units are counted after parsing
+    # Kept units, and those of texts, are counted after parsing.
+    return 1 if values is None or units_of(values).reads_texts else units_of(values).count()
 
 
 def _count_phones(values: Any) -> int:

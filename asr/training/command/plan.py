@@ -7,8 +7,8 @@ from typing import cast
 
 from asr.errors import BadOption
 from asr.model import ModelConfig
-from asr.text import Tokenizer, Units
-from asr.training.command.cli import TrainingCLI, kept_tokenizer, parse, units_of
+from asr.text import PLAIN, Normaliser, Tokenizer, Units, normaliser
+from asr.training.command.cli import TrainingCLI, initial_language, kept_tokenizer, parse, units_of
 from asr.training.command.parser import StrictParser
 from asr.training.data.module import SpeechData
 from asr.training.module import CtcTraining
@@ -45,6 +45,8 @@ class Plan:
     dev: str
     shared_speakers: bool
     """Whether training may use speakers of `dev`."""
+    normal: Normaliser
+    """Gives texts their normal form."""
 
 
 def read_config(path: Path) -> Plan:
@@ -55,8 +57,10 @@ def read_config(path: Path) -> Plan:
     units = config.data.units
     network = ModelConfig.from_dict(config.model.network.as_dict())
     kept = _KeptUnits(config.model.init_from) if units is None else units_of(units)
+    language = config.data.language or initial_language(config.model.init_from)
     shared = config.data.shared_speakers == "allow"
-    return Plan(network, kept, config.data.root, config.data.dev, shared)
+    normal = normaliser(PLAIN, language)
+    return Plan(network, kept, config.data.root, config.data.dev, shared, normal)
 
 
 def built(arguments: Sequence[str]) -> tuple[CtcTraining, SpeechData]:

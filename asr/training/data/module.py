@@ -1,7 +1,7 @@
 """The data of a training run: manifests -> checked utterances -> bucketed batches."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -24,7 +24,17 @@ from asr.corpus.dataset import Batch, Example, SpeechDataset, collate
 from asr.corpus.mixture import Mixture
 from asr.errors import AsrError, BadData, BadOption
 from asr.model import AcousticModel
-from asr.text import PhoneTokenizer, Pronouncer, Tokenizer, Units
+from asr.text import (
+    DEFAULT_LANGUAGE,
+    PLAIN,
+    Normaliser,
+    PhoneTokenizer,
+    Pronouncer,
+    Tokenizer,
+    Units,
+    normaliser,
+)
+from asr.text.languages import language_code
 from asr.text.pronunciations import Pronunciations, WithGuesses
 from asr.training.augmentation.effects import lengths_at
 from asr.training.data.folder import corpus_folder
@@ -77,6 +87,8 @@ class SpeechData(L.LightningDataModule):
             a bundle's model of pronunciations also says the words that its lexicon lacks.
             Without it, the bundle in `model.init_from`.
         corpora: Train only on lines whose `corpus` is one of these; without it, on all.
+        language: The language of the texts, by its code; it goes into the bundle. Without it, that
+            of `model.init_from`, else English.
         units: The units that the model spells in; null keeps those of `model.init_from`.
         bad_lines: Whether a training line that cannot be used stops the run (refuse) or is named
             and left out (drop).
@@ -104,6 +116,7 @@ class SpeechData(L.LightningDataModule):
         alone_last: float = 0.2,
         lexicon: str | None = None,
         corpora: list[str] | None = None,
+        language: str | None = None,
         units: Units | None = Units(),
         bad_lines: Literal["refuse", "drop"] = "refuse",
         most_dropped: float = 0.1,
@@ -136,6 +149,7 @@ class SpeechData(L.LightningDataModule):
         self.alone_last = alone_last
         self.lexicon = lexicon
         self.corpora = corpora
+        self._language = None if language is None else language_code(language)
         self.units = units
         self.bad_lines = bad_lines
         self.most_dropped = most_dropped
@@ -150,6 +164,16 @@ class SpeechData(L.LightningDataModule):
         self._tokenizer: Tokenizer | None = None
 
     @property
+    def language(self) -> str:
+        """The code of the language of the texts."""
+        return self._language or DEFAULT_LANGUAGE
+
+    @property
+    def normal(self) -> Normaliser:
+        """Gives texts their normal form."""
+        return normaliser(PLAIN, self.language)
+
+    @property
     def tokenizer(self) -> Tokenizer:
         """The units; subwords are learnt from the training texts."""
         if self._tokenizer is None:
@@ -157,6 +181,10 @@ class SpeechData(L.LightningDataModule):
                 raise BadOption("data.units is null, and no model gives its own: set them.")
             self._tokenizer = self.units.tokenizer(self._texts())
         return self._tokenizer
+
+    def adopt_language(self, language: str) -> None:
+        """Uses a trained model's language, unless the config has one."""
+        self._language = self._language or language
 
     def adopt(self, tokenizer: Tokenizer, checkpoint: Path) -> None:
         """Uses the units of a checkpoint; BadOption if the config has others."""
@@ -212,8 +240,7 @@ class SpeechData(L.LightningDataModule):
         return Bundle.open(path) if path is not None and Path(path).is_dir() else None
 
     def _texts(self) -> Iterator[str]:
-        utterances, _ = read_utterances(self._manifest("train"))
-        yield from (u.text for u in utterances if u.text and self._is_meant(u))
+        return texts_of(self._manifest("train"), self.corpora, self.normal)
 
     def _is_meant(self, utterance: Utterance) -> bool:
         return self.corpora is None or utterance.corpus in self.corpora
@@ -272,6 +299,7 @@ class SpeechData(L.LightningDataModule):
                 keep=kept,
                 cache=self.cache,
                 measures=measurement_file(),
+                normal=self.normal,
             )
         may_drop = training and self.bad_lines == "drop"
         most_dropped = self.most_dropped if may_drop else None
@@ -399,6 +427,14 @@ class SpeechData(L.LightningDataModule):
         dataloader_idx: int,  # noqa: ARG002
     ) -> Batch:
         return batch.to(device)
+
+
+def texts_of(
+    manifest: Source, corpora: Collection[str] | None, normal: Normaliser
+) -> Iterator[str]:
+    """The texts of a manifest to train on, of all corpora or those named."""
+    utterances, _ = read_utterances(manifest, normal)
+    return (u.text for u in utterances if u.text and (corpora is None or u.corpus in corpora))
 
 
 def _agreed(least: float) -> Callable[[Utterance], bool]:

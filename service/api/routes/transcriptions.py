@@ -79,8 +79,10 @@ def _answer(form: TranscriptionForm, result: Result) -> Response:
         return _json(brief(transcript, with_logprobs=bool(form.include)), headers)
     if chosen == "verbose_json":
         with_words = "word" in form.timestamp_granularities
-        encode = result.recognizer.bundle.tokenizer.encode
-        return _json(verbose(transcript, with_words, encode, result.timings), headers)
+        bundle = result.recognizer.bundle
+        encode, language = bundle.tokenizer.encode, bundle.info.language
+        answer = verbose(transcript, with_words, encode, result.timings, language)
+        return _json(answer, headers)
     # As OpenAI's models answer, the text is one line, however long the recording is.
     text = transcript.text if chosen == "text" else write(transcript, chosen, layout=form.layout())
     return PlainTextResponse(text, headers=headers, media_type=_MEDIA_TYPES[chosen])

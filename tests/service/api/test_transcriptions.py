@@ -148,12 +148,12 @@ def test_where_the_time_went(client: Client, clip: Path) -> None:
 def test_segments_end_at_pauses() -> None:
     words = (Word("a", 0.0, 0.4, 1.0), Word("b", 0.8, 1.0, 0.0), Word("c", 1.8, 2.0, 0.5))
     transcript = Transcript("a b c", words, 0.5, 3.0, False)
-    segments = verbose(transcript, False, lambda text: [len(text)], {}).segments
+    segments = verbose(transcript, False, lambda text: [len(text)], {}, "en").segments
     assert [(segment.text, segment.start, segment.end) for segment in segments] == [
         ("a b", 0.0, 1.0),
         ("c", 1.8, 2.0),
     ]
-    assert verbose(Transcript("", (), 0.0, 3.0, True), True, lambda _: [], {}).segments == []
+    assert verbose(Transcript("", (), 0.0, 3.0, True), True, lambda _: [], {}, "en").segments == []
 
 
 @pytest.mark.parametrize("field", ["timestamp_granularities", "timestamp_granularities[]"])
