@@ -4,7 +4,15 @@ from asr.audio.formats import EXTENSIONS
 from asr.audio.headers import header_seconds
 from asr.audio.level import Meter, changed, levelled
 from asr.audio.limits import Limits
-from asr.audio.load import Audio, AudioSource, load, load_channels, load_selected, stream
+from asr.audio.load import (
+    Audio,
+    AudioSource,
+    load,
+    load_channels,
+    load_selected,
+    load_stretch,
+    stream,
+)
 from asr.sampling import SAMPLE_RATE
 
 __all__ = [
@@ -20,5 +28,6 @@ __all__ = [
     "load",
     "load_channels",
     "load_selected",
+    "load_stretch",
     "stream",
 ]

@@ -1,10 +1,11 @@
 """Any recording -> `Audio`: mono float32 samples at 16 kHz, bounded while decoding."""
 
 import io
+import math
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -18,6 +19,7 @@ from asr.audio.ffmpeg import no_such_track
 from asr.audio.limits import Limits
 from asr.audio.links import Memory
 from asr.audio.pieces import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, Samples
+from asr.audio.seeking import around
 from asr.audio.selection import of_channels, of_time
 from asr.audio.sources import Plain, plain
 from asr.errors import BadAudio
@@ -112,6 +114,30 @@ def load_selected(
 ) -> tuple[Audio, ...]:
     """The selected sound of a source: one `Audio`, or one for each channel if they are split."""
     return Audio.apart(stream(source, limits, name, selection))
+
+
+def load_stretch(path: Path, start: float = 0.0, end: float | None = None) -> Audio:
+    """The recording in a file as `load` returns it, or what lies between two seconds of it.
+
+    Where the format allows (wav, flac, aiff, caf and others), nothing before the stretch is
+    decoded, and only the stretch is checked. A stretch may end after the recording.
+
+    Raises:
+        BadAudio, TooLong: as in `load`.
+        BadOption: the recording ends before the start.
+    """
+    if not start and end is None:
+        return load(path)
+    until = math.inf if end is None else end
+    found = around(path, start, until)
+    selection = Selection(start=start, duration=until - start)
+    if found is None:
+        return load_selected(path, selection)[0]
+    piece, begin = found
+    checked = _checked([piece], Limits(), str(path), apart=False)
+    sound = _resampled(of_channels(checked, selection, str(path)))
+    within = replace(selection, start=start - begin)
+    return Audio.joined(of_time(sound, within, str(path)))
 
 
 def stream(

@@ -27,6 +27,7 @@ _Numbers = Annotated[
         "certain), or drop (where they are not spoken).",
     ),
 ]
+_Encoding = Annotated[str, typer.Option(help="Of texts and tables: utf-8, latin-1 or another.")]
 _OutFile = Annotated[Path, typer.Argument(help="Manifest to write.")]
 
 
@@ -99,8 +100,15 @@ def folder(
     out: _OutFile,
     language: LanguageOption = "en",
     numbers: _Numbers = "refuse",
+    encoding: _Encoding = "utf-8",
+    separator: Annotated[
+        str | None, typer.Option(help="Between a table's columns; else its first line tells.")
+    ] = None,
 ) -> None:
     """A folder: texts in .txt or .lab files beside the recordings, or in csv, tsv or jsonl tables.
+
+    So are the folders `audiofolder` of Hugging Face's datasets: `metadata.csv` or `.jsonl` with the
+    column `file_name`.
 
     Exit code 0: every recording used; 1: some named and left out; 2: none is good.
     """
@@ -108,7 +116,7 @@ def folder(
 
     if not root.is_dir():
         raise BadData(f"there is no folder {root}; name the one that holds the recordings.")
-    _finish([_written(importers.folder(root), out, _Texts(language, numbers))])
+    _finish([_written(importers.folder(root, encoding, separator), out, _Texts(language, numbers))])
 
 
 @app.command()
@@ -128,6 +136,104 @@ def jsonl(
     from asr.corpus import importers
 
     _finish([_written(importers.manifest(manifest, corpus or ()), out, _Texts(language, numbers))])
+
+
+@app.command()
+def kaldi(
+    root: Annotated[Path, typer.Argument(help="Data folder, with wav.scp and text.")],
+    out: _OutFile,
+    language: LanguageOption = "en",
+    numbers: _Numbers = "refuse",
+) -> None:
+    """A data folder of Kaldi: wav.scp and text, and segments and utt2spk if they are there.
+
+    Exit code 0: every line used; 1: some named and left out; 2: none is good.
+    """
+    from asr.corpus import importers
+
+    _finish([_written(importers.kaldi(root), out, _Texts(language, numbers))])
+
+
+@app.command()
+def ljspeech(
+    root: Annotated[Path, typer.Argument(help="Folder with metadata.csv and wavs.")],
+    out: _OutFile,
+    language: LanguageOption = "en",
+    numbers: _Numbers = "refuse",
+    encoding: _Encoding = "utf-8",
+) -> None:
+    """LJSpeech, or a corpus in its layout: metadata.csv and wavs; of two texts the one in words.
+
+    Exit code 0: every line used; 1: some named and left out; 2: none is good.
+    """
+    from asr.corpus import importers
+
+    _finish([_written(importers.ljspeech(root, encoding), out, _Texts(language, numbers))])
+
+
+@app.command()
+def nemo(
+    manifest: Annotated[Path, typer.Argument(help="JSON lines with `audio_filepath` and `text`.")],
+    out: _OutFile,
+    language: LanguageOption = "en",
+    numbers: _Numbers = "refuse",
+) -> None:
+    """A manifest of NeMo; `offset` and `duration` are stretches of long recordings.
+
+    Exit code 0: every line used; 1: some named and left out; 2: none is good.
+    """
+    from asr.corpus import importers
+
+    _finish([_written(importers.nemo(manifest), out, _Texts(language, numbers))])
+
+
+@app.command()
+def lhotse(
+    cuts: Annotated[Path, typer.Argument(help="Manifest of cuts, .jsonl or .jsonl.gz.")],
+    out: _OutFile,
+    language: LanguageOption = "en",
+    numbers: _Numbers = "refuse",
+) -> None:
+    """Cuts of lhotse, whose recordings are files: a line for each text and its stretch.
+
+    Exit code 0: every text used; 1: some named and left out; 2: none is good.
+    """
+    from asr.corpus import importers
+
+    _finish([_written(importers.lhotse(cuts), out, _Texts(language, numbers))])
+
+
+@app.command()
+def cache(
+    folder: Annotated[Path, typer.Argument(help="`data.cache` of a config.")],
+    remove_unused: Annotated[
+        float | None,
+        typer.Option(help="Remove parts that no run has read for so many days.", min=0.0),
+    ] = None,
+) -> None:
+    """List the parts of a cache of decoded recordings, and remove old ones.
+
+    Parts of earlier versions, which are not read any more, count as unused since they were last.
+    Exit code 0: done; 2: there is no such cache.
+    """
+    from asr.audio import SAMPLE_RATE
+    from asr.corpus.recordings.parts import read_parts
+
+    parts = read_parts(folder)
+    if not parts:
+        raise BadOption(f"{folder} holds no decoded recordings; name the folder of data.cache.")
+    for part in parts:
+        days, size = part.unused_days, part.bytes
+        hours = float(part.measurements.samples.sum()) / SAMPLE_RATE / 3600
+        removed = remove_unused is not None and days >= remove_unused
+        if removed:
+            part.remove()
+        typer.echo(
+            f"{part.path.stem}: {len(part.measurements)} clips, {hours:.2f} hours, "
+            f"{size / 1e6:.1f} MB, read {days:.0f} days ago"
+            + ("" if len(part.names) else ", of an earlier version")
+            + (", removed" if removed else "")
+        )
 
 
 @app.command("pseudo-label")
@@ -151,6 +257,11 @@ def pseudo_label(
     from asr.runtime import Recognizer
 
     clips = [] if source.is_dir() else read_recordings(source)
+    if part := next((clip for clip in clips if clip.is_part), None):
+        raise BadOption(
+            f"{source}:{part.line} is a stretch of {part.audio}, and whole recordings are "
+            "transcribed here: cut it out first."
+        )
     known = {os.path.abspath(clip.audio): clip for clip in clips}
     inputs = list_inputs([source] if source.is_dir() else list(known))
     recognizer = Recognizer.load(bundle, device)

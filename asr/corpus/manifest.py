@@ -2,15 +2,18 @@
 
 A line is an object with `audio` (a path, relative to the manifest's folder) and `text`, and
 optionally `id`, `duration` (seconds), `speaker`, `corpus`, `agreement` (of a second recogniser),
-`phones` (how it was said, with "|" between words); other keys are ignored.
+`phones` (how it was said, with "|" between words); other keys are ignored. A stretch of a long
+recording has `start` and `end` in its seconds, or `offset` and `duration`.
 """
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asr.audio import Audio, load_stretch
 from asr.corpus.findings import Finding
 from asr.errors import BadData
 from asr.text import Normaliser, normalise
@@ -34,6 +37,19 @@ class Utterance:
     """Agreement of a second recogniser with a text from a recogniser, from 0 to 1."""
     phones: str | None = None
     """How it was said: phones, with "|" between words."""
+    start: float = 0.0
+    """Where it begins in the recording, in seconds."""
+    end: float | None = None
+    """Where it ends; None for the recording's end."""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a stretch of its recording."""
+        return self.start > 0 or self.end is not None
+
+    def load(self) -> Audio:
+        """Its sound; errors are those of `asr.audio.load_stretch`."""
+        return load_stretch(self.audio, self.start, self.end)
 
 
 def read_manifest(
@@ -113,20 +129,48 @@ def _utterance(values: Any, line: int, folder: Path, texts: bool, normal: Normal
         raise ValueError("no `audio`, the path of the recording")
     if not isinstance(text, str):
         raise ValueError("no `text`")
-    duration = values.get("duration")
-    if duration is not None and (not isinstance(duration, int | float) or duration < 0):
-        raise ValueError(f"`duration` {duration!r} is not a number of seconds")
+    duration = _seconds(values, "duration")
+    start, end = _stretch(values, duration)
+    part = "" if start is None else f" {start:g}-{'' if end is None else f'{end:g}'}"
     agreement = values.get("agreement", 1.0)
     if not isinstance(agreement, int | float) or not 0 <= agreement <= 1:
         raise ValueError(f"`agreement` {agreement!r} is not a number from 0 to 1")
     return Utterance(
-        id=str(values.get("id", audio)),
+        id=str(values.get("id", f"{audio}{part}")),
         audio=folder / audio,
         text=normal(text),
         line=line,
-        duration=None if duration is None else float(duration),
+        duration=duration if start is None or end is None else end - start,
         speaker=values.get("speaker"),
         corpus=values.get("corpus"),
         agreement=float(agreement),
         phones=values.get("phones"),
+        start=start or 0.0,
+        end=end,
     )
+
+
+def _stretch(
+    values: Mapping[str, Any], duration: float | None
+) -> tuple[float | None, float | None]:
+    """Start and end of a line's stretch; no start for a whole recording."""
+    start, offset, end = (_seconds(values, key) for key in ("start", "offset", "end"))
+    if start is not None and offset is not None and start != offset:
+        raise ValueError("it has both `start` and `offset`; give one of them")
+    start = offset if start is None else start
+    if end is not None:
+        start = start or 0.0
+    elif start is not None and duration is not None:
+        end = start + duration
+    if start is not None and end is not None and end <= start:
+        raise ValueError(f"its end {end:g} s is not after its start {start:g} s")
+    return start, end
+
+
+def _seconds(values: Mapping[str, Any], key: str) -> float | None:
+    value = values.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"`{key}` {value!r} is not a number of seconds")
+    return float(value)

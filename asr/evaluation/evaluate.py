@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import Audio, load
+from asr.audio import Audio
 from asr.corpus import Utterance, read_checked, read_lines
 from asr.errors import BadOption
 from asr.evaluation.score import Score, score
@@ -160,7 +160,7 @@ def _groups(utterances: Sequence[Utterance]) -> Iterator[list[tuple[Utterance, A
     group: list[tuple[Utterance, Audio]] = []
     held = 0.0
     for utterance in utterances:
-        group.append((utterance, load(utterance.audio)))
+        group.append((utterance, utterance.load()))
         held += group[-1][1].duration
         if len(group) == _GROUP or held >= _GROUP_SECONDS:
             yield group

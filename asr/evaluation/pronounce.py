@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asr.audio import Audio, load
+from asr.audio import Audio, load_stretch
 from asr.corpus.importers import Discovery
 from asr.decoding.pronounced import choose
 from asr.errors import AsrError, BadData
@@ -61,7 +61,7 @@ def _opened(clip: Discovery, pronounce: Pronouncer) -> Audio | str:
     try:
         if unknown := pronounce.unknown(clip.text):
             raise BadData(f"the lexicon does not have {', '.join(unknown)}")
-        return load(clip.audio)
+        return load_stretch(clip.audio, clip.start, clip.end)
     except AsrError as error:
         return str(error)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.audio import SAMPLE_RATE, Audio, load
+from asr.audio import SAMPLE_RATE, Audio
 from asr.corpus import Utterance, read_checked, read_recordings
 from asr.decoding import DecodedWord, align
 from asr.evaluation.score import Scored, score
@@ -92,7 +92,7 @@ def collect(
         *((group, [clip.text for clip in group]) for group in _groups(spoken)),
         *((group, None) for group in _groups(other)),
     ]:
-        audios = [load(clip.audio) for clip in group]
+        audios = [clip.load() for clip in group]
         lattices = recognizer.lattices(audios)
         for decoder in decoders:
             decoded = recognizer.decode(lattices, recognizer.options(decoder=decoder))

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asr.audio import load
 from asr.corpus import Utterance, read_checked
 from asr.errors import BadOption
 from asr.evaluation.score import score
@@ -125,7 +124,7 @@ class _Trials:
         self._lattices: list[LogProbs] = []
         self._durations: list[float] = []
         for utterance in utterances:
-            audio = load(utterance.audio)
+            audio = utterance.load()
             self._lattices += recognizer.lattices([audio])
             self._durations.append(audio.duration)
             progress(len(self._lattices), len(utterances))

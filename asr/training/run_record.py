@@ -89,6 +89,8 @@ class RunRecord(Callback):
             {
                 "id": utterance.id,
                 "audio": str(utterance.audio.resolve()),
+                "start": utterance.start,
+                "end": utterance.end,
                 "text": utterance.text,
                 "heard": recognised,
                 "wer": round(jiwer.wer(utterance.text, recognised), 4),

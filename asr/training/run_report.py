@@ -19,7 +19,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from asr.audio import load
+from asr.audio import load_stretch
 from asr.errors import AsrError, BadData
 from asr.pages import render, sound
 
@@ -217,7 +217,8 @@ def _clip(item: dict[str, Any]) -> _Clip:
         said.append(_Piece(" ".join(left), differs))
         heard.append(_Piece(" ".join(right), differs))
     clip = _Clip(str(item["id"]), item["wer"], said, heard)
+    where = Path(item["audio"]), item.get("start", 0.0), item.get("end")
     try:
-        return replace(clip, audio=sound(load(item["audio"]).samples))
+        return replace(clip, audio=sound(load_stretch(*where).samples))
     except AsrError as error:  # the recording no longer exists
         return replace(clip, problem=str(error))

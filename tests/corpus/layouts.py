@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from asr.audio import SAMPLE_RATE, load
@@ -36,4 +37,27 @@ def common_voice(root: Path, split: str, clips: list[dict[str, str]]) -> Path:
         soundfile.write(root / "clips" / name, samples, SAMPLE_RATE, format="MP3")
         rows.append(f'c{number}\t{name}\ts\t"{clip["text"]}"\t2\ttwenties\t\tUS English')
     (root / f"{split}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return root
+
+
+def long_recording(folder: Path, clips: list[dict[str, str]]) -> tuple[Path, list[float]]:
+    """One file with all clips, and the seconds at which they meet, from 0 to its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sounds = [load(TRAIN / clip["audio"]).samples for clip in clips]
+    soundfile.write(folder / "long.wav", np.concatenate(sounds), SAMPLE_RATE)
+    ends = np.cumsum([len(samples) for samples in sounds]) / SAMPLE_RATE
+    return folder / "long.wav", [0.0, *ends.tolist()]
+
+
+def kaldi(root: Path, clips: list[dict[str, str]]) -> Path:
+    """A data folder with segments of one recording."""
+    recording, times = long_recording(root / "audio", clips)
+    tables: dict[str, list[str]] = {"wav.scp": [f"rec1 audio/{recording.name}"]}
+    for number, clip in enumerate(clips):
+        tables.setdefault("text", []).append(f"utt{number} {clip['text']}")
+        tables.setdefault("utt2spk", []).append(f"utt{number} spk{number}")
+        segment = f"utt{number} rec1 {times[number]:.4f} {times[number + 1]:.4f}"
+        tables.setdefault("segments", []).append(segment)
+    for name, lines in tables.items():
+        (root / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return root

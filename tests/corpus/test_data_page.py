@@ -1,5 +1,6 @@
 """The commands of docs/training.md on data, at smoke size, in the order of the page."""
 
+import json
 import re
 import shlex
 import shutil
@@ -10,6 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 from commands import asr
+from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
+
+from asr.corpus import read_manifest
+from asr.corpus.recordings.cache import RecordingCache
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +38,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "corpora" / folder).mkdir()
         audio = tmp_path / "corpora" / folder / "one.opus"
         shutil.copy(layouts.TRAIN / layouts.CLIPS[8]["audio"], audio)
+    others(tmp_path)
     audio = tmp_path / "corpora" / "mine" / "one.opus"
     audio.with_suffix(".txt").write_text(layouts.CLIPS[8]["text"], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -41,8 +47,32 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def others(folder: Path) -> None:
+    """Corpora of other programs, a German table, and a cache."""
+    corpora, clips = folder / "corpora", layouts.CLIPS[:2]
+    layouts.kaldi(corpora / "kaldi", clips)
+    sound = layouts.TRAIN / clips[0]["audio"]
+    nemo = {"audio_filepath": str(sound), "text": "one"}
+    (corpora / "nemo.json").write_text(json.dumps(nemo), encoding="utf-8")
+    cut = spoken(layouts.long_recording(corpora / "long", clips)[0])
+    CutSet.from_cuts([cut]).to_file(corpora / "cuts.jsonl.gz")
+    for name in ("LJSpeech-1.1", "german"):
+        layouts.long_recording(corpora / name / "wavs", clips)
+    (corpora / "LJSpeech-1.1" / "metadata.csv").write_text("long|one", encoding="utf-8")
+    table = "path;text\nwavs/long.wav;Grüße".encode("latin-1")
+    (corpora / "german" / "table.csv").write_bytes(table)
+    utterances, _ = read_manifest(layouts.TRAIN / "manifest.jsonl")
+    RecordingCache.build(folder / "caches" / "sounds", utterances[:1], lambda *_: None)
+
+
+def spoken(recording: Path) -> MonoCut:
+    cut = Recording.from_file(recording).to_cut()
+    cut.supervisions = [SupervisionSegment("one", cut.recording_id, 0, cut.duration, text="one")]
+    return cut
+
+
 def test_the_commands_do_what_the_page_says(checkout: Path) -> None:
-    assert len(COMMANDS) == 8 and len(set(COMMANDS)) == 8
+    assert len(COMMANDS) == 14 and len(set(COMMANDS)) == 14
     for command in COMMANDS:
         program, *arguments = shlex.split(command)
         assert program == "asr"
@@ -51,6 +81,7 @@ def test_the_commands_do_what_the_page_says(checkout: Path) -> None:
     written = {path.name for path in (checkout / "manifests").iterdir()}
     assert written == {
         "train-clean-5.jsonl", "dev-clean-2.jsonl", "train.jsonl", "mine.jsonl", "copy.jsonl",
+        "kaldi.jsonl", "nemo.jsonl", "cuts.jsonl", "ljspeech.jsonl", "german.jsonl",
         "clean.jsonl", "guessed.jsonl", "guessed.jsonl.journal", "shards",
     }  # fmt: skip
     assert (checkout / "heard" / "heard.png").is_file()

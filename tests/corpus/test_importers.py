@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import layouts
+import numpy as np
 import pytest
+import soundfile
 from commands import asr
 
+from asr.audio import load
 from asr.corpus import read_manifest
 from asr.text import normalise
 
@@ -155,7 +158,7 @@ def test_marks_that_nobody_reads_aloud_are_left_out(tmp_path: Path) -> None:
     ("name", "content", "words"),
     [
         ("t.csv", b"path,text\n" + b"x" * 200_000 + b",y\n", "t.csv:1 is no row"),
-        ("t.csv", b"path,text\n\xff\xfe,y\n", "t.csv cannot be read"),
+        ("t.csv", b"path,text\n\xff\xfe,y\n", "t.csv is not utf-8"),
         ("t.csv", b"", "there are no recordings"),
         ("t.tsv", b"path\ttext\n\n1.wav\n", "there is no file"),
         ("t.jsonl", b"[1]\nnull\n", "t.jsonl:2: it has no column path"),
@@ -273,3 +276,154 @@ def test_numbers_are_refused_spelled_or_dropped(tmp_path: Path) -> None:
         asr("data", "folder", tmp_path, tmp_path / "no", "--numbers", "guess"), tmp_path / "no"
     )
     assert "choose from refuse, spell, drop" in said
+
+
+def sounds_like(path: Path, clips: list[dict[str, str]]) -> bool:
+    """Whether each line of a manifest has the sound and the text of the clip in its place."""
+    utterances, findings = read_manifest(path)
+    assert not findings and len(utterances) == len(clips)
+    for utterance, clip in zip(utterances, clips, strict=True):
+        expected = load(layouts.TRAIN / clip["audio"]).samples
+        assert utterance.text == normalise(clip["text"])
+        heard = utterance.load().samples
+        assert abs(len(heard) - len(expected)) <= 2
+        both = min(len(heard), len(expected))
+        np.testing.assert_allclose(heard[:both], expected[:both], atol=1e-3)
+    return True
+
+
+def test_a_kaldi_folder_with_segments(tmp_path: Path) -> None:
+    clips = layouts.CLIPS[:3]
+    root = layouts.kaldi(tmp_path / "data", clips)
+    out = tmp_path / "out.jsonl"
+    assert asr("data", "kaldi", root, out).returncode == 0
+    assert sounds_like(out, clips)
+    assert [line["speaker"] for line in rows(out)] == ["spk0", "spk1", "spk2"]
+    with (root / "text").open("a", encoding="utf-8") as file:
+        file.write("utt8 no segment\nutt9 no recording\n")
+    with (root / "segments").open("a", encoding="utf-8") as file:
+        file.write("utt7 rec1 0 1\nutt9 rec9 0 1\n")
+    done = asr("data", "kaldi", root, out)
+    assert done.returncode == 1 and sounds_like(out, clips)
+    for said in (
+        "text:4: no line of segments has it", "no line of wav.scp has the recording rec9",
+        "segments:4: no line of", "3 left out",
+    ):  # fmt: skip
+        assert said in done.stderr + done.stdout
+
+
+def test_a_kaldi_folder_whose_recordings_are_commands(tmp_path: Path) -> None:
+    clip = layouts.CLIPS[0]
+    (tmp_path / "wav.scp").write_text(
+        f"a {layouts.TRAIN / clip['audio']}\nb sph2pipe -f wav b.sph |\n", encoding="utf-8"
+    )
+    (tmp_path / "text").write_text(f"a {clip['text']}\nb what\n", encoding="utf-8")
+    done = asr("data", "kaldi", tmp_path, tmp_path / "out.jsonl")
+    assert done.returncode == 1 and "text:2: its recording is made by a command" in done.stderr
+    assert sounds_like(tmp_path / "out.jsonl", [clip])
+    assert "no wav.scp" in asr("data", "kaldi", tmp_path / "none", tmp_path / "no").stderr
+
+
+def test_ljspeech_and_its_text_in_words(tmp_path: Path) -> None:
+    (tmp_path / "wavs").mkdir()
+    clips = layouts.CLIPS[:3]
+    for number, clip in enumerate(clips):
+        samples = load(layouts.TRAIN / clip["audio"]).samples
+        soundfile.write(tmp_path / "wavs" / f"LJ{number}.wav", samples, 16_000)
+    lines = [f"LJ0|No. 1|{clips[0]['text']}", f"LJ1|{clips[1]['text']}", "LJ3|gone", "LJ4"]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    done = asr("data", "ljspeech", tmp_path, tmp_path / "out.jsonl")
+    assert done.returncode == 1 and sounds_like(tmp_path / "out.jsonl", clips[:2])
+    for said in (
+        "metadata.csv:3: there is no file",
+        "metadata.csv:4: it is no line",
+        "LJ2.wav: no line",
+    ):
+        assert said in done.stderr
+    assert "no metadata.csv" in asr("data", "ljspeech", tmp_path / "wavs", tmp_path / "no").stderr
+
+
+def test_a_manifest_of_nemo_with_stretches(tmp_path: Path) -> None:
+    clips = layouts.CLIPS[:3]
+    recording, times = layouts.long_recording(tmp_path, clips)
+    lines = [
+        {
+            "audio_filepath": recording.name,
+            "offset": start,
+            "duration": end - start,
+            "text": c["text"],
+        }
+        for c, start, end in zip(clips, times, times[1:], strict=False)
+    ]
+    lines += [{"text": "no audio"}, {"audio_filepath": "gone.wav", "duration": 1.0, "text": "x"}]
+    (tmp_path / "nemo.json").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    done = asr("data", "nemo", tmp_path / "nemo.json", tmp_path / "out.jsonl")
+    assert done.returncode == 1 and sounds_like(tmp_path / "out.jsonl", clips)
+    assert "nemo.json:4: it has no `audio_filepath`" in done.stderr
+    assert "nemo.json:5: there is no file" in done.stderr
+
+
+def test_cuts_of_lhotse_that_lhotse_wrote(tmp_path: Path) -> None:
+    from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
+
+    clips = layouts.CLIPS[:3]
+    recording, times = layouts.long_recording(tmp_path, clips)
+    long = Recording.from_file(recording)
+    spoken = [
+        SupervisionSegment(f"s{n}", long.id, start, end - start, text=clip["text"], speaker=f"p{n}")
+        for n, (clip, start, end) in enumerate(zip(clips, times, times[1:], strict=False))
+    ]
+    whole = MonoCut("whole", 0, long.duration, 0, supervisions=spoken[:2], recording=long)
+    last = MonoCut("last", times[2], times[3] - times[2], 0, recording=long)
+    last.supervisions = [spoken[2].with_offset(-times[2])]
+    silent = MonoCut("silent", 0, 1, 0, recording=long)
+    CutSet.from_cuts([whole, last, silent]).to_file(tmp_path / "cuts.jsonl.gz")
+    done = asr("data", "lhotse", tmp_path / "cuts.jsonl.gz", tmp_path / "out.jsonl")
+    assert done.returncode == 1 and "cuts.jsonl.gz:3: it has no text" in done.stderr
+    assert sounds_like(tmp_path / "out.jsonl", clips)
+    assert [line["speaker"] for line in rows(tmp_path / "out.jsonl")] == ["p0", "p1", "p2"]
+
+
+def test_audiofolder_of_hugging_face(tmp_path: Path) -> None:
+    clip = layouts.CLIPS[0]
+    (tmp_path / "train").mkdir()
+    shutil.copy(layouts.TRAIN / clip["audio"], tmp_path / "train")
+    table = f'file_name,transcription\n{clip["audio"]},"{clip["text"]}"\n'
+    (tmp_path / "train" / "metadata.csv").write_text(table, encoding="utf-8")
+    assert asr("data", "folder", tmp_path, tmp_path / "out.jsonl").returncode == 0
+    assert sounds_like(tmp_path / "out.jsonl", [clip])
+
+
+@pytest.mark.parametrize("between", [";", "|", "\t", "~"])
+def test_a_german_table_with_any_separator_in_latin_1(tmp_path: Path, between: str) -> None:
+    clip = layouts.CLIPS[0]["audio"]
+    shutil.copy(layouts.TRAIN / clip, tmp_path)
+    rows_of_table = ["datei", "path", "text"], ["x", clip, '"Grüße, Straße"'], ["y", "", "ohne"]
+    table = "\n".join(between.join(row) for row in rows_of_table)
+    (tmp_path / "texte.csv").write_bytes(table.encode("latin-1"))
+    out = tmp_path / "out.jsonl"
+    said = refused(asr("data", "folder", tmp_path, out), out)
+    assert "texte.csv is not utf-8" in said and "--encoding latin-1" in said
+    how = ["--encoding", "latin-1", *(["--separator", between] if between == "~" else [])]
+    done = asr("data", "folder", tmp_path, out, "--language", "de", *how)
+    assert done.returncode == 1 and "texte.csv:3: it has no column path" in done.stderr
+    assert [line["text"] for line in rows(out)] == ["grüße straße"]
+    none = tmp_path / "none.jsonl"
+    assert "choose utf-8, latin-1" in refused(
+        asr("data", "folder", tmp_path, none, "--encoding", "klingon"), none
+    )
+
+
+def test_a_table_with_stretches(tmp_path: Path) -> None:
+    clips = layouts.CLIPS[:2]
+    recording, times = layouts.long_recording(tmp_path, clips)
+    lines = ["file;start;end;text"] + [
+        f"{recording.name};{start};{end};{clip['text']}"
+        for clip, start, end in zip(clips, times, times[1:], strict=False)
+    ]
+    lines += ["long.wav;soon;;x", "long.wav;2;1;x"]
+    (tmp_path / "table.csv").write_text("\n".join(lines), encoding="utf-8")
+    done = asr("data", "folder", tmp_path, tmp_path / "out.jsonl")
+    assert done.returncode == 1 and sounds_like(tmp_path / "out.jsonl", clips)
+    assert "table.csv:4: its start or end is no number" in done.stderr
+    assert "table.csv:5: its end 1 s is not after its start 2 s" in done.stderr

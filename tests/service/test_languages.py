@@ -22,34 +22,47 @@ SMALL = [
     "--model.network.hidden=64", "--trainer.max_epochs=15", "--trainer.check_val_every_n_epoch=15",
     "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false",
 ]  # fmt: skip
-# Code -> its name, what is written in the corpus, and a text of a foreign language's request.
+
+
+def german(folder: Path, texts: list[str]) -> list[object]:
+    """What imports a table with semicolons that is not in UTF-8."""
+    rows = ["Nummer;path;text", *(f"{at};{at}.wav;{text}" for at, text in enumerate(texts))]
+    (folder / "texte.csv").write_bytes("\n".join(rows).encode("cp1252"))
+    return ["folder", folder, "--encoding", "cp1252"]
+
+
+def greek(folder: Path, texts: list[str]) -> list[object]:
+    """What imports a data folder of Kaldi."""
+    for name, values in {"text": texts, "wav.scp": [f"{at}.wav" for at in range(4)]}.items():
+        lines = [f"utt{at} {value}\n" for at, value in enumerate(values)]
+        (folder / name).write_text("".join(lines), encoding="utf-8")
+    return ["kaldi", folder]
+
+
+# Code -> its name, what is written in the corpus, a letter of its own, and the corpus.
 LANGUAGES = {
-    "de": ("German", ["Grüße aus Gießen.", "Süß ist die Straße", "»Ja!«", "Nein, danke…"], "ß"),
-    "el": ("Greek", ["Καλημέρα, ΣΑΣ!", "Ο Σίσυφος ανέβηκε.", "Ναι·", "ΌΧΙ"], "ς"),
-}
-
-
-def spoken(folder: Path, language: str, texts: list[str]) -> Path:
-    """A folder of recordings with their texts beside them."""
-    folder.mkdir()
-    for number, text in enumerate(texts):
-        clip = folder / f"{number}.wav"
-        subprocess.run(["espeak-ng", "-v", language, "-w", clip, text], check=True)
-        clip.with_suffix(".txt").write_text(text, encoding="utf-8")
-    return folder
+    "de": (
+        "German", ["Grüße aus Gießen.", "Süß ist die Straße", "»Ja!«", "Nein, danke…"], "ß", german,
+    ),
+    "el": ("Greek", ["Καλημέρα, ΣΑΣ!", "Ο Σίσυφος ανέβηκε.", "Ναι·", "ΌΧΙ"], "ς", greek),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_from_its_recordings_to_the_service(language: str, tmp_path: Path) -> None:
-    name, texts, letter = LANGUAGES[language]
-    asr, manifest = Asr(), tmp_path / "train.jsonl"
-    recordings = spoken(tmp_path / "recordings", language, texts)
-    asr("data", "folder", recordings, manifest, "--language", language)
+    name, texts, letter, corpus = LANGUAGES[language]
+    asr, manifest, recordings = Asr(), tmp_path / "train.jsonl", tmp_path / "recordings"
+    recordings.mkdir()
+    for number, text in enumerate(texts):
+        clip = recordings / f"{number}.wav"
+        subprocess.run(["espeak-ng", "-v", language, "-w", clip, text], check=True)
+    importer, folder, *options = corpus(recordings, texts)
+    asr("data", importer, folder, manifest, "--language", language, *options)
     data = ["--data.root", tmp_path, "--data.train=train.jsonl", "--data.dev=train.jsonl"]
     data += ["--data.language", language, "--data.units.alphabet=from_texts"]
     run, bundle = tmp_path / "run", tmp_path / "bundle"
-    folder = ["--trainer.default_root_dir", run]
-    asr("fit", "--config", CONFIG, *SMALL, *data, *folder)
+    data += ["--trainer.default_root_dir", run]
+    asr("fit", "--config", CONFIG, *SMALL, *data)
     asr("export", run / "checkpoints" / "last.ckpt", bundle, "--precision", "fp32")
 
     opened = Bundle.open(bundle)
@@ -63,9 +76,9 @@ def test_a_language_from_its_recordings_to_the_service(language: str, tmp_path: 
     _, err = asr("evaluate", "--bundle", bundle, manifest, "--normaliser", "english", code=2)
     assert "english is none for the language" in err
 
-    clip = (recordings / "0.wav").read_bytes()
+    sound = (recordings / "0.wav").read_bytes()
     with running(Settings(bundle=bundle, device="cpu", decode_workers=1)) as (_, http):
-        url, files = "/v1/audio/transcriptions", {"file": ("clip.wav", clip)}
+        url, files = "/v1/audio/transcriptions", {"file": ("clip.wav", sound)}
         form = {"response_format": "verbose_json", "language": name.lower()}
         answer = http.post(url, files=files, data=form).json()
         assert answer["language"] == language

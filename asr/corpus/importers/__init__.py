@@ -8,8 +8,12 @@ decodes them.
 from asr.corpus.importers.common_voice import common_voice, common_voice_splits
 from asr.corpus.importers.discovery import Discovery, Imported, write_manifest
 from asr.corpus.importers.folder import folder
+from asr.corpus.importers.kaldi import kaldi
+from asr.corpus.importers.lhotse import lhotse
 from asr.corpus.importers.librispeech import librispeech, librispeech_subsets
+from asr.corpus.importers.ljspeech import ljspeech
 from asr.corpus.importers.manifests import labelled, manifest
+from asr.corpus.importers.nemo import nemo
 
 __all__ = [
     "Discovery",
@@ -17,9 +21,13 @@ __all__ = [
     "common_voice",
     "common_voice_splits",
     "folder",
+    "kaldi",
     "labelled",
+    "lhotse",
     "librispeech",
     "librispeech_subsets",
+    "ljspeech",
     "manifest",
+    "nemo",
     "write_manifest",
 ]

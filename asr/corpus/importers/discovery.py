@@ -1,6 +1,7 @@
 """What an importer discovers in a corpus, and the manifest of it."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -27,6 +28,10 @@ class Discovery:
     problem: str | None = None
     extra: Mapping[str, Any] | None = None
     """Other keys of the line, such as `corpus` or `accent`."""
+    start: float = 0.0
+    """Where it begins in the recording, in seconds."""
+    end: float | None = None
+    """Where it ends; None for the recording's end."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,23 @@ def write_manifest(
     return Imported(lines, tuple(problems))
 
 
+def seconds(value: object) -> float | None:
+    """A number of seconds in a corpus's file; None if it is none."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if 0 <= number < math.inf else None
+
+
 def _problem(item: Discovery, normal: Normaliser) -> str | None:
     """Why a discovery cannot be a manifest line."""
     if item.problem is not None:
         return item.problem
     if not item.audio.is_file():
         return f"there is no file {item.audio}"
+    if item.end is not None and item.end <= item.start:
+        return f"its end {item.end:g} s is not after its start {item.start:g} s"
     if signs := sorted({char for char in item.text if is_read_aloud(char)}):
         listed = ", ".join(repr(char) for char in signs)
         return f"its text has {listed}: write what is said there in words"
@@ -93,6 +109,8 @@ def _line(item: Discovery, folder: Path, normal: Normaliser) -> str:
         "audio": os.path.relpath(item.audio.resolve(), folder.resolve()),
         "text": normal(item.text),
         "speaker": item.speaker,
+        "start": round(item.start, 6) if item.start or item.end is not None else None,
+        "end": None if item.end is None else round(item.end, 6),
         **(item.extra or {}),
     }
     given = {key: value for key, value in values.items() if value is not None}

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from asr.audio import EXTENSIONS
-from asr.corpus.importers.discovery import Discovery
+from asr.corpus.importers.discovery import Discovery, seconds
 from asr.corpus.importers.tables import read_lines, read_rows
 
 _TEXTS = (".txt", ".lab")
@@ -13,17 +13,24 @@ _PATH_COLUMNS = ("path", "audio", "file", "filename", "file_name", "wav")
 _TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
 
 
-def folder(root: Path) -> Iterator[Discovery]:
+def folder(
+    root: Path, encoding: str = "utf-8", separator: str | None = None
+) -> Iterator[Discovery]:
     """Any folder: each recording's text in a .txt or .lab file of its name, or in tables.
 
     A table (csv, tsv or jsonl) names recordings, relative to itself, and their texts in columns
     called `path` and `text` or one of their other usual names; further columns `id` and `speaker`
-    are kept. If there are tables, only they are read.
+    are kept, and `start` and `end` (seconds) are stretches of a recording. If there are tables,
+    only they are read.
+
+    Args:
+        encoding: of tables and texts.
+        separator: between the columns of tables; without it, each table's first line tells.
     """
     files = sorted(root.rglob("*"))
     if tables := _ending(files, _TABLES):
         for table in tables:
-            yield from _table(table)
+            yield from _table(table, encoding, separator)
         return
     recordings = _ending(files, EXTENSIONS)
     names = {path.with_suffix("") for path in recordings}
@@ -38,7 +45,7 @@ def folder(root: Path) -> Iterator[Discovery]:
                 str(audio), audio, problem=f"it has no text beside it ({texts[0].name})"
             )
         else:
-            text = " ".join(read_lines(beside))
+            text = " ".join(read_lines(beside, encoding))
             yield Discovery(
                 str(audio), audio, text, id=str(audio.relative_to(root).with_suffix(""))
             )
@@ -48,15 +55,21 @@ def _ending(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
     return [path for path in files if path.suffix.lower() in suffixes]
 
 
-def _table(table: Path) -> Iterator[Discovery]:
-    for where, row in read_rows(table):
+def _table(table: Path, encoding: str, separator: str | None) -> Iterator[Discovery]:
+    for where, row in read_rows(table, encoding, separator):
         name = next((row[key] for key in _PATH_COLUMNS if row.get(key)), "")
         text = next((row[key] for key in _TEXT_COLUMNS if row.get(key)), "")
+        start, end = seconds(row.get("start") or 0), seconds(row.get("end") or None)
+        problem = None if name else f"it has no column {' or '.join(_PATH_COLUMNS)}"
+        if start is None or (end is None and row.get("end")):
+            problem = "its start or end is no number of seconds"
         yield Discovery(
             where=where,
             audio=table.parent / str(name),
             text=str(text),
             id=row.get("id") or None,
             speaker=row.get("speaker") or row.get("client_id") or None,
-            problem=None if name else f"it has no column {' or '.join(_PATH_COLUMNS)}",
+            problem=problem,
+            start=start or 0.0,
+            end=end,
         )

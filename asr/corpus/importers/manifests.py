@@ -26,11 +26,20 @@ def manifest(path: Path, corpora: Iterable[str] = ()) -> Iterator[Discovery]:
             continue
         there.add(utterance.corpus or "")
         if not wanted or utterance.corpus in wanted:
-            others = {"id", "audio", "text", "speaker"}
+            others = {"id", "audio", "text", "speaker", "start", "end", "offset"}
             extra = {key: value for key, value in values.items() if key not in others}
             text = str(values["text"])
             id, speaker = values.get("id"), utterance.speaker
-            yield Discovery(where, utterance.audio, text, id, speaker, extra=extra)
+            yield Discovery(
+                where,
+                utterance.audio,
+                text,
+                id,
+                speaker,
+                extra=extra,
+                start=utterance.start,
+                end=utterance.end,
+            )
     if there and (missing := wanted - there):
         raise BadData(
             f"{path} has no line of the corpus {', '.join(sorted(missing))}: choose from "

@@ -6,13 +6,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from asr.errors import BadData
+from asr.errors import BadData, BadOption
+
+SEPARATORS = ",;\t|"
+"""Between the columns of a table; which one it is, its first line tells."""
 
 
-def read_rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Place and values of each row of a csv, tsv or jsonl file."""
-    lines = read_lines(table)
-    if table.suffix.lower() == ".jsonl":
+def read_rows(
+    table: Path,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    lines_of_json: bool = False,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place and values of each row of a csv, tsv or jsonl file.
+
+    Args:
+        separator: between the columns; without it, the one of `SEPARATORS` that the first line
+            has most of.
+        lines_of_json: whether each line is an object of JSON, whatever the file's name.
+    """
+    lines = read_lines(table, encoding)
+    if lines_of_json or table.suffix.lower() == ".jsonl":
         for number, line in enumerate(lines, start=1):
             try:
                 values = json.loads(line)
@@ -22,10 +36,12 @@ def read_rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{table}:{number}", values if isinstance(values, dict) else {}
         return
     # Common Voice's texts contain quotation marks, and its tables use no quoting.
-    if table.suffix.lower() == ".tsv":
+    first = lines[0] if lines else ""
+    if table.suffix.lower() == ".tsv" and separator is None:
         reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
-        reader = csv.DictReader(lines)
+        between = separator or max(SEPARATORS, key=first.count)
+        reader = csv.DictReader(lines, delimiter=between)
     try:
         for row in reader:
             yield f"{table}:{reader.line_num}", {str(key).strip().lower(): row[key] for key in row}
@@ -33,10 +49,16 @@ def read_rows(table: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise BadData(f"{table}:{reader.line_num} is no row of a table ({error}).") from error
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     """The lines of a text file; BadData if it cannot be read."""
     try:
-        with path.open(encoding="utf-8-sig", newline=None) as file:
-            return [line.rstrip("\n") for line in file]
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open(encoding=encoding, newline=None) as file:
+            lines = [line.rstrip("\n") for line in file]
+    except UnicodeDecodeError as error:
+        advice = "convert it, or name its encoding: --encoding latin-1 is usual for older tables"
+        raise BadData(f"{path} is not {encoding} ({error.reason}): {advice}.") from error
+    except OSError as error:
         raise BadData(f"{path} cannot be read ({error}).") from error
+    except LookupError as error:
+        raise BadOption(f"{error}: choose utf-8, latin-1 or another that Python knows.") from error
+    return [line.removeprefix("\ufeff") if at == 0 else line for at, line in enumerate(lines)]

@@ -1,6 +1,5 @@
 """Recordings decoded once: their measurements, and on request their samples on disk."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import load
 from asr.corpus.manifest import Utterance
 from asr.corpus.packed import PackedUtterances
 from asr.corpus.recordings.measurement_file import MeasurementFile, state
 from asr.corpus.recordings.measurements import Measurement, Measurements, Samples16, decode
-from asr.files import replacing
+from asr.corpus.recordings.parts import Part, find, names_of, new_samples, read_parts
 
 _CHUNK = 256
 
@@ -61,54 +59,63 @@ class AudioFiles:
         self._utterances = PackedUtterances(utterances)
 
     def __getitem__(self, index: int) -> npt.NDArray[np.float32]:
-        return load(self._utterances[index].audio).samples
+        return self._utterances[index].load().samples
 
 
 class RecordingCache:
-    """Samples of many utterances as 16-bit integers in one memory-mapped file.
+    """Samples of many utterances as 16-bit integers in memory-mapped files.
 
-    A cache is two files, named by a hash of the recordings: `KEY.i16` holds all samples end to
-    end, `KEY.npz` the measurements. The second is written last: it marks the first as complete.
+    A cache is a folder of parts (`asr.corpus.recordings.parts`). What no part has is decoded into a
+    new one, so that a corpus that grows, or another manifest of it, decodes only what is new.
+
+    Args:
+        parts: those of the folder.
+        utterances: whose recordings are all in the parts.
     """
 
-    def __init__(self, samples: Path, measurements: Measurements) -> None:
-        self.measurements = measurements
-        self._ends = np.cumsum(measurements.samples)
-        total = int(self._ends[-1]) if len(measurements) else 0
-        self._samples = (
-            np.memmap(samples, dtype=np.int16, mode="r", shape=(total,))
-            if total
-            else np.zeros(0, np.int16)
-        )
+    def __init__(self, parts: Sequence[Part], utterances: Sequence[Utterance]) -> None:
+        names = names_of(utterances)
+        part, rows = find(parts, names)
+        used, self._part = np.unique(part, return_inverse=True)
+        places = list(zip(part.tolist(), rows.tolist(), strict=True))
+        self.measurements = Measurements(parts[at].measurements[row] for at, row in places)
+        self._ends = np.array([parts[at].ends[row] for at, row in places], np.int64)
+        self._samples = [parts[at].samples() for at in used.tolist()]
+        for at in used.tolist():
+            parts[at].mark_as_used()
 
     def __getitem__(self, index: int) -> npt.NDArray[np.float32]:
         end = int(self._ends[index])
-        clip = self._samples[end - int(self.measurements.samples[index]) : end]
-        return clip.astype(np.float32) / 32768.0
+        samples = self._samples[self._part[index]]
+        clip: npt.NDArray[np.int16] = samples[end - int(self.measurements.samples[index]) : end]
+        return clip.astype(np.float32) / np.float32(32768.0)
 
     @classmethod
     def build(
         cls, folder: Path, utterances: Sequence[Utterance], progress: Progress
     ) -> "RecordingCache":
-        """The cache of these recordings: from `folder` if it is there, else decoded now."""
-        key = _key(utterances)
-        samples, measures = folder / f"{key}.i16", folder / f"{key}.npz"
-        if not measures.exists():
+        """The cache of these recordings: from `folder` if they are there, else decoded now."""
+        parts = read_parts(folder)
+        missing = find(parts, names_of(utterances))[0] < 0
+        if missing.any():
+            new = {state(u): u for u, is_new in zip(utterances, missing, strict=True) if is_new}
+            known = len(utterances) - int(missing.sum())
             folder.mkdir(parents=True, exist_ok=True)
-            measurements = _decode_all(utterances, samples, progress)
-            with replacing(measures) as file:
-                measurements.save(file)
-        return cls(samples, Measurements.load(measures))
+            parts.append(_decode_all(folder, list(new.values()), known, progress))
+        return cls(parts, utterances)
 
 
-def _decode_all(utterances: Sequence[Utterance], samples: Path, progress: Progress) -> Measurements:
+def _decode_all(
+    folder: Path, utterances: Sequence[Utterance], known: int, progress: Progress
+) -> Part:
+    """The part of recordings that no part had, while `known` others are there."""
     measurements: list[Measurement] = []
-    with replacing(samples) as file:
+    with new_samples(folder, names_of(utterances)) as (file, path):
         for measurement, clip in decoded(utterances):
             file.write(clip.tobytes())
             measurements.append(measurement)
-            progress(len(measurements), len(utterances))
-    return Measurements(measurements)
+            progress(known + len(measurements), known + len(utterances))
+    return Part.write(path, names_of(utterances), Measurements(measurements))
 
 
 def decoded(utterances: Sequence[Utterance]) -> Iterator[tuple[Measurement, Samples16]]:
@@ -119,12 +126,4 @@ def decoded(utterances: Sequence[Utterance]) -> Iterator[tuple[Measurement, Samp
 
 
 def _decode(utterance: Utterance) -> tuple[Measurement, Samples16]:
-    return decode(utterance.audio)
-
-
-def _key(utterances: Sequence[Utterance]) -> str:
-    """Changes with the list of recordings and with any of their files."""
-    digest = hashlib.sha256()
-    for utterance in utterances:
-        digest.update(f"{state(utterance)}\n".encode())
-    return digest.hexdigest()[:16]
+    return decode(utterance.load)

@@ -19,9 +19,11 @@ def measurement_file() -> Path:
 
 
 def state(utterance: Utterance) -> str:
-    """A key that changes with the recording: its path, size and time of last change."""
+    """A key that changes with the sound: its file, the file's size and time of last change, and
+    the stretch of it."""
     path, status = utterance.audio.resolve(), utterance.audio.stat()
-    return f"{path}\t{status.st_size}\t{status.st_mtime_ns}"
+    part = f"\t{utterance.start!r}\t{utterance.end!r}" if utterance.is_part else ""
+    return f"{path}\t{status.st_size}\t{status.st_mtime_ns}{part}"
 
 
 class MeasurementFile:

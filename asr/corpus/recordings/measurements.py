@@ -1,6 +1,6 @@
 """Measurements of recordings: length, peak, clipping."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, overload
@@ -8,8 +8,8 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import AudioSource, load
-from asr.errors import BadAudio, TooLong
+from asr.audio import Audio
+from asr.errors import BadAudio, BadOption, TooLong
 
 Samples16: TypeAlias = npt.NDArray[np.int16]
 
@@ -62,11 +62,16 @@ class Measurements(Sequence[Measurement]):
     def __iter__(self) -> Iterator[Measurement]:
         return (self[at] for at in range(len(self)))
 
-    def save(self, file: Any) -> None:
-        """Writes them to an open file."""
+    def save(self, file: Any, names: npt.NDArray[Any]) -> None:
+        """Writes them to an open file, beside the names of their recordings."""
         problems = np.array([self._problems.get(at, "") for at in range(len(self))], dtype=str)
         np.savez(
-            file, samples=self.samples, peak=self._peaks, clipped=self._clipped, problem=problems
+            file,
+            samples=self.samples,
+            peak=self._peaks,
+            clipped=self._clipped,
+            problem=problems,
+            names=names,
         )
 
     @classmethod
@@ -78,11 +83,11 @@ class Measurements(Sequence[Measurement]):
             return cls(Measurement(n, peak, share, why or None) for n, peak, share, why in rows)
 
 
-def decode(source: AudioSource, name: str | None = None) -> tuple[Measurement, Samples16]:
+def decode(load: Callable[[], Audio]) -> tuple[Measurement, Samples16]:
     """A recording's measurements and 16-bit samples; no samples if it cannot be decoded."""
     try:
-        samples = load(source, name=name).samples
-    except (BadAudio, TooLong) as error:
+        samples = load().samples
+    except (BadAudio, BadOption, TooLong) as error:
         return Measurement(0, problem=str(error)), np.zeros(0, np.int16)
     loudness = np.abs(samples)
     measurement = Measurement(

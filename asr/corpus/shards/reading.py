@@ -14,13 +14,14 @@ import tarfile
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.audio import load
+from asr.audio import Audio, load
 from asr.corpus.findings import Finding
 from asr.corpus.manifest import Utterance
 from asr.corpus.recordings.cache import Progress
@@ -110,11 +111,12 @@ class Shards:
         measurements: list[Measurement] = []
         for utterance, shard, place in zip(utterances, shards, places, strict=True):
             known = self._measurements[utterance.line - 1]
-            measurements.append(
-                known or decode(self._files.read(shard, place), str(utterance.audio))[0]
-            )
+            measurements.append(known or decode(partial(self._load, utterance, shard, place))[0])
             progress(len(measurements), len(utterances))
         return ShardRecordings(self._files, shards, places, Measurements(measurements))
+
+    def _load(self, utterance: Utterance, shard: int, place: int) -> Audio:
+        return load(self._files.read(shard, place), name=str(utterance.audio))
 
     def _shard_of(self, utterances: Sequence[Utterance]) -> npt.NDArray[np.int64]:
         lines = np.array([utterance.line for utterance in utterances], np.int64)

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asr.audio import load
 from asr.corpus import read_recordings
 from asr.errors import BadData
 from asr.model.lengths import mask_padding
@@ -58,7 +57,7 @@ class NoiseBank:
         if settings.without:
             utterances = [u for u in utterances if not u.id.endswith(settings.without)]
         with ThreadPoolExecutor() as pool:  # decoders release the GIL
-            clips = list(pool.map(lambda utterance: load(utterance.audio).samples, utterances))
+            clips = list(pool.map(lambda utterance: utterance.load().samples, utterances))
         self._settings = settings
         self._clips = [torch.from_numpy(clip) for clip in clips if len(clip)]
         if not self._clips:
