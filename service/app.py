@@ -17,11 +17,12 @@ from service.access.keys import KeyCheck, read_keys
 from service.access.middleware import BodyLimits, RequestIds, RootPath
 from service.access.upload_limits import UploadLimits
 from service.api.openapi import extend_schema
-from service.api.routes import ROUTERS, UPLOAD_PATHS
+from service.api.routes import JOB_PATH, ROUTERS, UPLOAD_PATHS
 from service.engine.decode_pool import DECODER, DecodePool, DecodeTimeouts
 from service.engine.device import DEVICE
 from service.engine.registry import ModelRegistry
 from service.errors import add_error_handlers
+from service.jobs.jobs import Jobs
 from service.monitoring.logs import AccessLog
 from service.monitoring.metrics import Metrics, RequestMetrics
 from service.settings import Settings
@@ -48,8 +49,12 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
     metrics.queue.set_function(lambda: sum(model.backlog_s for model in registry.all()))
     metrics.real_time_factor.set_function(lambda: registry.first.real_time_factor)
 
+    jobs = Jobs(settings, registry, metrics)
+
     async def start() -> None:
+        await jobs.open()
         await asyncio.gather(decoders.start(), registry.start())
+        await jobs.begin()
 
     def stop() -> None:
         registry.stop()
@@ -72,6 +77,7 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
         finally:
             watching.cancel()
             app.state.loading.cancel()
+            await jobs.close()
             stop()
 
     # FastAPI's pages at /docs and /redoc load scripts from other servers; this service does not.
@@ -86,6 +92,7 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
     )
     app.state.settings, app.state.registry, app.state.metrics = settings, registry, metrics
     app.state.decoders, app.state.stop, app.state.reload = decoders, stop, reload
+    app.state.jobs = jobs
     app.state.keys = _keys(settings)
     app.state.admins = read_keys(settings.admin_keys.get_secret_value(), None, "EARSHOT_ADMIN_KEYS")
     app.state.metrics_keys = read_keys(
@@ -143,6 +150,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         BodyLimits,
         max_bytes=settings.max_upload_bytes,
+        job_path=JOB_PATH,
+        max_job_bytes=settings.jobs_max_upload_bytes,
         timeout_s=settings.body_timeout_s,
         least_bytes_per_second=settings.least_bytes_per_second,
     )
@@ -150,7 +159,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=["x-request-id", "server-timing", "retry-after"],
         )
@@ -158,7 +167,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         _add_traces(app, settings.trace_endpoint)
     app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
-    app.add_middleware(RequestMetrics, metrics=app.state.metrics, early_routes=UPLOAD_PATHS)
+    app.add_middleware(
+        RequestMetrics, metrics=app.state.metrics, early_routes=(*UPLOAD_PATHS, JOB_PATH)
+    )
     if settings.root_path:
         app.add_middleware(RootPath, root_path=settings.root_path)
 

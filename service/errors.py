@@ -96,7 +96,7 @@ _EXAMPLES: dict[int, tuple[str, str | None, str | None, str]] = {
         "Nobody may do this here: set EARSHOT_ADMIN_KEYS to a line of `asr key NAME`.",
     ),
     404: (
-        "There is no such model.",
+        "There is no such model or job.",
         "model_not_found",
         "model",
         "The model 'gpt-9' does not exist here; this service has 'en'.",
@@ -108,7 +108,7 @@ _EXAMPLES: dict[int, tuple[str, str | None, str | None, str]] = {
         "Of the body 12 bytes came in 20 s: send at least 500 bytes a second.",
     ),
     409: (
-        "It is already being done.",
+        "It is being done and has not ended.",
         "reloading",
         None,
         "The model 'en' is being reloaded.",
@@ -231,15 +231,22 @@ def _as_api_error(request: Request, error: Exception) -> ApiError:
         return _wrong_field(error.errors()[0])
     if isinstance(error, HTTPException):
         return _http_error(request, error)
-    for known, (status, param, code) in _RECOGNISER_ERRORS.items():
-        if isinstance(error, known):
-            return ApiError(status, str(error), param=param, code=code)
+    if (told := recogniser_error(error)) is not None:
+        return told
     return ApiError(
         500,
         "The service failed on this request through no fault of yours; its log says more under "
         f"the id {request.state.request_id}.",
         code="internal_error",
     )
+
+
+def recogniser_error(error: Exception) -> ApiError | None:
+    """What a client is told of an error of the recogniser; None if it is our own fault."""
+    for known, (status, param, code) in _RECOGNISER_ERRORS.items():
+        if isinstance(error, known):
+            return ApiError(status, str(error), param=param, code=code)
+    return None
 
 
 def _wrong_field(error: ErrorDetails) -> ApiError:

@@ -97,6 +97,7 @@ class _Server(uvicorn.Server):
         settings, registry = self.settings, self.app.state.registry
         drain_s = settings.drain_s + settings.drain_per_second * registry.longest_s
         log.info("stopping: requests under way have %g s", drain_s)
+        await self.app.state.jobs.pause()
         # Answers what is left by then; otherwise uvicorn would just close the connections.
         asyncio.get_running_loop().call_later(drain_s, registry.give_up)
         self.config.timeout_graceful_shutdown = math.ceil(drain_s) + _ANSWER_S

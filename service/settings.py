@@ -95,6 +95,20 @@ class Settings(BaseSettings):
     root_path: Annotated[str, Field(pattern="^(/[A-Za-z0-9._~-]+)*$")] = ""
     """Path under which a proxy shows the service, as /speech, whether or not the proxy removes
     it."""
+    jobs_folder: Path | None = None
+    """Folder for jobs: their store, recordings and results. It must outlive the service, and belong
+    to one service alone. Without it nobody may post jobs."""
+    jobs_max_bytes: Annotated[int, Field(gt=0)] = 20 * 2**30
+    """Bytes that the recordings of jobs may take in that folder; more are refused with 503. A
+    recording is removed once its job has ended."""
+    jobs_max_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 7.0
+    """Days after which a job is forgotten with its result. One that has not ended so many days
+    after it was posted has failed."""
+    jobs_max_upload_bytes: Annotated[int, Field(gt=0)] = 2**30
+    """Largest body of a job's request."""
+    jobs_max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 14_400.0
+    """Longest recording of a job. Jobs that are worked on may take 128 kB of memory for each of
+    these seconds."""
     drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     """Seconds that requests under way have to finish when the service is told to stop (SIGTERM); a
     second signal ends it at once. The longest recording adds drain_per_second."""
@@ -114,6 +128,8 @@ class Settings(BaseSettings):
     """Requests that each key may make in a minute; then 429. 0 sets no limit."""
     key_requests_at_once: Annotated[int, Field(ge=0)] = 0
     """Requests that each key may have under way; then 429. 0 sets no limit."""
+    key_jobs_at_once: Annotated[int, Field(ge=0)] = 0
+    """Jobs that each key may have waiting or running; then 429. 0 sets no limit."""
     cors_origins: str = ""
     """Origins, separated by commas, whose web pages may call the service; * stands for all."""
     log_format: Literal["plain", "json"] = "plain"
@@ -141,10 +157,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _limits_need_keys(self) -> Self:
-        limited = self.key_requests_per_minute or self.key_requests_at_once
+        limited = self.key_requests_per_minute or self.key_requests_at_once or self.key_jobs_at_once
         if limited and not (self.api_keys.get_secret_value() or self.api_keys_file):
             raise ValueError(
-                "The limits of a key (EARSHOT_KEY_REQUESTS_PER_MINUTE, _AT_ONCE) need keys: set "
+                "The limits of a key (EARSHOT_KEY_…) need keys: set "
                 "EARSHOT_API_KEYS or EARSHOT_API_KEYS_FILE."
             )
         return self
@@ -155,6 +171,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"EARSHOT_MAX_HELD_BYTES ({self.max_held_bytes}) must hold one upload at least: "
                 f"EARSHOT_MAX_UPLOAD_BYTES is {self.max_upload_bytes}."
+            )
+        if self.jobs_max_bytes < self.jobs_max_upload_bytes:
+            raise ValueError(
+                f"EARSHOT_JOBS_MAX_BYTES ({self.jobs_max_bytes}) must hold one upload at least: "
+                f"EARSHOT_JOBS_MAX_UPLOAD_BYTES is {self.jobs_max_upload_bytes}."
             )
         return self
 

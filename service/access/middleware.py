@@ -5,6 +5,7 @@ import contextlib
 import re
 import time
 import uuid
+from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
@@ -88,40 +89,42 @@ class BodyLimits:
 
     Args:
         max_bytes: largest body.
+        job_path, max_job_bytes: a path, and the largest body of requests for it.
         timeout_s: seconds to wait for a body, plus one for each `least_bytes_per_second` that
             have arrived.
     """
 
     def __init__(
-        self, app: ASGIApp, max_bytes: int, timeout_s: float, least_bytes_per_second: int
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        job_path: str,
+        max_job_bytes: int,
+        timeout_s: float,
+        least_bytes_per_second: int,
     ) -> None:
         self.app = app
-        self.max_bytes = max_bytes
+        self._uploads = _Size(max_bytes, "EARSHOT_MAX_UPLOAD_BYTES")
+        self._jobs = _Size(max_job_bytes, "EARSHOT_JOBS_MAX_UPLOAD_BYTES")
+        self._job_path = job_path
         self.timeout_s = timeout_s
         self.least_bytes_per_second = least_bytes_per_second
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        body = _Body(self, receive, send)
+        largest = self._jobs if scope["path"] == self._job_path else self._uploads
+        body = _Body(self, largest, receive, send)
         claimed = Headers(scope=scope).get("content-length", "")
         try:
-            if claimed.isdecimal() and int(claimed) > self.max_bytes:
-                raise EarlyRefusal(self.too_large(f"is {int(claimed)} bytes"))
+            if claimed.isdecimal() and int(claimed) > largest.bytes:
+                raise EarlyRefusal(largest.exceeded(f"is {int(claimed)} bytes"))
             return await self.app(scope, body.receive, body.send)
         except EarlyRefusal as cut:
             error = cut.error
         # Out here, nothing holds the received part of the body any more.
         response = await answer(Request(scope), error)
         await response(scope, body.receive, body.send)
-
-    def too_large(self, size: str) -> ApiError:
-        """The refusal of an upload; `size` completes the sentence, as "is 5 bytes"."""
-        message = (
-            f"The upload {size}, the limit is {self.max_bytes} bytes: send a shorter or a "
-            "compressed recording (mp3, m4a, ogg), or raise EARSHOT_MAX_UPLOAD_BYTES."
-        )
-        return ApiError(413, message, param="file", code="upload_too_large")
 
     def too_slow(self, came: int, seconds: float) -> ApiError:
         """The refusal of a body of which only `came` bytes arrived in `seconds`."""
@@ -134,11 +137,28 @@ class BodyLimits:
         )
 
 
+@dataclass(frozen=True)
+class _Size:
+    """The largest body, and the setting that says so."""
+
+    bytes: int
+    setting: str
+
+    def exceeded(self, size: str) -> ApiError:
+        """The refusal of an upload; `size` completes the sentence, as "is 5 bytes"."""
+        message = (
+            f"The upload {size}, the limit is {self.bytes} bytes: send a shorter or a compressed "
+            f"recording (mp3, m4a, ogg), or raise {self.setting}."
+        )
+        return ApiError(413, message, param="file", code="upload_too_large")
+
+
 class _Body:
     """The body of one request while it arrives, and its effect on the answer."""
 
-    def __init__(self, limits: BodyLimits, receive: Receive, send: Send) -> None:
+    def __init__(self, limits: BodyLimits, largest: _Size, receive: Receive, send: Send) -> None:
         self._limits = limits
+        self._largest = largest
         self._receive = receive
         self._send = send
         self._came = 0
@@ -163,8 +183,8 @@ class _Body:
         self._waited += time.monotonic() - started
         self._came += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
-        if self._came > limits.max_bytes:
-            raise EarlyRefusal(limits.too_large(f"is over {self._came - 1} bytes"))
+        if self._came > self._largest.bytes:
+            raise EarlyRefusal(self._largest.exceeded(f"is over {self._came - 1} bytes"))
         return message
 
     async def send(self, message: Message) -> None:

@@ -43,7 +43,7 @@ class UploadLimits:
         length = headers.get("content-length", "")
         size = int(length) if length.isdecimal() else 0
         try:
-            _refuse_encoded(headers)
+            refuse_encoded(headers)
             if self._held + size > self._most_bytes:
                 raise _full()
             self._check(size)
@@ -67,7 +67,8 @@ class UploadLimits:
             self._held -= held
 
 
-def _refuse_encoded(headers: Headers) -> None:
+def refuse_encoded(headers: Headers) -> None:
+    """Raise ApiError for a body that is compressed on its way."""
     coding = headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise ApiError(

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.engine.registry import ModelRegistry
+from service.jobs.jobs import Jobs
 
 
 def _registry(request: Request) -> ModelRegistry:
@@ -14,3 +15,20 @@ def _registry(request: Request) -> ModelRegistry:
 
 Registry = Annotated[ModelRegistry, Depends(_registry)]
 """The app's registry of models."""
+
+
+def _jobs(request: Request) -> Jobs:
+    jobs: Jobs = request.app.state.jobs
+    return jobs
+
+
+JobService = Annotated[Jobs, Depends(_jobs)]
+"""The app's jobs."""
+
+
+def _key(request: Request) -> str:
+    return str(getattr(request.state, "key", ""))
+
+
+Key = Annotated[str, Depends(_key)]
+"""The name of the API key that came with the request; empty where no keys are asked for."""

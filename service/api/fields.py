@@ -83,12 +83,57 @@ def _option(name: str, most: int | None = None, example: Any = None, of: type = 
     )
 
 
-class RequestFields(BaseModel):
-    """How a recording is to be transcribed: the fields that both endpoints have."""
+class LayoutFields(BaseModel):
+    """How a transcript is to be laid out."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    max_line_width: int | None = _option("max_line_width", example=42, of=Layout)
+    max_line_count: int | None = _option("max_line_count", example=2, of=Layout)
+    highlight_words: bool | None = _option("highlight_words", of=Layout)
+    speakers: str | None = _option("speakers", example="left=Ann,right=Bob", of=Layout)
+
+    def layout(self) -> Layout:
+        """How the transcript is laid out in the answer."""
+        given = self.model_dump(include=set(LAYOUT))
+        return Layout(**{name: value for name, value in given.items() if value is not None})
+
+
+class AnswerFields(LayoutFields):
+    """The shape of an answer of OpenAI's endpoint."""
+
+    response_format: Annotated[
+        Literal["json", "text", "srt", "vtt", "verbose_json"],
+        BeforeValidator(_without_speakers),
+        Field(examples=["verbose_json"]),
+    ] = "json"
+    """`verbose_json` has times and confidence; `srt` and `vtt` are subtitles."""
+    timestamp_granularities: Annotated[
+        list[Literal["word", "segment"]], Field(examples=[["word"]])
+    ] = ["segment"]
+    """`word` adds the words' times to `verbose_json`."""
+    include: list[Literal["logprobs"]] = []
+    """`logprobs` adds the logarithm of each word's confidence to `json` and to streams."""
+
+
+class ResultQuery(AnswerFields):
+    """The shape of a job's result."""
+
+    response_format: Annotated[
+        Literal[
+            "json", "text", "srt", "vtt", "verbose_json", "txt", "tsv", "ctm", "textgrid", "eaf"
+        ],
+        BeforeValidator(_without_speakers),
+        Field(examples=["srt"]),
+    ] = "json"  # type: ignore[assignment]  # more than a request has
+    """Those of a transcription, and what else `asr transcribe --format` writes."""
+    timestamps: bool | None = _option("timestamps", of=Layout)
+
+
+class RequestFields(LayoutFields):
+    """How a recording is to be transcribed: the fields that both endpoints have."""
 
     model: Annotated[str, Field(examples=["whisper-1"])] = "whisper-1"
     """The id of a served model, or one of OpenAI's names, which stand for the default one."""
@@ -106,15 +151,6 @@ class RequestFields(BaseModel):
     """`mix` reads the mean of all channels, `split` each by itself into one transcript in order of
     time, and a number that channel alone, counted from 1."""
     nbest: int | None = _option("nbest", most=50, example=1)
-    max_line_width: int | None = _option("max_line_width", example=42, of=Layout)
-    max_line_count: int | None = _option("max_line_count", example=2, of=Layout)
-    highlight_words: bool | None = _option("highlight_words", of=Layout)
-    speakers: str | None = _option("speakers", example="left=Ann,right=Bob", of=Layout)
-
-    def layout(self) -> Layout:
-        """How the transcript is laid out in the answer."""
-        given = self.model_dump(include=set(LAYOUT))
-        return Layout(**{name: value for name, value in given.items() if value is not None})
 
     def options(self, recognizer: Recognizer) -> dict[str, Any]:
         """The options that the request gives, as `recognizer` takes them.
@@ -158,7 +194,7 @@ class RequestFields(BaseModel):
         return option
 
 
-class TranscriptionForm(RequestFields):
+class TranscriptionForm(RequestFields, AnswerFields):
     """The form of OpenAI's endpoint."""
 
     file: UploadFile
@@ -169,18 +205,6 @@ class TranscriptionForm(RequestFields):
     """Names in it are favoured by the decoder `beam`; `docs/http.md` says which."""
     keywords: Annotated[Phrases, Field(examples=[["Nyx"]])] = []
     """OpenAI's name for `hotwords`; the two lists are joined."""
-    response_format: Annotated[
-        Literal["json", "text", "srt", "vtt", "verbose_json"],
-        BeforeValidator(_without_speakers),
-        Field(examples=["verbose_json"]),
-    ] = "json"
-    """`verbose_json` has times and confidence; `srt` and `vtt` are subtitles."""
-    timestamp_granularities: Annotated[
-        list[Literal["word", "segment"]], Field(examples=[["word"]])
-    ] = ["segment"]
-    """`word` adds the words' times to `verbose_json`."""
-    include: list[Literal["logprobs"]] = []
-    """`logprobs` adds the logarithm of each word's confidence to `json` and to streams."""
     stream: bool = False
     """`true` answers with server-sent events: the text in parts, then all of it."""
     temperature: Annotated[float, Field(ge=0, le=1, examples=[0])] = 0.0
@@ -229,14 +253,18 @@ class TranscribeQuery(RequestFields):
     """`true` transcribes each channel separately and answers with `channels`, in `json` only."""
 
 
+class JobForm(TranscriptionForm):
+    """The form of a job: that of a transcription, whose shape may be chosen anew for the result."""
+
+
 def _spells(recognizer: Recognizer, phrase: str) -> bool:
     text = recognizer.bundle.normalise(phrase)
     return bool(text) and not recognizer.bundle.tokenizer.unknown(text)
 
 
-def form_schema() -> dict[str, Any]:
+def form_schema(kind: type[TranscriptionForm] = TranscriptionForm) -> dict[str, Any]:
     """The form in the API's schema."""
-    schema = _schema(TranscriptionForm)
+    schema = _schema(kind)
     for name in WITHOUT_EFFECT:
         schema["properties"][name] = {
             "type": "string",
@@ -245,7 +273,7 @@ def form_schema() -> dict[str, Any]:
     return schema
 
 
-def query_parameters() -> list[dict[str, Any]]:
+def query_parameters(kind: type[LayoutFields] = TranscribeQuery) -> list[dict[str, Any]]:
     """The query in the API's schema."""
     return [
         {
@@ -255,11 +283,11 @@ def query_parameters() -> list[dict[str, Any]]:
             "description": field.pop("description"),
             "schema": field,
         }
-        for name, field in _schema(TranscribeQuery)["properties"].items()
+        for name, field in _schema(kind)["properties"].items()
     ]
 
 
-def _schema(kind: type[RequestFields]) -> dict[str, Any]:
+def _schema(kind: type[LayoutFields]) -> dict[str, Any]:
     schema = kind.model_json_schema()
     for field in schema["properties"].values():
         # Fields that may be None are optional: neither a form nor a query can express null.

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from service.api.events import EVENTS
+from service.api.job_events import EVENTS as JOB_EVENTS
 
 _BEARER = {
     "type": "http",
@@ -23,7 +24,7 @@ def extend_schema(app: FastAPI, with_keys: bool) -> None:
         schema = generate()
         components = schema["components"]
         components["securitySchemes"] = {"key": _BEARER}
-        kinds = [(kind, "serialization") for kind in EVENTS]
+        kinds = [(kind, "serialization") for kind in (*EVENTS, *JOB_EVENTS)]
         _, events = models_json_schema(kinds, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         components["schemas"] = {**events["$defs"], **components["schemas"]}
         for path, operations in schema["paths"].items():

@@ -7,13 +7,16 @@ parser, which puts uploads on the disk and gives other requests no turn while it
 """
 
 import asyncio
+import contextlib
 import difflib
 import re
+import secrets
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Any, TypeVar
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
@@ -22,14 +25,22 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from asr.errors import BadOption
 from asr.transcript import FORMATS, check_layout
+from service.access.upload_limits import refuse_encoded
+from service.api.dependencies import JobService
 from service.api.fields import (
     SPEAKERS,
     WITHOUT_EFFECT,
+    AnswerFields,
+    JobForm,
+    LayoutFields,
     RequestFields,
+    ResultQuery,
     TranscribeQuery,
     TranscriptionForm,
 )
 from service.errors import ApiError, missing_field
+from service.jobs.jobs import disk_failed
+from service.jobs.spool import Spool, SpoolFull, Upload
 
 MOST_TEXT = 128 * 1024
 """Bytes that a form may have besides its file."""
@@ -37,25 +48,55 @@ _PIECE = 16 * 1024
 _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")  # some others, as punycode, take quadratic time
 _BRACKETS = re.compile(r"\[\w*\]$")
 
-Fields = TypeVar("Fields", bound=RequestFields)
+Fields = TypeVar("Fields", bound=LayoutFields)
+Form = TypeVar("Form", bound=TranscriptionForm)
 
 
 async def read_form(request: Request) -> AsyncIterator[TranscriptionForm]:
     """The request's form; its file is closed when the request is over."""
+    parser = _Parser(request.headers, _pieces(request.stream()), max_files=2)
+    async with _form(request, parser, TranscriptionForm) as form:
+        yield form
+
+
+async def read_job_form(request: Request, jobs: JobService) -> AsyncIterator[JobForm]:
+    """The request's form, whose file is in the spool; it stays there if the job is accepted."""
+    spool = jobs.spool
+    refuse_encoded(request.headers)
+    parser = _SpoolParser(spool, request.headers, _pieces(request.stream()), max_files=2)
+    try:
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and not spool.has_room(int(length)):
+            raise SpoolFull
+        async with _form(request, parser, JobForm) as form:
+            if form.stream:
+                raise _conflict("stream", "a job has events of its own: leave stream out.")
+            yield form
+    except SpoolFull as error:
+        raise _spool_full() from error
+    except OSError as error:
+        raise disk_failed(error) from error
+    finally:  # also of files that broke off
+        for upload in parser.uploads:
+            await run_in_threadpool(upload.close)
+
+
+@contextlib.asynccontextmanager
+async def _form(request: Request, parser: "_Parser", kind: type[Form]) -> AsyncIterator[Form]:
     if name := next(iter(request.query_params), None):
         message = f"The query has {name[:100]!r}: send it as a field of the form instead."
         raise ApiError(422, message, param=name[:100], code="unknown_field")
-    kind, options = parse_options_header(request.headers.get("content-type"))
-    if kind != b"multipart/form-data":
+    media_type, options = parse_options_header(request.headers.get("content-type"))
+    if media_type != b"multipart/form-data":
         raise missing_field("file")
     if options.get(b"charset", b"utf-8").lower() not in _CHARSETS:
         raise ApiError(400, "The form cannot be read: its charset must be utf-8.")
     try:
-        form = await _Parser(request.headers, _pieces(request.stream()), max_files=2).parse()
+        form = await parser.parse()
     except MultiPartException as error:
         raise ApiError(400, f"The form cannot be read: {error.message}") from error
     try:
-        checked = read_fields(TranscriptionForm, form.multi_items(), "body")
+        checked = read_fields(kind, form.multi_items(), "body")
         _check_coding(checked.file.headers)
         _check_together(checked)
         yield checked
@@ -83,12 +124,38 @@ class _Parser(MultiPartParser):
         super().on_part_data(data, start, end)
 
 
+class _SpoolParser(_Parser):
+    """Writes the upload to the spool while it arrives, in threads."""
+
+    def __init__(self, spool: Spool, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._spool = spool
+        self.uploads: list[Upload] = []
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        if self._current_part.file is not None:
+            upload = self._spool.upload(f"job_{secrets.token_hex(12)}")
+            self.uploads.append(upload)
+            self._current_part.file.file.close()
+            self._current_part.file.file = upload  # type: ignore[assignment]
+            self._files_to_close_on_error[-1] = upload  # type: ignore[call-overload]
+
+
 async def _pieces(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The body in small pieces; after each of them other requests have a turn."""
     async for chunk in body:
         for start in range(0, len(chunk), _PIECE):
             yield chunk[start : start + _PIECE]
             await asyncio.sleep(0)
+
+
+def read_result_query(request: Request) -> ResultQuery:
+    """The request's query."""
+    query = read_fields(ResultQuery, request.query_params.multi_items(), "query")
+    _check_shape(query)
+    _check_layout(query, [query.response_format])
+    return query
 
 
 def read_query(request: Request) -> TranscribeQuery:
@@ -125,7 +192,7 @@ def read_fields(kind: type[Fields], items: Iterable[tuple[str, Any]], place: str
                 raise ApiError(422, message, param=key, code="repeated_field")
             if value != "":
                 fields[key] = value
-        elif kind is not TranscriptionForm or name not in WITHOUT_EFFECT:
+        elif not issubclass(kind, TranscriptionForm) or name not in WITHOUT_EFFECT:
             raise _unknown_field(kind, key, name)
     if isinstance(fields.get("file"), str):
         raise ApiError(
@@ -157,19 +224,25 @@ def _check_coding(headers: Headers) -> None:
 def _check_together(form: TranscriptionForm) -> None:
     """Refuse fields that would have no effect on the requested answer."""
     chosen = form.response_format
-    if "word" in form.timestamp_granularities and chosen != "verbose_json":
-        raise _conflict(
-            "timestamp_granularities",
-            f"word times come with response_format verbose_json only, got {chosen!r}.",
-        )
-    if form.include and chosen != "json":
-        raise _conflict("include", f"logprobs come with response_format json only, got {chosen!r}.")
+    _check_shape(form)
     if form.stream and chosen not in ("json", "text"):
         raise _conflict("stream", f"a stream has events of its own: leave {chosen!r} out.")
     if (form.nbest or 1) > 1 and (form.stream or chosen not in ("json", "verbose_json")):
         raise _conflict("nbest", "alternatives come with json and verbose_json, not streamed.")
     _check_channels(form)
-    _check_layout(form, [chosen if chosen in FORMATS else "json"])
+    _check_layout(form, [chosen])
+
+
+def _check_shape(fields: AnswerFields) -> None:
+    """Refuse what has no effect on the requested format."""
+    chosen = fields.response_format
+    if "word" in fields.timestamp_granularities and chosen != "verbose_json":
+        raise _conflict(
+            "timestamp_granularities",
+            f"word times come with response_format verbose_json only, got {chosen!r}.",
+        )
+    if fields.include and chosen != "json":
+        raise _conflict("include", f"logprobs come with response_format json only, got {chosen!r}.")
 
 
 def _check_channels(fields: RequestFields) -> None:
@@ -181,12 +254,21 @@ def _check_channels(fields: RequestFields) -> None:
         raise _conflict("speakers", "speakers are named where channels=split.")
 
 
-def _check_layout(fields: RequestFields, formats: list[str]) -> None:
+def _check_layout(fields: LayoutFields, formats: list[str]) -> None:
     """Refuse an option of the layout that cannot be, or has no effect on the requested answer."""
     try:
-        check_layout(fields.layout(), formats)
+        check_layout(fields.layout(), [one if one in FORMATS else "json" for one in formats])
     except BadOption as error:  # whose sentence starts with the option's name
         raise _conflict(str(error).partition(" ")[0], str(error)) from error
+
+
+def _spool_full() -> ApiError:
+    return ApiError(
+        503,
+        "The disk space for jobs is full: try again in 60 seconds.",
+        code="spool_full",
+        headers={"retry-after": "60"},
+    )
 
 
 def _conflict(param: str, message: str) -> ApiError:
@@ -194,8 +276,8 @@ def _conflict(param: str, message: str) -> ApiError:
     return ApiError(422, sentence, param=param, code="invalid_value")
 
 
-def _unknown_field(kind: type[RequestFields], key: str, name: str) -> ApiError:
-    if kind is TranscriptionForm and name in SPEAKERS:
+def _unknown_field(kind: type[LayoutFields], key: str, name: str) -> ApiError:
+    if issubclass(kind, TranscriptionForm) and name in SPEAKERS:
         message = f"The field {name!r} is not served: this model tells no speakers apart."
         return ApiError(422, message, param=name, code="unsupported_field")
     known = list(kind.model_fields)

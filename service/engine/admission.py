@@ -70,6 +70,10 @@ class Ticket:
     whole: float = field(compare=False)
     """Seconds of audio in all."""
 
+    def progress(self, seconds: float) -> None:
+        """So many seconds more are processed."""
+        self.seconds = max(0.0, self.seconds - seconds)
+
 
 class Admission:
     """The accepted requests, and the work that they still need.
@@ -161,9 +165,13 @@ class Estimator:
 
     def __call__(self, body: bytes) -> float:
         """Estimated seconds, at most the longest recording that is accepted."""
-        kind = _kind(body)
-        stated = _stated_seconds(body, kind)
-        seconds = len(body) / self._rates[kind] if stated is None else stated
+        return self.of(body, len(body))
+
+    def of(self, head: bytes, size: int) -> float:
+        """The same of a recording of `size` bytes that begins with `head`."""
+        kind = _kind(head)
+        stated = _stated_seconds(head, kind, size)
+        seconds = size / self._rates[kind] if stated is None else stated
         return min(self._longest_s, seconds)
 
     def learn(self, body: bytes, seconds: float) -> None:
@@ -178,13 +186,13 @@ def _kind(body: bytes) -> str:
     return magic.get(body[:4], "other")
 
 
-def _stated_seconds(body: bytes, kind: str) -> float | None:
+def _stated_seconds(head: bytes, kind: str, size: int) -> float | None:
     """Seconds according to the header of wav and flac; None if it does not say."""
-    if kind == "wav" and body[12:16] == b"fmt " and len(body) >= 32:
-        (rate,) = struct.unpack_from("<I", body, 28)
-        return len(body) / rate if rate else None
-    if kind == "flac" and len(body) >= 26:
-        packed = int.from_bytes(body[18:26], "big")  # 20 bits rate, 3, 5, 36 bits samples
+    if kind == "wav" and head[12:16] == b"fmt " and len(head) >= 32:
+        (rate,) = struct.unpack_from("<I", head, 28)
+        return size / rate if rate else None
+    if kind == "flac" and len(head) >= 26:
+        packed = int.from_bytes(head[18:26], "big")  # 20 bits rate, 3, 5, 36 bits samples
         rate, samples = packed >> 44, packed & (2**36 - 1)
         return samples / rate if rate and samples else None
     return None

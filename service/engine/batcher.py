@@ -3,6 +3,9 @@
 Each batch has the window with the earliest deadline, and others of similar length up to the budget
 in padded seconds. Deadlines grow with the recording's length: a short clip overtakes the windows of
 a long recording, which run in between, and nothing waits for ever.
+
+Windows that nobody waits for have a deadline too, from `BACKGROUND` on. So they run when no other
+window waits, and never make another's batch larger.
 """
 
 import math
@@ -13,6 +16,8 @@ from dataclasses import dataclass
 _GROUP = 1.5  # longest window of a batch divided by its shortest, at most
 _SHORTEST_S = 1.0  # shorter windows form one group
 _LEAST_BUDGET_S = 1.0
+BACKGROUND = 1e12
+"""What is due from then on is due at no time: in seconds of a monotonic clock, this is far off."""
 
 
 @dataclass(frozen=True, order=True)
@@ -27,6 +32,11 @@ class Item:
     """Index of the window in the recording."""
     seconds: float
     """Its length."""
+
+    @property
+    def is_background(self) -> bool:
+        """Whether nobody waits for it."""
+        return self.deadline >= BACKGROUND
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,8 @@ class Batcher:
         for item in group[: self._most]:
             longest = max(longest, item.seconds)
             if count and longest * (count + 1) > self.budget:
+                break
+            if item.is_background != group[0].is_background:
                 break
             count += 1
         batch = Batch(tuple(group[:count]))

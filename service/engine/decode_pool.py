@@ -8,6 +8,7 @@ resampled nor mixed.
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +26,12 @@ log = logging.getLogger(__name__)
 SAMPLE_BYTES = 4
 DECODER = "service.engine.decode_pool:decoder"
 """The target of the processes that decode uploads."""
+PATIENT_DECODER = "service.engine.decode_pool:patient_decoder"
+"""The target of processes that decode what nobody waits for."""
 _TRIES = 2
 _BLOCK_BYTES = 2**20
 _START_S = 120.0
+_NICENESS = 10
 _RETRY_START_S = 5.0
 # Libraries and one block of audio need far less: a file that makes a decoder need more is hostile.
 _ADDRESS_BYTES = 4 * 2**30
@@ -47,7 +51,7 @@ class ChannelAudio:
 
 
 def decoder(limits: Limits) -> Handler:
-    """In a worker: `(name, selection, body)` and memory for the first channel -> number
+    """In a worker: `(name, selection, source)` and memory for the first channel -> number
     of samples, and memory for each further channel.
 
     The answer to None is 0, which says that the worker is ready.
@@ -60,12 +64,12 @@ def decoder(limits: Limits) -> Handler:
     def decode(message: Any, given: Sequence[Memory]) -> Answer:
         if message is None:
             return 0, ()
-        name, selection, body = message
+        name, selection, source = message
         memory = list(given)
         meters = [Meter()]
         samples = 0
         try:
-            for block in stream(body, limits, name, selection):
+            for block in stream(source, limits, name, selection):
                 memory += [Memory() for _ in range(block.shape[1] - len(memory))]
                 meters += [Meter() for _ in range(block.shape[1] - len(meters))]
                 samples += len(block)
@@ -82,6 +86,12 @@ def decoder(limits: Limits) -> Handler:
         return samples, memory[1:]
 
     return decode
+
+
+def patient_decoder(limits: Limits) -> Handler:
+    """In a worker: as `decoder`, but it leaves the cores to others."""
+    os.nice(_NICENESS)
+    return decoder(limits)
 
 
 def _level(held: Memory, meter: Meter) -> None:
@@ -144,9 +154,12 @@ class DecodePool:
         return {process.pid for process in self._processes}
 
     async def decode(
-        self, body: bytes, name: str, selection: Selection
+        self, source: bytes | str, name: str, selection: Selection
     ) -> tuple[list[ChannelAudio], float]:
         """The selected channels of the recording, and the seconds that decoding took.
+
+        Args:
+            source: the recording's bytes, or its path.
 
         Raises:
             BadAudio: it cannot be read, or ended the process that read it twice.
@@ -157,7 +170,7 @@ class DecodePool:
         while tries < _TRIES:
             process = await self._free()
             # Shielded: when the client disconnects, the process still finishes its file.
-            request = asyncio.ensure_future(self._ask(process, (name, selection, body)))
+            request = asyncio.ensure_future(self._ask(process, (name, selection, source)))
             request.add_done_callback(lambda done: done.exception())
             try:
                 return await asyncio.shield(request)

@@ -4,6 +4,8 @@ It keeps the log-probabilities of a recording's windows until all of them are th
 requests come from `service.engine.scheduler`.
 """
 
+import contextlib
+import hashlib
 import os
 import threading
 import time
@@ -17,6 +19,7 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, load
 from asr.bundle import shipped
+from asr.files import replacing
 from asr.runtime import Recognizer
 from asr.runtime.reader import Partial
 from asr.transcript import Segment, Transcript
@@ -68,6 +71,9 @@ class Piece:
     index: int
     start: int
     stop: int
+    kept: Path | None = None
+    """Prefix of files in which log-probabilities are kept, and looked for before they are
+    computed."""
 
 
 @dataclass(frozen=True)
@@ -173,19 +179,40 @@ class _Device:
         return (model_done - started) / seconds, (ended - model_done) / seconds
 
     def _run(self, message: RunModel, memory: Sequence[Memory]) -> None:
-        waves = [
-            np.frombuffer(
-                held.read(SAMPLE_BYTES * piece.start, SAMPLE_BYTES * piece.stop), np.float32
-            )
-            for piece, held in zip(message.pieces, memory, strict=True)
-        ]
-        rows = self._recognizer.run(waves)
+        rows = [self._kept(piece) for piece in message.pieces]
+        missing = [index for index, row in enumerate(rows) if row is None]
+        waves = [_samples(message.pieces[index], memory[index]) for index in missing]
+        for index, row in zip(missing, self._recognizer.run(waves) if waves else [], strict=True):
+            rows[index] = row
+            self._keep(message.pieces[index], row)
         with self._lock:
             for piece, row in zip(message.pieces, rows, strict=True):
                 self._rows[piece.job][piece.index] = row
             for job in message.finished:
                 self._rows.pop(job, None)
                 self._partial.pop(job, None)
+
+    def _kept(self, piece: Piece) -> Any:
+        """The log-probabilities of a piece from its file; None if there is no sound one."""
+        if piece.kept is None:
+            return None
+        with contextlib.suppress(OSError, ValueError, EOFError):
+            return np.load(self._file(piece.kept, piece), allow_pickle=False)
+        return None
+
+    def _keep(self, piece: Piece, row: Any) -> None:
+        if piece.kept is None:
+            return
+        # A full disk costs time after a restart, and nothing now. The recording may be deleted.
+        with contextlib.suppress(OSError), replacing(self._file(piece.kept, piece)) as file:
+            np.save(file, row)
+
+    def _file(self, prefix: Path, piece: Piece) -> Path:
+        """The file of a piece: that of another bundle or device has another name."""
+        recognizer = self._recognizer
+        made = repr((sorted(recognizer.bundle.info.checksums.items()), recognizer.device))
+        digest = hashlib.sha256(made.encode()).hexdigest()[:16]
+        return prefix.with_name(f"{prefix.name}.{piece.index}.{digest}.npy")
 
     def _search(self, message: Search) -> list[Transcript]:
         recognizer = self._recognizer
@@ -216,6 +243,12 @@ class _Device:
         if message.is_last:
             segments += partial.end(message.samples / SAMPLE_RATE)
         return segments
+
+
+def _samples(piece: Piece, held: Memory) -> Any:
+    return np.frombuffer(
+        held.read(SAMPLE_BYTES * piece.start, SAMPLE_BYTES * piece.stop), np.float32
+    )
 
 
 def _cores() -> int:

@@ -5,11 +5,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from asr.audio import SAMPLE_RATE
 from asr.transcript import Segment, Transcript, Word
-from service.engine.batcher import Item
+from service.engine.batcher import BACKGROUND, Item
 from service.engine.decode_pool import ChannelAudio
 
 
@@ -29,6 +30,10 @@ class Job:
     audio: ChannelAudio
     options: dict[str, Any]
     deadline: float
+    """When it must be answered; infinite if nobody waits for it."""
+    kept: Path | None
+    """Prefix of the files in which the device keeps the log-probabilities of its windows, so that
+    they are not computed again."""
     windows: Sequence[tuple[int, int]]
     """Samples `[start, stop)` of each."""
     on_progress: Callable[[float], None]
@@ -54,6 +59,11 @@ class Job:
     """When its first window went to the device."""
     model_done: float = math.nan
     """When all its windows had been run."""
+
+    @property
+    def is_background(self) -> bool:
+        """Whether nobody waits for it."""
+        return self.deadline == math.inf
 
     @property
     def is_partial(self) -> bool:
@@ -86,6 +96,10 @@ class Job:
         return Transcript.of(words, self.audio.seconds)
 
     def item(self, index: int) -> Item:
-        """A window, as the batcher takes it."""
+        """A window, as the batcher takes it.
+
+        Recordings that nobody waits for have turns: first the first windows of all of them.
+        """
         start, stop = self.windows[index]
-        return Item(self.deadline, self.id, index, (stop - start) / SAMPLE_RATE)
+        due = BACKGROUND + start / SAMPLE_RATE if self.is_background else self.deadline
+        return Item(due, self.id, index, (stop - start) / SAMPLE_RATE)

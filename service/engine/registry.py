@@ -8,7 +8,7 @@ import contextlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from asr.runtime import Recognizer
 from service.engine.decode_pool import DecodePool
 from service.engine.device import DEVICE
 from service.engine.order import OnSegment
-from service.engine.transcriber import Result, State, Transcriber
+from service.engine.transcriber import Background, Result, State, Transcriber
 from service.engine.worker import WorkerFailed
 from service.errors import ApiError
 from service.monitoring.metrics import Metrics
@@ -162,11 +162,33 @@ class ModelRegistry:
                 in a thread.
             on_segment: as of `Transcriber.transcribe`.
         """
+        with self._used(model) as transcriber:
+            chosen = await run_in_threadpool(options, transcriber.recognizer)
+            return await transcriber.transcribe(body, name, chosen, channels, track, on_segment)
+
+    async def transcribe_behind(
+        self,
+        model: str,
+        options: dict[str, Any],
+        path: Path,
+        name: str,
+        channels: str,
+        track: int | None,
+        background: Background,
+    ) -> Result:
+        """As `transcribe`, of a file, whenever no request waits."""
+        with self._used(model) as transcriber:
+            return await transcriber.transcribe_behind(
+                path, name, options, channels, track, background
+            )
+
+    @contextlib.contextmanager
+    def _used(self, model: str) -> Iterator[Transcriber]:
+        """The transcriber of a model, which goes on for as long, even if it is reloaded."""
         transcriber = self.find(model)
         self._under_way[transcriber] += 1
         try:
-            chosen = await run_in_threadpool(options, transcriber.recognizer)
-            return await transcriber.transcribe(body, name, chosen, channels, track, on_segment)
+            yield transcriber
         finally:
             self._under_way[transcriber] -= 1
             self._stop_if_unused(transcriber)

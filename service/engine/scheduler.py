@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from asr.errors import AsrError, BadBundle
@@ -142,13 +143,14 @@ class Scheduler:
         deadline: float,
         on_progress: Callable[[float], None],
         on_segments: Callable[[list[Segment]], None] | None = None,
+        kept: Path | None = None,
     ) -> Job:
         """Transcribe a recording and return its finished job.
 
         If this is cancelled, the job is dropped before its next batch.
 
         Args:
-            on_progress, on_segments: as in `Job`.
+            deadline, on_progress, on_segments, kept: as in `Job`.
 
         Raises:
             RecordingFailed: the device fails on it.
@@ -160,13 +162,14 @@ class Scheduler:
             audio=audio,
             options=options,
             deadline=deadline,
+            kept=kept if len(windows) > 1 else None,
             windows=[(window.start, window.stop) for window in windows],
             on_progress=on_progress,
             on_segments=on_segments,
             transcript=asyncio.get_running_loop().create_future(),
         )
         self._jobs[job.id] = job
-        if audio.seconds <= _SHORT_S:
+        if audio.seconds <= _SHORT_S and not job.is_background:
             self._short_arrived = job.added
         for index in range(len(job.windows)):
             self._batcher.add(job.item(index))
@@ -219,7 +222,7 @@ class Scheduler:
         pieces, memory, started = [], [], time.monotonic()
         for item in batch.items:
             if (job := self._jobs.get(item.job)) is not None:
-                pieces.append(Piece(job.id, item.index, *job.windows[item.index]))
+                pieces.append(Piece(job.id, item.index, *job.windows[item.index], job.kept))
                 memory.append(job.audio.memory)
                 job.started = started if math.isnan(job.started) else job.started
         if not pieces:
@@ -289,15 +292,19 @@ class Scheduler:
                 await self._changed.wait()
 
     def _next_to_search(self, waiting: deque[Job]) -> list[Job]:
-        """The jobs that have waited longest and have the same options, up to one batch."""
+        """The jobs that have waited longest and have the same options, up to one batch.
+
+        Those that nobody waits for come last.
+        """
         taken: list[Job] = []
         seconds = 0.0
-        for job in list(waiting):
+        for job in sorted(waiting, key=lambda job: job.is_background):
             if job.id not in self._jobs:
                 waiting.remove(job)
             elif not taken or (
                 job.options == taken[0].options
                 and not (job.is_partial or taken[0].is_partial)
+                and job.is_background == taken[0].is_background
                 and seconds + job.audio.seconds <= self._batcher.budget
                 and not job.crashes
                 + taken[0].crashes  # a job that may have ended the process goes alone

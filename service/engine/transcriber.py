@@ -4,10 +4,13 @@ The event loop only passes work on; all of it is done in other processes.
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from asr.options import Selection
@@ -31,6 +34,22 @@ _FIRST_THROUGHPUT = 100.0  # until the model is warm
 State: TypeAlias = Literal["loading", "ready", "restarting", "failed"]
 """Of a model: `restarting` while its process, which died or hung, is being replaced, and `failed`
 while that does not succeed."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """What goes with a recording that nobody waits for: it takes the capacity that others leave."""
+
+    decoders: DecodePool
+    """Decode it."""
+    kept: Path
+    """Folder for the log-probabilities of windows, so that a restart does not lose them."""
+    on_length: Callable[[float], None]
+    """Called with its seconds, of all channels, once it is decoded."""
+    on_progress: Callable[[float], None]
+    """Called with the seconds that another batch has taken through the model."""
+    on_segment: OnSegment
+    """As of `Transcriber.transcribe`."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +162,10 @@ class Transcriber:
         """Seconds of audio that are processed in a second, as learned recently."""
         return self._admission.throughput.value
 
+    def estimate(self, head: bytes, size: int) -> float:
+        """Seconds of a recording of `size` bytes that begins with `head`, before it is decoded."""
+        return self._estimate.of(head, size)
+
     def check(self, upload_bytes: int) -> None:
         """Refuse an upload before it is read if it cannot be answered in time."""
         self._refuse_if_unavailable()
@@ -182,26 +205,48 @@ class Transcriber:
         self._timers.add(timer)
         try:
             async with timer:
-                result = await self._process(
-                    body, name, options, selection, ticket, timer, on_segment
-                )
+                with _failures_told():
+                    result = await self._process(
+                        body, name, options, selection, ticket, timer, on_segment
+                    )
             self._admission.answered(ticket, time.monotonic())
             return result
         except TimeoutError as error:
             raise self._too_late(ticket) from error
-        except DeviceLost as error:
-            raise _LOST from error
-        except RecordingFailed as error:
-            raise ApiError(
-                500,
-                "The model fails on this recording, through no fault of yours: the service's log "
-                "says why.",
-                code="internal_error",
-                headers={"x-should-retry": "false"},
-            ) from error
         finally:
             self._timers.discard(timer)
             self._admission.release(ticket)
+
+    async def transcribe_behind(
+        self,
+        path: Path,
+        name: str,
+        options: dict[str, Any],
+        channels: str,
+        track: int | None,
+        background: Background,
+    ) -> Result:
+        """As `transcribe`, of a file, whenever no request waits.
+
+        Raises:
+            ApiError: the model fails on it, or is not available (503).
+        """
+        self._refuse_if_unavailable()
+        selection = Selection(track=track, channels=channels)
+        with _failures_told():
+            started = time.monotonic()
+            channels_audio, decode_s = await background.decoders.decode(str(path), name, selection)
+            decoded = time.monotonic()
+            background.on_length(sum(audio.seconds for audio in channels_audio))
+            jobs = await self._jobs(
+                channels_audio,
+                options,
+                math.inf,
+                background.on_progress,
+                background.on_segment,
+                background.kept,
+            )
+        return self._result(jobs, decode_s, decoded - started - decode_s)
 
     async def _process(
         self,
@@ -221,12 +266,18 @@ class Transcriber:
         self._admission.correct(ticket, seconds)
         if not self._stopping:
             timer.reschedule(ticket.deadline)
-        jobs = await self._jobs(channels_audio, options, ticket, on_segment)
-        self._metrics.audio.inc(seconds)
+        jobs = await self._jobs(
+            channels_audio, options, ticket.deadline, ticket.progress, on_segment
+        )
+        return self._result(jobs, decode_s, decoded - started - decode_s)
+
+    def _result(self, jobs: list[Job], decode_s: float, waited_s: float) -> Result:
+        """The result of finished jobs, whose audio waited so long to be decoded."""
+        self._metrics.audio.inc(sum(job.audio.seconds for job in jobs))
         first = jobs[0]
         timings = {
             "decode": decode_s,
-            "queue": decoded - started - decode_s + first.started - first.added,
+            "queue": waited_s + first.started - first.added,
             "model": first.model_done - first.started,
             "text": time.monotonic() - first.model_done,
         }
@@ -239,21 +290,22 @@ class Transcriber:
         self,
         channels_audio: list[ChannelAudio],
         options: dict[str, Any],
-        ticket: Ticket,
+        deadline: float,
+        on_progress: Callable[[float], None],
         on_segment: OnSegment | None,
+        kept: Path | None = None,
     ) -> list[Job]:
         """The finished jobs of the recording's channels; if one fails, all are dropped."""
-
-        def on_progress(seconds: float) -> None:
-            ticket.seconds = max(0.0, ticket.seconds - seconds)
-
         order = None if on_segment is None else InOrder(len(channels_audio), on_segment)
 
         def transcribe(index: int) -> Coroutine[Any, Any, Job]:
-            on_segments = None if order is None else partial(order.add, index)
-            audio = channels_audio[index]
             return self._scheduler.transcribe(
-                audio, options, ticket.deadline, on_progress, on_segments
+                channels_audio[index],
+                options,
+                deadline,
+                on_progress,
+                None if order is None else partial(order.add, index),
+                None if kept is None else kept / str(index),
             )
 
         if len(channels_audio) == 1:
@@ -277,6 +329,23 @@ class Transcriber:
             return _STOPPING
         # It waited for a new process or was restarted on one: another try is likely to succeed.
         return _LOST if self._scheduler.disturbed(ticket.arrived) else _late(ticket)
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """Makes errors of the device those of a request."""
+    try:
+        yield
+    except DeviceLost as error:
+        raise _LOST from error
+    except RecordingFailed as error:
+        raise ApiError(
+            500,
+            "The model fails on this recording, through no fault of yours: the service's log says "
+            "why.",
+            code="internal_error",
+            headers={"x-should-retry": "false"},
+        ) from error
 
 
 def not_ready(message: str) -> ApiError:

@@ -51,6 +51,16 @@ class Metrics:
         self.ready = self._gauge("model_ready", "1 if the process of the model is up.", "model")
         self.audio = self._counter("audio_seconds", "Audio that was transcribed.")
         self.device = self._counter("device_seconds", "Time that the device worked on batches.")
+        self.jobs = self._gauge("jobs", "Jobs that have not ended.", "state")
+        for state in ("waiting", "running"):
+            self.jobs.labels(state)
+        self.jobs_audio = self._gauge(
+            "jobs_audio_seconds", "Audio of jobs that is not transcribed yet."
+        )
+        self.jobs_ended = self._counter("jobs_ended", "Jobs that have ended.", "outcome")
+        for outcome in ("done", "failed"):
+            self.jobs_ended.labels(outcome)
+        self.spool = self._gauge("spool_bytes", "Recordings of jobs on the disk.")
         self.answers = self._histogram(
             "request_seconds", "From the first byte to the answer.", _SECONDS, "route"
         )

@@ -55,15 +55,19 @@ MAY_USE = {
         "asr.audio", "asr.bundle", "asr.runtime", "asr.transcript", "service.monitoring",
         "fastapi", "numpy",
     },
+    "service.jobs": {
+        "asr.audio", "asr.transcript", "service.engine", "service.monitoring", "fastapi",
+    },
     "service.api": {
         "asr.runtime", "asr.text", "asr.transcript", "service.access", "service.engine",
-        "service.monitoring", "fastapi", "prometheus_client", "pydantic", "pydantic_core",
-        "python_multipart", "starlette",
+        "service.jobs", "service.monitoring", "fastapi", "prometheus_client", "pydantic",
+        "pydantic_core", "python_multipart", "starlette",
     },
     # The files beside the service's rooms.
     "service": {
-        "asr.audio", "service.access", "service.api", "service.engine", "service.monitoring",
-        "fastapi", "pydantic", "pydantic_core", "pydantic_settings", "starlette", "uvicorn",
+        "asr.audio", "service.access", "service.api", "service.engine", "service.jobs",
+        "service.monitoring", "fastapi", "pydantic", "pydantic_core", "pydantic_settings",
+        "starlette", "uvicorn",
     },
 }  # fmt: skip
 FOR_ALL = {
@@ -77,6 +81,7 @@ ORDER = (
     {"asr.runtime", "asr.training"},
     {"asr.batch", "asr.evaluation", "asr.inspection", "service.monitoring"},
     {"asr.fitting", "service.access", "service.engine"},
+    {"service.jobs"},
     {"service.api"},
     {"service"},
     {"asr.cli"},

@@ -43,8 +43,9 @@ def settings(tiny_bundle: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def address(settings: Settings) -> Iterator[str]:
-    with served(create_app(settings)) as address:
+def address(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    jobs = {"jobs_folder": tmp_path_factory.mktemp("jobs")}
+    with served(create_app(settings.model_copy(update=jobs))) as address:
         wait_until_ready(address)
         yield address
 

@@ -3,6 +3,7 @@
 from service.api.routes import (
     admin,
     health,
+    jobs,
     metrics,
     models,
     page,
@@ -11,7 +12,10 @@ from service.api.routes import (
 )
 
 ROUTERS = tuple(
-    module.router for module in (health, metrics, models, transcriptions, transcribe, admin, page)
+    module.router
+    for module in (health, metrics, models, transcriptions, transcribe, jobs, admin, page)
 )
 UPLOAD_PATHS = (transcriptions.PATH, transcribe.PATH)
-"""Where recordings are sent to."""
+"""Where recordings are sent to, which are held in memory."""
+JOB_PATH = jobs.PATH
+"""Where recordings of jobs are sent to, which are held on the disk."""

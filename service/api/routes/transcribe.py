@@ -9,6 +9,7 @@ from pydantic import Field
 
 from asr.transcript import write
 from service.access.disconnects import cancel_on_disconnect
+from service.api.answers import MEDIA_TYPES
 from service.api.dependencies import Registry
 from service.api.fields import TranscribeQuery, query_parameters
 from service.api.parsing import read_query
@@ -18,8 +19,6 @@ from service.errors import ApiError, refusals
 
 PATH = "/v1/transcribe"
 router = APIRouter(tags=["transcriptions"])
-
-_MEDIA_TYPES = {"vtt": "text/vtt", "tsv": "text/tab-separated-values", "eaf": "text/xml"}
 
 
 class SpokenWord(ResponseBody):
@@ -73,7 +72,7 @@ _ANSWERS: dict[str, Any] = {
     "model": Spoken | SpokenChannels,
     "description": "The words, in the requested format.",
     "headers": HEADERS,
-    "content": dict.fromkeys(("text/plain", *_MEDIA_TYPES.values()), _TEXT),
+    "content": dict.fromkeys(("text/plain", *MEDIA_TYPES.values()), _TEXT),
 }
 
 
@@ -129,6 +128,6 @@ def _answer(query: TranscribeQuery, result: Result) -> Response:
         if query.subtitles:
             content["subtitles"] = write(transcript, query.subtitles, layout=query.layout())
         return JSONResponse(content, headers=headers)
-    media_type = _MEDIA_TYPES.get(query.format, "text/plain")
+    media_type = MEDIA_TYPES.get(query.format, "text/plain")
     text = write(transcript, query.format, layout=query.layout())
     return PlainTextResponse(text, headers=headers, media_type=media_type)

@@ -5,31 +5,22 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import PlainTextResponse, Response
-from pydantic import BaseModel
+from fastapi.responses import Response
 
-from asr.transcript import write
 from service.access.disconnects import cancel_on_disconnect
+from service.api.answers import shaped
 from service.api.dependencies import Registry
 from service.api.events import STREAM_SCHEMA, streamed
 from service.api.fields import TranscriptionForm, form_schema
 from service.api.parsing import read_form
-from service.api.responses import (
-    HEADERS,
-    Transcription,
-    VerboseTranscription,
-    brief,
-    server_timing,
-    verbose,
-)
-from service.engine.transcriber import Result
+from service.api.responses import HEADERS, Transcription, VerboseTranscription
 from service.errors import refusals
 
 PATH = "/v1/audio/transcriptions"
 router = APIRouter(tags=["transcriptions"])
 
-_LONGEST_NAME = 255  # characters of a file name, as in most file systems
-_MEDIA_TYPES = {"text": "text/plain", "srt": "text/plain", "vtt": "text/vtt"}
+LONGEST_NAME = 255
+"""Characters of a file's name that are kept, as in most file systems."""
 _ANSWERS: dict[str, Any] = {
     "model": Transcription | VerboseTranscription,
     "description": "The words, in the requested format.",
@@ -60,7 +51,7 @@ async def transcribe(
     request: Request, form: Annotated[TranscriptionForm, Depends(read_form)], registry: Registry
 ) -> Response:
     """Transcribe a recording and answer as OpenAI's endpoint does."""
-    body, name = await form.file.read(), (form.file.filename or "the upload")[:_LONGEST_NAME]
+    body, name = await form.file.read(), (form.file.filename or "the upload")[:LONGEST_NAME]
     work = partial(
         registry.transcribe, form.model, form.options, body, name, form.channels, form.track
     )
@@ -68,26 +59,6 @@ async def transcribe(
         return await streamed(request, work, with_logprobs=bool(form.include))
     result = await cancel_on_disconnect(request, work())
     request.state.timings = result.timings  # for the traces
-    return await run_in_threadpool(_answer, form, result)
-
-
-def _answer(form: TranscriptionForm, result: Result) -> Response:
-    transcript = result.transcript
-    headers = server_timing(result.timings)
-    chosen = form.response_format
-    if chosen == "json":
-        return _json(brief(transcript, with_logprobs=bool(form.include)), headers)
-    if chosen == "verbose_json":
-        with_words = "word" in form.timestamp_granularities
-        bundle = result.recognizer.bundle
-        encode, language = bundle.tokenizer.encode, bundle.info.language
-        answer = verbose(transcript, with_words, encode, result.timings, language)
-        return _json(answer, headers)
-    # As OpenAI's models answer, the text is one line, however long the recording is.
-    text = transcript.text if chosen == "text" else write(transcript, chosen, layout=form.layout())
-    return PlainTextResponse(text, headers=headers, media_type=_MEDIA_TYPES[chosen])
-
-
-def _json(answer: BaseModel, headers: dict[str, str]) -> Response:
-    body = answer.model_dump_json(exclude_none=True)
-    return Response(body, headers=headers, media_type="application/json")
+    return await run_in_threadpool(
+        shaped, form, result.transcript, result.timings, result.recognizer
+    )
