@@ -34,7 +34,7 @@ from asr.decoding import Calibration
 from asr.errors import BadAudio, BadBundle, BadData, BadOption
 from asr.machine import usable_cores
 from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection, check_channels
-from asr.runtime.alignment import align_text, tokens
+from asr.runtime.alignment import Token, align_text, tokens
 from asr.runtime.engine import Engine, LogProbs, Wave
 from asr.runtime.lattices import join, lattice_parts, lattices, rows
 from asr.runtime.reader import Decoded, Length, Partial, Reader, joined
@@ -268,17 +268,26 @@ class Recognizer:
         selection = Selection(track=track, channels=str(channels), start=start, duration=duration)
         if selection.is_split:
             raise BadOption("a text has one channel: choose channels mix, or a channel's number.")
-        tokenizer = self.bundle.tokenizer
-        written = tokens(text, tokenizer, self.bundle.normalise)
+        written = tokens(text, self.bundle.tokenizer, self.bundle.normalise)
         recording = _checked(source, selection)
         if not isinstance(recording, Recording):
             recording = Recording(recording)
         length = Length()
         parts = lattice_parts(self.engine, recording.channel(0, length), self._grid)
+        return Transcript.together([self._aligned(parts, length, written)], start)
+
+    def align_lattice(self, lattice: LogProbs, duration: float, text: str) -> Transcript:
+        """As `align`, of a recording of so many seconds from its lattice `(U, V)`."""
+        written = tokens(text, self.bundle.tokenizer, self.bundle.normalise)
+        return self._aligned([[lattice]], Length(duration), written)
+
+    def _aligned(
+        self, parts: Iterable[Sequence[LogProbs]], length: Length, written: Sequence[Token]
+    ) -> Transcript:
         frame_seconds = self.bundle.model.frame_seconds
         end_offset = self.calibration("greedy").end_offset
-        aligned = align_text(parts, length, written, tokenizer, frame_seconds, end_offset)
-        return Transcript.together([aligned], start)
+        tokenizer = self.bundle.tokenizer
+        return align_text(parts, length, written, tokenizer, frame_seconds, end_offset)
 
     def _segments(
         self, recording: Recording, index: int, options: Options, channel: int | None

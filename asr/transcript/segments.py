@@ -85,14 +85,14 @@ class Segment:
         }
 
 
-def between_pauses(words: Iterable[Word]) -> Iterator[Segment]:
-    """The words of one channel between one pause of `PAUSE_S` and the next.
+def between_pauses(words: Iterable[Word], pause: Seconds = PAUSE_S) -> Iterator[Segment]:
+    """The words of one channel between one pause of that length and the next.
 
     A segment is given as soon as the word after it is known.
     """
     held: list[Word] = []
     for word in words:
-        if held and word.start - held[-1].end >= PAUSE_S:
+        if held and word.start - held[-1].end >= pause:
             yield Segment(tuple(held))
             held = []
         held.append(word)

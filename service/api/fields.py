@@ -4,15 +4,25 @@ import contextlib
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from asr.errors import BadOption
 from asr.options import NAMES, Options, described
 from asr.runtime import Recognizer
+from asr.runtime.alignment import tokens
 from asr.text.languages import language_code, language_name
 from asr.transcript import LAYOUT, Layout
+from asr.transcript.segments import PAUSE_S
 from service.api.prompt import LONGEST_PHRASE, hot_words
+from service.engine.jobs import KnownText
 from service.errors import ApiError
 
 # Fields that servers of Whisper-like models take and that have no meaning for this kind of model,
@@ -83,6 +93,9 @@ def _option(name: str, most: int | None = None, example: Any = None, of: type = 
     )
 
 
+_SPEAKERS = _option("speakers", example="left=Ann,right=Bob", of=Layout)
+
+
 class LayoutFields(BaseModel):
     """How a transcript is to be laid out."""
 
@@ -93,7 +106,6 @@ class LayoutFields(BaseModel):
     max_line_width: int | None = _option("max_line_width", example=42, of=Layout)
     max_line_count: int | None = _option("max_line_count", example=2, of=Layout)
     highlight_words: bool | None = _option("highlight_words", of=Layout)
-    speakers: str | None = _option("speakers", example="left=Ann,right=Bob", of=Layout)
 
     def layout(self) -> Layout:
         """How the transcript is laid out in the answer."""
@@ -129,6 +141,7 @@ class ResultQuery(AnswerFields):
         Field(examples=["srt"]),
     ] = "json"  # type: ignore[assignment]  # more than a request has
     """Those of a transcription, and what else `asr transcribe --format` writes."""
+    speakers: str | None = _SPEAKERS
     timestamps: bool | None = _option("timestamps", of=Layout)
 
 
@@ -151,6 +164,7 @@ class RequestFields(LayoutFields):
     """`mix` reads the mean of all channels, `split` each by itself into one transcript in order of
     time, and a number that channel alone, counted from 1."""
     nbest: int | None = _option("nbest", most=50, example=1)
+    speakers: str | None = _SPEAKERS
 
     def options(self, recognizer: Recognizer) -> dict[str, Any]:
         """The options that the request gives, as `recognizer` takes them.
@@ -253,6 +267,60 @@ class TranscribeQuery(RequestFields):
     """`true` transcribes each channel separately and answers with `channels`, in `json` only."""
 
 
+class AlignForm(LayoutFields):
+    """The form of an alignment."""
+
+    file: UploadFile
+    """The recording: wav, flac, mp3, ogg, opus, m4a, mp4 or webm, recognised by its bytes."""
+    text: Annotated[str, Field(examples=["the man said to the universe sir i exist"])]
+    """What is said in it, in order: it may have more or less than the recording."""
+    model: Annotated[str, Field(examples=["whisper-1"])] = "whisper-1"
+    """The id of a served model, or one of OpenAI's names, which stand for the default one."""
+    track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
+    """Which audio track of a film is used, counted from 1; by default the one marked as default."""
+    channels: Annotated[str, Field(pattern="^(mix|[1-9][0-9]?)$", examples=["mix"])] = "mix"
+    """`mix` reads the mean of all channels, and a number that channel alone, counted from 1."""
+    response_format: Annotated[
+        Literal["json", "txt", "srt", "vtt", "tsv", "ctm", "textgrid", "eaf"],
+        Field(examples=["json"]),
+    ] = "json"
+    """The format of the answer, as `asr align --format` writes it."""
+    timestamps: bool | None = _option("timestamps", of=Layout)
+
+    @field_validator("text")
+    @classmethod
+    def _words_are_short(cls, value: str) -> str:
+        if any(len(word) > LONGEST_PHRASE for word in value.split()):
+            raise ValueError(f"a word of the text has over {LONGEST_PHRASE} characters")
+        return value
+
+    def known_text(self, recognizer: Recognizer) -> KnownText:
+        """The text to align; ApiError (422) if `recognizer` can spell no word of it."""
+        bundle = recognizer.bundle
+        try:
+            tokens(self.text, bundle.tokenizer, bundle.normalise)
+        except BadOption as error:
+            raise ApiError(422, str(error), param="text", code="invalid_option") from error
+        return KnownText(self.text)
+
+
+class SpeechQuery(BaseModel):
+    """The query of a search for speech."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    model: Annotated[str, Field(examples=["whisper-1"])] = "whisper-1"
+    """The id of a served model, or one of OpenAI's names, which stand for the default one."""
+    track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
+    """Which audio track of a film is used, counted from 1; by default the one marked as default."""
+    channels: Annotated[str, Field(pattern="^(mix|[1-9][0-9]?)$", examples=["mix"])] = "mix"
+    """`mix` reads the mean of all channels, and a number that channel alone, counted from 1."""
+    pause: Annotated[float, Field(ge=0.1, le=60, examples=[0.8])] = PAUSE_S
+    """Seconds without a word that end a stretch of speech."""
+
+
 class JobForm(TranscriptionForm):
     """The form of a job: that of a transcription, whose shape may be chosen anew for the result."""
 
@@ -262,10 +330,10 @@ def _spells(recognizer: Recognizer, phrase: str) -> bool:
     return bool(text) and not recognizer.bundle.tokenizer.unknown(text)
 
 
-def form_schema(kind: type[TranscriptionForm] = TranscriptionForm) -> dict[str, Any]:
+def form_schema(kind: type[LayoutFields] = TranscriptionForm) -> dict[str, Any]:
     """The form in the API's schema."""
     schema = _schema(kind)
-    for name in WITHOUT_EFFECT:
+    for name in WITHOUT_EFFECT if issubclass(kind, TranscriptionForm) else ():
         schema["properties"][name] = {
             "type": "string",
             "description": "Accepted for clients of other models; it has no effect here.",
@@ -273,7 +341,7 @@ def form_schema(kind: type[TranscriptionForm] = TranscriptionForm) -> dict[str, 
     return schema
 
 
-def query_parameters(kind: type[LayoutFields] = TranscribeQuery) -> list[dict[str, Any]]:
+def query_parameters(kind: type[BaseModel] = TranscribeQuery) -> list[dict[str, Any]]:
     """The query in the API's schema."""
     return [
         {
@@ -287,7 +355,7 @@ def query_parameters(kind: type[LayoutFields] = TranscribeQuery) -> list[dict[st
     ]
 
 
-def _schema(kind: type[LayoutFields]) -> dict[str, Any]:
+def _schema(kind: type[BaseModel]) -> dict[str, Any]:
     schema = kind.model_json_schema()
     for field in schema["properties"].values():
         # Fields that may be None are optional: neither a form nor a query can express null.

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -30,11 +30,13 @@ from service.api.dependencies import JobService
 from service.api.fields import (
     SPEAKERS,
     WITHOUT_EFFECT,
+    AlignForm,
     AnswerFields,
     JobForm,
     LayoutFields,
     RequestFields,
     ResultQuery,
+    SpeechQuery,
     TranscribeQuery,
     TranscriptionForm,
 )
@@ -48,14 +50,23 @@ _PIECE = 16 * 1024
 _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")  # some others, as punycode, take quadratic time
 _BRACKETS = re.compile(r"\[\w*\]$")
 
-Fields = TypeVar("Fields", bound=LayoutFields)
-Form = TypeVar("Form", bound=TranscriptionForm)
+Fields = TypeVar("Fields", bound=BaseModel)
+Form = TypeVar("Form", TranscriptionForm, JobForm, AlignForm)
 
 
 async def read_form(request: Request) -> AsyncIterator[TranscriptionForm]:
     """The request's form; its file is closed when the request is over."""
     parser = _Parser(request.headers, _pieces(request.stream()), max_files=2)
     async with _form(request, parser, TranscriptionForm) as form:
+        _check_together(form)
+        yield form
+
+
+async def read_align_form(request: Request) -> AsyncIterator[AlignForm]:
+    """The request's form; its file is closed when the request is over."""
+    parser = _Parser(request.headers, _pieces(request.stream()), max_files=2)
+    async with _form(request, parser, AlignForm) as form:
+        _check_layout(form, [form.response_format])
         yield form
 
 
@@ -69,6 +80,7 @@ async def read_job_form(request: Request, jobs: JobService) -> AsyncIterator[Job
         if length.isdecimal() and not spool.has_room(int(length)):
             raise SpoolFull
         async with _form(request, parser, JobForm) as form:
+            _check_together(form)
             if form.stream:
                 raise _conflict("stream", "a job has events of its own: leave stream out.")
             yield form
@@ -98,10 +110,22 @@ async def _form(request: Request, parser: "_Parser", kind: type[Form]) -> AsyncI
     try:
         checked = read_fields(kind, form.multi_items(), "body")
         _check_coding(checked.file.headers)
-        _check_together(checked)
         yield checked
     finally:
         await form.close()
+
+
+async def read_recording(request: Request) -> bytes:
+    """The request's body, which is the recording itself."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise ApiError(
+            422,
+            "The body is a form: send the recording itself, as `curl --data-binary "
+            "@recording.wav` does, or the form to /v1/audio/transcriptions.",
+            param="body",
+            code="invalid_value",
+        )
+    return await request.body()
 
 
 class _Parser(MultiPartParser):
@@ -156,6 +180,11 @@ def read_result_query(request: Request) -> ResultQuery:
     _check_shape(query)
     _check_layout(query, [query.response_format])
     return query
+
+
+def read_speech_query(request: Request) -> SpeechQuery:
+    """The request's query."""
+    return read_fields(SpeechQuery, request.query_params.multi_items(), "query")
 
 
 def read_query(request: Request) -> TranscribeQuery:
@@ -276,7 +305,7 @@ def _conflict(param: str, message: str) -> ApiError:
     return ApiError(422, sentence, param=param, code="invalid_value")
 
 
-def _unknown_field(kind: type[LayoutFields], key: str, name: str) -> ApiError:
+def _unknown_field(kind: type[BaseModel], key: str, name: str) -> ApiError:
     if issubclass(kind, TranscriptionForm) and name in SPEAKERS:
         message = f"The field {name!r} is not served: this model tells no speakers apart."
         return ApiError(422, message, param=name, code="unsupported_field")

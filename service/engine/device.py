@@ -24,6 +24,7 @@ from asr.runtime import Recognizer
 from asr.runtime.reader import Partial
 from asr.transcript import Segment, Transcript
 from service.engine.decode_pool import SAMPLE_BYTES
+from service.engine.jobs import How, KnownText
 from service.engine.worker import Answer, Handler, Memory
 
 MOST_LANES = 8
@@ -86,11 +87,11 @@ class RunModel:
 
 @dataclass(frozen=True)
 class Search:
-    """Search for the words of jobs; the answer is their transcripts."""
+    """Search for the words of jobs, or for their times; the answer is their transcripts."""
 
     jobs: tuple[tuple[int, int], ...]
     """Id and number of samples of each."""
-    options: dict[str, Any]
+    options: How
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,12 @@ class _Device:
             for (_, samples), windows in zip(message.jobs, rows, strict=True)
         ]
         seconds = [samples / SAMPLE_RATE for _, samples in message.jobs]
+        if isinstance(message.options, KnownText):
+            text = message.options.text
+            return [
+                recognizer.align_lattice(lattice, duration, text)
+                for lattice, duration in zip(lattices, seconds, strict=True)
+            ]
         return recognizer.read(lattices, seconds, recognizer.options(**message.options))
 
     def _search_on(self, message: SearchOn) -> list[Segment]:

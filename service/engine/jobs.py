@@ -6,12 +6,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from asr.audio import SAMPLE_RATE
 from asr.transcript import Segment, Transcript, Word
 from service.engine.batcher import BACKGROUND, Item
 from service.engine.decode_pool import ChannelAudio
+
+
+@dataclass(frozen=True)
+class KnownText:
+    """What is said in a recording: the times of its words are wanted."""
+
+    text: str
+
+
+How: TypeAlias = dict[str, Any] | KnownText
+"""What is done with a recording: options of `Recognizer.transcribe`, or the text to align."""
 
 
 class RecordingFailed(Exception):
@@ -28,7 +39,7 @@ class Job:
 
     id: int
     audio: ChannelAudio
-    options: dict[str, Any]
+    options: How
     deadline: float
     """When it must be answered; infinite if nobody waits for it."""
     kept: Path | None

@@ -21,6 +21,7 @@ from asr.errors import AsrError, BadOption
 from asr.runtime import Recognizer
 from service.engine.decode_pool import DecodePool
 from service.engine.device import DEVICE
+from service.engine.jobs import How
 from service.engine.order import OnSegment
 from service.engine.transcriber import Background, Result, State, Transcriber
 from service.engine.worker import WorkerFailed
@@ -145,7 +146,7 @@ class ModelRegistry:
     async def transcribe(
         self,
         model: str,
-        options: Callable[[Recognizer], dict[str, Any]],
+        options: Callable[[Recognizer], How],
         body: bytes,
         name: str,
         channels: str = "mix",

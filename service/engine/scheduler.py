@@ -33,7 +33,7 @@ from service.engine.device import (
     Search,
     SearchOn,
 )
-from service.engine.jobs import DeviceLost, Job, RecordingFailed
+from service.engine.jobs import DeviceLost, How, Job, RecordingFailed
 from service.engine.process import Cause, Process
 from service.engine.worker import Memory, WorkerDied, WorkerFailed, WorkerLate
 from service.monitoring.metrics import Metrics
@@ -139,7 +139,7 @@ class Scheduler:
     async def transcribe(
         self,
         audio: ChannelAudio,
-        options: dict[str, Any],
+        options: How,
         deadline: float,
         on_progress: Callable[[float], None],
         on_segments: Callable[[list[Segment]], None] | None = None,
@@ -337,6 +337,7 @@ class Scheduler:
         """Search for the words of the windows that have been run since the last time."""
         first, stop = job.read, job.ready
         is_last = stop == len(job.windows)
+        assert isinstance(job.options, dict)  # a known text is searched for as a whole
         request = SearchOn(job.id, first, stop, job.audio.samples, is_last, job.options)
         seconds = math.fsum(job.item(index).seconds for index in range(first, stop))
         within_s = self._watch.hang_s + _TEXT_PATIENCE * seconds

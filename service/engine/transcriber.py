@@ -19,7 +19,7 @@ from asr.transcript import Transcript
 from service.engine.admission import Admission, Estimator, Overloaded, Throughput, Ticket
 from service.engine.decode_pool import ChannelAudio, DecodePool
 from service.engine.device import DEVICE, Load
-from service.engine.jobs import DeviceLost, Job, RecordingFailed
+from service.engine.jobs import DeviceLost, How, Job, RecordingFailed
 from service.engine.order import InOrder, OnSegment
 from service.engine.scheduler import DeviceTimeouts, Scheduler
 from service.errors import ApiError
@@ -178,7 +178,7 @@ class Transcriber:
         self,
         body: bytes,
         name: str,
-        options: dict[str, Any],
+        options: How,
         channels: str = "mix",
         track: int | None = None,
         on_segment: OnSegment | None = None,
@@ -187,7 +187,7 @@ class Transcriber:
 
         Args:
             name: what `BadAudio` and `TooLong` call the recording.
-            options: those of `Recognizer.transcribe`.
+            options: those of `Recognizer.transcribe`, or the text whose words' times are wanted.
             channels, track: as in `Recognizer.transcribe`.
             on_segment: called with the first segments of a long recording while the rest is still
                 to be read, in the order of the transcript.
@@ -221,7 +221,7 @@ class Transcriber:
         self,
         path: Path,
         name: str,
-        options: dict[str, Any],
+        options: How,
         channels: str,
         track: int | None,
         background: Background,
@@ -252,7 +252,7 @@ class Transcriber:
         self,
         body: bytes,
         name: str,
-        options: dict[str, Any],
+        options: How,
         selection: Selection,
         ticket: Ticket,
         timer: asyncio.Timeout,
@@ -289,7 +289,7 @@ class Transcriber:
     async def _jobs(
         self,
         channels_audio: list[ChannelAudio],
-        options: dict[str, Any],
+        options: How,
         deadline: float,
         on_progress: Callable[[float], None],
         on_segment: OnSegment | None,

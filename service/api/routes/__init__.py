@@ -2,6 +2,7 @@
 
 from service.api.routes import (
     admin,
+    align,
     health,
     jobs,
     metrics,
@@ -9,13 +10,25 @@ from service.api.routes import (
     page,
     transcribe,
     transcriptions,
+    vad,
 )
 
 ROUTERS = tuple(
     module.router
-    for module in (health, metrics, models, transcriptions, transcribe, jobs, admin, page)
+    for module in (
+        health,
+        metrics,
+        models,
+        transcriptions,
+        transcribe,
+        align,
+        vad,
+        jobs,
+        admin,
+        page,
+    )
 )
-UPLOAD_PATHS = (transcriptions.PATH, transcribe.PATH)
+UPLOAD_PATHS = (transcriptions.PATH, transcribe.PATH, align.PATH, vad.PATH)
 """Where recordings are sent to, which are held in memory."""
 JOB_PATH = jobs.PATH
 """Where recordings of jobs are sent to, which are held on the disk."""

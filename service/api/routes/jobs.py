@@ -12,7 +12,7 @@ from pydantic import Field
 from asr.runtime import Recognizer
 from service.api.answers import MEDIA_TYPES, shaped
 from service.api.dependencies import JobService, Key, Registry
-from service.api.fields import AnswerFields, JobForm, ResultQuery, form_schema, query_parameters
+from service.api.fields import JobForm, ResultQuery, form_schema, query_parameters
 from service.api.job_events import EVENTS_SCHEMA, job_events, last_event
 from service.api.parsing import read_job_form, read_result_query
 from service.api.responses import (
@@ -32,7 +32,7 @@ from service.jobs.store import Record
 PATH = "/v1/jobs"
 router = APIRouter(prefix=PATH, tags=["jobs"])
 
-_SHAPE = set(AnswerFields.model_fields)
+_SHAPE = ResultQuery.model_fields.keys() & JobForm.model_fields.keys()
 _KEPT = ("model", "channels", "track")
 
 

@@ -12,10 +12,10 @@ from service.access.disconnects import cancel_on_disconnect
 from service.api.answers import MEDIA_TYPES
 from service.api.dependencies import Registry
 from service.api.fields import TranscribeQuery, query_parameters
-from service.api.parsing import read_query
+from service.api.parsing import read_query, read_recording
 from service.api.responses import HEADERS, Alternative, ResponseBody, Seconds, Share, server_timing
 from service.engine.transcriber import Result
-from service.errors import ApiError, refusals
+from service.errors import refusals
 
 PATH = "/v1/transcribe"
 router = APIRouter(tags=["transcriptions"])
@@ -94,15 +94,7 @@ async def transcribe(
     request: Request, query: Annotated[TranscribeQuery, Depends(read_query)], registry: Registry
 ) -> Response:
     """Transcribe the recording in the request's body."""
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise ApiError(
-            422,
-            "The body is a form: send the recording itself, as `curl --data-binary "
-            "@recording.wav` does, or the form to /v1/audio/transcriptions.",
-            param="body",
-            code="invalid_value",
-        )
-    body = await request.body()
+    body = await read_recording(request)
     work = registry.transcribe(
         query.model,
         query.options,

@@ -32,13 +32,15 @@ KEPT = [
     "GET /v1/models/{model_id}",
     "POST /admin/models/{model_id}/reload",
     "GET /v1/jobs/{job_id}/result",
+    "POST /v1/align",
     "POST /v1/audio/transcriptions",
     "POST /v1/jobs",
     "POST /v1/transcribe",
+    "POST /v1/vad",
 ]
-BROKEN = KEPT[-4:]
+BROKEN = KEPT[-6:]
 """The operations that can be asked wrongly."""
-UPLOADS = KEPT[-3:]
+UPLOADS = KEPT[-5:]
 """Those that take a recording."""
 
 
@@ -71,6 +73,8 @@ def test_requests_are_answered_as_the_schema_says(
             recording = clip.read_bytes()
             if isinstance(case.body, dict):
                 case.body = {**together(case.body), "file": recording}
+                if label == "POST /v1/align":  # few strings can be spelled
+                    case.body["text"] = "sir i exist"
                 case.headers.pop("idempotency-key", None)  # few strings come only once
                 if label == "POST /v1/jobs":
                     case.body.pop("stream", None)
