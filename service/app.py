@@ -16,6 +16,7 @@ from service.access.connections import bound_accept_errors
 from service.access.keys import KeyCheck, read_keys
 from service.access.middleware import BodyLimits, RequestIds, RootPath
 from service.access.upload_limits import UploadLimits
+from service.access.usage import Usage
 from service.api.openapi import extend_schema
 from service.api.routes import JOB_PATH, ROUTERS, UPLOAD_PATHS
 from service.engine.decode_pool import DECODER, DecodePool, DecodeTimeouts
@@ -49,7 +50,8 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
     metrics.queue.set_function(lambda: sum(model.backlog_s for model in registry.all()))
     metrics.real_time_factor.set_function(lambda: registry.first.real_time_factor)
 
-    jobs = Jobs(settings, registry, metrics)
+    usage = Usage(settings.key_audio_seconds_per_day)
+    jobs = Jobs(settings, registry, metrics, usage)
 
     async def start() -> None:
         await jobs.open()
@@ -92,7 +94,7 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
     )
     app.state.settings, app.state.registry, app.state.metrics = settings, registry, metrics
     app.state.decoders, app.state.stop, app.state.reload = decoders, stop, reload
-    app.state.jobs = jobs
+    app.state.jobs, app.state.usage = jobs, usage
     app.state.keys = _keys(settings)
     app.state.admins = read_keys(settings.admin_keys.get_secret_value(), None, "EARSHOT_ADMIN_KEYS")
     app.state.metrics_keys = read_keys(
@@ -146,6 +148,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         digests=app.state.keys,
         per_minute=settings.key_requests_per_minute,
         at_once=settings.key_requests_at_once,
+        usage=app.state.usage,
+        paths=(*UPLOAD_PATHS, JOB_PATH),
     )
     app.add_middleware(
         BodyLimits,

@@ -128,6 +128,10 @@ class Settings(BaseSettings):
     """Requests that each key may make in a minute; then 429. 0 sets no limit."""
     key_requests_at_once: Annotated[int, Field(ge=0)] = 0
     """Requests that each key may have under way; then 429. 0 sets no limit."""
+    key_audio_seconds_per_day: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Seconds of audio that each key may have transcribed in a day (UTC), jobs included; then 429.
+    0 sets no limit. What was used is kept where there is a folder for jobs; else it is forgotten
+    when the service ends."""
     key_jobs_at_once: Annotated[int, Field(ge=0)] = 0
     """Jobs that each key may have waiting or running; then 429. 0 sets no limit."""
     cors_origins: str = ""
@@ -157,7 +161,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _limits_need_keys(self) -> Self:
-        limited = self.key_requests_per_minute or self.key_requests_at_once or self.key_jobs_at_once
+        limits = {name for name in type(self).model_fields if name.startswith("key_")}
+        limited = any(getattr(self, name) for name in limits)
         if limited and not (self.api_keys.get_secret_value() or self.api_keys_file):
             raise ValueError(
                 "The limits of a key (EARSHOT_KEY_…) need keys: set "

@@ -11,7 +11,7 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asr.errors import BadOption
+from service.access.usage import Usage
 from service.errors import ApiError, answer
 
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,64})[:\s]\s*(?P<digest>[0-9a-f]{64})")
@@ -95,6 +96,8 @@ class KeyCheck:
         per_minute: requests that a key may make in a minute, on average and in one burst; 0 for
             no limit.
         at_once: requests that a key may have under way; 0 for no limit.
+        usage: the audio of keys, which has a limit too.
+        paths: paths of the routes that take recordings.
         clock: monotonic, in seconds.
     """
 
@@ -104,12 +107,16 @@ class KeyCheck:
         digests: Mapping[str, str],
         per_minute: int = 0,
         at_once: int = 0,
+        usage: Usage | None = None,
+        paths: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.app = app
         self._digests = digests
         self._per_minute = per_minute
         self._at_once = at_once
+        self._usage_today = usage
+        self._paths = paths
         self._clock = clock
         self._usage: dict[str, _Usage] = {}
 
@@ -121,6 +128,8 @@ class KeyCheck:
             name = key_name(self._digests, Headers(scope=scope).get("authorization", ""))
             scope["state"]["key"] = name  # so that the log names the key of refused requests too
             use = self._take(name)
+            if self._usage_today is not None and scope["path"] in self._paths:
+                self._usage_today.check(name)
         except ApiError as error:
             response = await answer(Request(scope), error)
             return await response(scope, receive, send)

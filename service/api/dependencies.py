@@ -4,7 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.access.usage import Usage
 from service.engine.registry import ModelRegistry
+from service.engine.transcriber import Result
 from service.jobs.jobs import Jobs
 
 
@@ -28,6 +30,13 @@ JobService = Annotated[Jobs, Depends(_jobs)]
 
 def _key(request: Request) -> str:
     return str(getattr(request.state, "key", ""))
+
+
+def note(request: Request, result: Result) -> None:
+    """Note what a request had, for its key's usage and for the traces."""
+    request.state.timings = result.timings
+    usage: Usage = request.app.state.usage
+    usage.add(_key(request), result.seconds)
 
 
 Key = Annotated[str, Depends(_key)]

@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from asr.transcript import Segment, Transcript
+from service.api.dependencies import note
 from service.api.responses import (
     Logprob,
     ResponseBody,
@@ -132,7 +133,7 @@ async def _stream(
             waited = {task, coming}
             await asyncio.wait(waited, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
         result = task.result()
-        request.state.timings = result.timings  # for the traces
+        note(request, result)
     except Exception as error:
         response = await answer(request, error)
         yield b"data: " + bytes(response.body) + b"\n\n"

@@ -96,12 +96,16 @@ def _option(name: str, most: int | None = None, example: Any = None, of: type = 
 _SPEAKERS = _option("speakers", example="left=Ann,right=Bob", of=Layout)
 
 
-class LayoutFields(BaseModel):
-    """How a transcript is to be laid out."""
+class Fields(BaseModel):
+    """The fields of a request; what is not among them is refused."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+
+class LayoutFields(Fields):
+    """How a transcript is to be laid out."""
 
     max_line_width: int | None = _option("max_line_width", example=42, of=Layout)
     max_line_count: int | None = _option("max_line_count", example=2, of=Layout)
@@ -145,8 +149,8 @@ class ResultQuery(AnswerFields):
     timestamps: bool | None = _option("timestamps", of=Layout)
 
 
-class RequestFields(LayoutFields):
-    """How a recording is to be transcribed: the fields that both endpoints have."""
+class HowFields(Fields):
+    """How a recording is to be read."""
 
     model: Annotated[str, Field(examples=["whisper-1"])] = "whisper-1"
     """The id of a served model, or one of OpenAI's names, which stand for the default one."""
@@ -164,6 +168,11 @@ class RequestFields(LayoutFields):
     """`mix` reads the mean of all channels, `split` each by itself into one transcript in order of
     time, and a number that channel alone, counted from 1."""
     nbest: int | None = _option("nbest", most=50, example=1)
+
+
+class RequestFields(LayoutFields, HowFields):
+    """How a recording is to be transcribed: the fields that both endpoints have."""
+
     speakers: str | None = _SPEAKERS
 
     def options(self, recognizer: Recognizer) -> dict[str, Any]:
@@ -304,12 +313,8 @@ class AlignForm(LayoutFields):
         return KnownText(self.text)
 
 
-class SpeechQuery(BaseModel):
+class SpeechQuery(Fields):
     """The query of a search for speech."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
     model: Annotated[str, Field(examples=["whisper-1"])] = "whisper-1"
     """The id of a served model, or one of OpenAI's names, which stand for the default one."""
@@ -341,7 +346,7 @@ def form_schema(kind: type[LayoutFields] = TranscriptionForm) -> dict[str, Any]:
     return schema
 
 
-def query_parameters(kind: type[BaseModel] = TranscribeQuery) -> list[dict[str, Any]]:
+def query_parameters(kind: type[Fields] = TranscribeQuery) -> list[dict[str, Any]]:
     """The query in the API's schema."""
     return [
         {
@@ -355,7 +360,7 @@ def query_parameters(kind: type[BaseModel] = TranscribeQuery) -> list[dict[str, 
     ]
 
 
-def _schema(kind: type[BaseModel]) -> dict[str, Any]:
+def _schema(kind: type[Fields]) -> dict[str, Any]:
     schema = kind.model_json_schema()
     for field in schema["properties"].values():
         # Fields that may be None are optional: neither a form nor a query can express null.

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -32,6 +32,7 @@ from service.api.fields import (
     WITHOUT_EFFECT,
     AlignForm,
     AnswerFields,
+    Fields,
     JobForm,
     LayoutFields,
     RequestFields,
@@ -50,7 +51,7 @@ _PIECE = 16 * 1024
 _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")  # some others, as punycode, take quadratic time
 _BRACKETS = re.compile(r"\[\w*\]$")
 
-Fields = TypeVar("Fields", bound=BaseModel)
+Checked = TypeVar("Checked", bound=Fields)
 Form = TypeVar("Form", TranscriptionForm, JobForm, AlignForm)
 
 
@@ -203,7 +204,7 @@ def read_query(request: Request) -> TranscribeQuery:
     return query
 
 
-def read_fields(kind: type[Fields], items: Iterable[tuple[str, Any]], place: str) -> Fields:
+def read_fields(kind: type[Checked], items: Iterable[tuple[str, Any]], place: str) -> Checked:
     """The fields in `items`, which are from the request's `place`, body or query.
 
     An empty field counts as missing, since many clients send missing fields like that.
@@ -305,7 +306,7 @@ def _conflict(param: str, message: str) -> ApiError:
     return ApiError(422, sentence, param=param, code="invalid_value")
 
 
-def _unknown_field(kind: type[BaseModel], key: str, name: str) -> ApiError:
+def _unknown_field(kind: type[Fields], key: str, name: str) -> ApiError:
     if issubclass(kind, TranscriptionForm) and name in SPEAKERS:
         message = f"The field {name!r} is not served: this model tells no speakers apart."
         return ApiError(422, message, param=name, code="unsupported_field")

@@ -64,6 +64,11 @@ class Result:
     """The recogniser of the model that was used."""
 
     @property
+    def seconds(self) -> float:
+        """Seconds of audio, of all channels."""
+        return sum(transcript.duration for transcript in self.transcripts)
+
+    @property
     def transcript(self) -> Transcript:
         """What was said in all channels, in order of time."""
         return Transcript.together(self.transcripts)

@@ -46,6 +46,10 @@ class FairQueue:
         """Seconds of audio that wait."""
         return sum(job.seconds for jobs in self._waiting.values() for job in jobs)
 
+    def of(self, key: str) -> list[Waiting]:
+        """The jobs of a key that wait."""
+        return list(self._waiting.get(key, ()))
+
     def add(self, job: Waiting) -> None:
         """Queue a job behind the others of its key."""
         if job.key not in self._waiting:

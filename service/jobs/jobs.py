@@ -19,6 +19,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from asr.audio import Limits
 from asr.transcript import Segment
+from service.access.usage import Usage
 from service.engine.decode_pool import PATIENT_DECODER, DecodePool, DecodeTimeouts
 from service.engine.registry import ModelRegistry
 from service.engine.transcriber import Background, Result
@@ -39,6 +40,7 @@ _LENGTHS_HELD = 2
 """Jobs run at a time whose recordings have so many times the longest length together, at most."""
 _MOST_STARTS = 20
 _RETRY_S = 2.0
+_KEEP_EVERY_S = 5.0
 _EXPIRE_EVERY_S = 600.0
 _DAY_S = 86_400.0
 
@@ -78,10 +80,14 @@ class JobState:
 class Jobs:
     """All jobs, from `open` until `close`; a service without a folder for them has none."""
 
-    def __init__(self, settings: Settings, registry: ModelRegistry, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, registry: ModelRegistry, metrics: Metrics, usage: Usage
+    ) -> None:
         self._settings = settings
         self._registry = registry
         self._metrics = metrics
+        self._usage = usage
+        self._usage_kept: list[tuple[str, int, int, float]] = []
         self._thread = ThreadPoolExecutor(1, "jobs")
         self._store: Store | None = None
         self._spool: Spool | None = None
@@ -127,6 +133,7 @@ class Jobs:
         store = await loop.run_in_executor(self._thread, Store, folder / "jobs.sqlite")
         records = await loop.run_in_executor(self._thread, store.unended)
         await run_in_threadpool(spool.sweep, {record.id for record in records})
+        self._usage.restore(await loop.run_in_executor(self._thread, store.usage))
         for record in records:
             self._queue.add(Waiting(record.id, record.key, record.seconds))
         self._store = store
@@ -137,7 +144,8 @@ class Jobs:
         """Begin to work, once the models are warm."""
         if self._store is not None:
             await self._decoders.start()
-            self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._expire())]
+            works = (self._work(), self._expire(), self._keep_usage_often())
+            self._tasks = [asyncio.create_task(work) for work in works]
             self._wake.set()
 
     async def pause(self) -> None:
@@ -159,6 +167,7 @@ class Jobs:
         await self.pause()
         self._decoders.stop()
         if self._store is not None:
+            await self._keep_usage()
             await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
             self._store = None
         self._thread.shutdown()
@@ -190,6 +199,7 @@ class Jobs:
         return await asyncio.shield(self._accept(upload, job))  # all of it, or nothing
 
     async def _accept(self, upload: Upload, job: Record) -> tuple[Record, bool]:
+        self._usage.check(job.key, self.unfinished(job.key)[1])
         upload.is_accepted = True  # who closes it meanwhile does not remove it
         most = self._settings.key_jobs_at_once if job.key else 0
         is_new = False
@@ -209,6 +219,13 @@ class Jobs:
         elif found.digest != job.digest:
             raise _other_content()
         return found, is_new
+
+    def unfinished(self, key: str) -> tuple[int, float]:
+        """Jobs of a key that wait or run, and the seconds of audio that they still need."""
+        waiting = self._queue.of(key)
+        running = [one for one in self._running.values() if one.waiting.key == key]
+        seconds = sum(job.seconds for job in waiting) + sum(one.left for one in running)
+        return len(waiting) + len(running), seconds
 
     async def find(self, id: str, key: str) -> Record:
         """A job of a key, or ApiError (404)."""
@@ -371,9 +388,12 @@ class Jobs:
     async def _end(self, record: Record, result: Result | None, error: ApiError | None) -> None:
         """End a job, once."""
         if result is not None:
-            seconds = sum(transcript.duration for transcript in result.transcripts)
             content = await run_in_threadpool(packed, result.transcripts, result.timings)
-            ended = await self._ask(self.store.finish, record.id, time.time(), seconds, content)
+            ended = await self._ask(
+                self.store.finish, record.id, time.time(), result.seconds, content
+            )
+            if ended:
+                self._usage.add(record.key, result.seconds)
         else:
             assert error is not None
             told = {"status": error.status, "detail": error.detail.model_dump()}
@@ -385,6 +405,18 @@ class Jobs:
             reason = "" if error is None else f" ({error.status} {error.detail.code})"
             log.info("job %s is %s%s", record.id, outcome, reason)
         self._changed(record.id)
+
+    async def _keep_usage(self) -> None:
+        used = self._usage.kept()
+        if used != self._usage_kept:
+            with contextlib.suppress(ApiError):
+                await self._ask(self.store.keep_usage, used)
+                self._usage_kept = used
+
+    async def _keep_usage_often(self) -> None:
+        while True:
+            await self._keep_usage()
+            await asyncio.sleep(_KEEP_EVERY_S)
 
     async def _expire(self) -> None:
         """Forget jobs that are too old; those that have not ended by then fail."""

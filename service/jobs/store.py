@@ -37,6 +37,12 @@ CREATE TABLE IF NOT EXISTS jobs (
     error TEXT,             -- status, and error in OpenAI's shape, in JSON
     UNIQUE (key, repeats)
 );
+CREATE TABLE IF NOT EXISTS usage (
+    key TEXT PRIMARY KEY,
+    day INTEGER NOT NULL,   -- since 1970
+    recordings INTEGER NOT NULL,
+    seconds REAL NOT NULL
+);
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, number);
 """
 _COLUMNS = (
@@ -206,6 +212,16 @@ class Store:
     def older(self, than: float) -> list[Record]:
         """Jobs that ended before a time, and those that were accepted before it and have not."""
         return self._select("coalesce(ended, created) < ?", than)
+
+    def usage(self) -> list[tuple[str, int, int, float]]:
+        """What `keep_usage` was given."""
+        return self._database.execute("SELECT key, day, recordings, seconds FROM usage").fetchall()
+
+    def keep_usage(self, used: Sequence[tuple[str, int, int, float]]) -> None:
+        """Keep key, day, recordings and seconds of audio of each, and nothing else."""
+        with self._transaction():
+            self._database.execute("DELETE FROM usage")
+            self._database.executemany("INSERT INTO usage VALUES (?, ?, ?, ?)", used)
 
     def _select(self, condition: str, *values: Any) -> list[Record]:
         rows: Sequence[tuple[Any, ...]] = self._database.execute(

@@ -56,7 +56,8 @@ MAY_USE = {
         "fastapi", "numpy",
     },
     "service.jobs": {
-        "asr.audio", "asr.transcript", "service.engine", "service.monitoring", "fastapi",
+        "asr.audio", "asr.transcript", "service.access.usage", "service.engine",
+        "service.monitoring", "fastapi",
     },
     "service.api": {
         "asr.runtime", "asr.text", "asr.transcript", "service.access", "service.engine",

@@ -10,6 +10,7 @@ from service.api.routes import (
     page,
     transcribe,
     transcriptions,
+    usage,
     vad,
 )
 
@@ -24,6 +25,7 @@ ROUTERS = tuple(
         align,
         vad,
         jobs,
+        usage,
         admin,
         page,
     )

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from asr.transcript import write
 from service.access.disconnects import cancel_on_disconnect
 from service.api.answers import MEDIA_TYPES
-from service.api.dependencies import Registry
+from service.api.dependencies import Registry, note
 from service.api.fields import AlignForm, form_schema
 from service.api.parsing import read_align_form
 from service.api.responses import HEADERS, server_timing
@@ -56,7 +56,7 @@ async def align(
     body, name = await form.file.read(), (form.file.filename or "the upload")[:LONGEST_NAME]
     work = registry.transcribe(form.model, form.known_text, body, name, form.channels, form.track)
     result = await cancel_on_disconnect(request, work)
-    request.state.timings = result.timings  # for the traces
+    note(request, result)
     return await run_in_threadpool(_answer, form, result)
 
 

@@ -78,7 +78,7 @@ _RESULT: dict[str, Any] = {
     "headers": HEADERS,
     "content": dict.fromkeys(("text/plain", *MEDIA_TYPES.values()), _TEXT),
 }
-_OTHERS = (401, 403, 404, 503)
+_OTHERS = (401, 403, 404, 422, 503)
 
 
 @router.post(
@@ -155,13 +155,13 @@ async def delete_job(job_id: str, jobs: JobService, key: Key) -> Deleted:
 
 @router.get(
     "/{job_id}/events",
-    response_model=None,
+    response_class=StreamingResponse,
     responses={
         200: {
             "description": "Its segments, and how far it is.",
             "content": {"text/event-stream": EVENTS_SCHEMA},
         },
-        **refusals(*_OTHERS, 422),
+        **refusals(*_OTHERS),
     },
     openapi_extra={
         "parameters": [
@@ -191,7 +191,7 @@ async def get_events(
 @router.get(
     "/{job_id}/result",
     response_model=None,
-    responses={200: _RESULT, **refusals(*_OTHERS, 409, 413, 415, 422, 500, 504)},
+    responses={200: _RESULT, **refusals(*_OTHERS, 409, 413, 415, 500, 504)},
     openapi_extra={"parameters": query_parameters(ResultQuery)},
 )
 async def get_result(
@@ -211,9 +211,7 @@ async def get_result(
         )
     outcome = await jobs.outcome(record)
     recognizer = _recognizer(registry, record.fields["model"])
-    return await run_in_threadpool(
-        shaped, fields, outcome.transcript, outcome.timings, recognizer
-    )
+    return await run_in_threadpool(shaped, fields, outcome.transcript, outcome.timings, recognizer)
 
 
 def _recognizer(registry: ModelRegistry, model: str) -> Recognizer:

@@ -10,7 +10,7 @@ from pydantic import Field
 from asr.transcript import write
 from service.access.disconnects import cancel_on_disconnect
 from service.api.answers import MEDIA_TYPES
-from service.api.dependencies import Registry
+from service.api.dependencies import Registry, note
 from service.api.fields import TranscribeQuery, query_parameters
 from service.api.parsing import read_query, read_recording
 from service.api.responses import HEADERS, Alternative, ResponseBody, Seconds, Share, server_timing
@@ -104,7 +104,7 @@ async def transcribe(
         query.track,
     )
     result = await cancel_on_disconnect(request, work)
-    request.state.timings = result.timings  # for the traces
+    note(request, result)
     return await run_in_threadpool(_answer, query, result)
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from service.access.disconnects import cancel_on_disconnect
 from service.api.answers import shaped
-from service.api.dependencies import Registry
+from service.api.dependencies import Registry, note
 from service.api.events import STREAM_SCHEMA, streamed
 from service.api.fields import TranscriptionForm, form_schema
 from service.api.parsing import read_form
@@ -58,7 +58,7 @@ async def transcribe(
     if form.stream:
         return await streamed(request, work, with_logprobs=bool(form.include))
     result = await cancel_on_disconnect(request, work())
-    request.state.timings = result.timings  # for the traces
+    note(request, result)
     return await run_in_threadpool(
         shaped, form, result.transcript, result.timings, result.recognizer
     )

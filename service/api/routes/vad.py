@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from asr.runtime import Recognizer
 from asr.transcript import between_pauses
 from service.access.disconnects import cancel_on_disconnect
-from service.api.dependencies import Registry
+from service.api.dependencies import Registry, note
 from service.api.fields import SpeechQuery, query_parameters
 from service.api.parsing import read_recording, read_speech_query
 from service.api.responses import ResponseBody, Seconds, Share
@@ -65,7 +65,7 @@ async def find_speech(
         query.model, _options, body, "the upload", query.channels, query.track
     )
     result = await cancel_on_disconnect(request, work)
-    request.state.timings = result.timings  # for the traces
+    note(request, result)
     stretches = [
         Stretch(start=segment.start, end=segment.end, confidence=segment.confidence)
         for segment in between_pauses(result.transcript.words, query.pause)

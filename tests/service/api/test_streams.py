@@ -21,6 +21,7 @@ from asr.errors import BadAudio
 from asr.runtime import Recognizer
 from asr.transcript import Segment, Transcript, Word
 from service.access.middleware import RequestIds
+from service.access.usage import Usage
 from service.api.events import streamed
 from service.engine.order import InOrder, OnSegment
 from service.engine.transcriber import Result
@@ -92,6 +93,7 @@ class Slow:
         self.early = 0
         """Segments that are known before the rest."""
         self.app = FastAPI()
+        self.app.state.usage = Usage(0)
         self.app.post(URL)(self.transcribe)
         self.app.add_middleware(RequestIds)
 

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from serving import MAX_UPLOAD_BYTES, assert_shape, metric, running, speech, wav
 
@@ -33,10 +34,10 @@ def bearer(name: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server(
+def app_and_client(
     settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[httpx.Client, Path]]:
-    """A server with jobs and keys, asked with Ann's; and its spool."""
+) -> Iterator[tuple[FastAPI, httpx.Client, Path]]:
+    """A server with jobs, keys and limits, asked with Ann's; and its spool."""
     folder = tmp_path_factory.mktemp("jobs")
     given = {
         "jobs_folder": folder,
@@ -44,11 +45,17 @@ def server(
         "jobs_max_upload_bytes": MOST_BYTES,
         "jobs_max_seconds": 60.0,
         "key_jobs_at_once": 40,
+        "key_audio_seconds_per_day": 10_000.0,
         "api_keys": ",".join(line for _, line in KEYS.values()),
     }
-    with running(Settings(**{**settings.model_dump(), **given})) as (_, http):
+    with running(Settings(**{**settings.model_dump(), **given})) as (app, http):
         http.headers.update(bearer("ann"))
-        yield http, folder / "spool"
+        yield app, http, folder / "spool"
+
+
+@pytest.fixture
+def server(app_and_client: tuple[FastAPI, httpx.Client, Path]) -> tuple[httpx.Client, Path]:
+    return app_and_client[1:]
 
 
 @pytest.fixture
@@ -252,6 +259,38 @@ def test_what_cannot_be_is_refused_at_once_and_leaves_nothing(
 def _broken_off(body: bytes) -> bytes:
     head = b'--x\r\ncontent-disposition: form-data; name="file"; filename="f"\r\n\r\n'
     return head + body
+
+
+def test_a_key_has_its_audio_for_a_day_and_so_many_jobs(
+    app_and_client: tuple[FastAPI, httpx.Client, Path], clips: list[Path], recognizer: Recognizer
+) -> None:
+    app, http, spool = app_and_client
+    body = clips[0].read_bytes()
+    seconds = recognizer.transcribe(body).duration
+    ended(http, post(http, body).json()["id"])
+    eve = {**http.get("/v1/usage", headers=bearer("eve")).json()}
+    assert (eve["key"], eve["recordings"], eve["audio_seconds"]) == ("eve", 0, 0.0)
+    assert (eve["audio_seconds_limit"], eve["jobs_limit"]) == (10_000.0, 40)
+    ids = [post(http, body, key="eve").json()["id"] for _ in range(2)]
+    wait_until(lambda: http.get("/v1/usage", headers=bearer("eve")).json()["recordings"] == 2)
+    for path in ("/v1/transcribe", "/v1/vad"):
+        assert http.post(path, content=body, headers=bearer("eve")).status_code == 200
+    used = http.get("/v1/usage", headers=bearer("eve")).json()
+    assert used["recordings"] == 4 and used["jobs"] == used["jobs_audio_seconds"] == 0
+    assert abs(used["audio_seconds"] - 4 * seconds) < 0.01
+    app.state.usage.add("eve", 10_000.0)
+    for refused in (
+        http.post("/v1/transcribe", content=body, headers=bearer("eve")),
+        http.post(FORM, files={"file": body}, headers=bearer("eve")),
+        post(http, body, key="eve"),
+    ):
+        assert refused.status_code == 429 and assert_shape(refused)["code"] == "audio_used_up"
+        assert 0 < int(refused.headers["retry-after"]) <= 86_400
+    for id in ids:  # what is done stays
+        result = http.get(f"{URL}/{id}/result", headers=bearer("eve"))
+        assert result.status_code == 200
+    assert http.post("/v1/transcribe", content=body).status_code == 200
+    wait_until(lambda: not list(spool.iterdir()))
 
 
 def test_the_schema_and_metrics_know_jobs(http: httpx.Client) -> None:

@@ -63,6 +63,16 @@ def test_a_repeated_job_is_the_first_one_also_when_it_has_ended(tmp_path: Path) 
     store.close()
 
 
+def test_usage_is_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs.sqlite")
+    assert store.usage() == []
+    store.keep_usage([("ann", 1, 2, 3.5), ("bob", 1, 1, 1.0)])
+    store.keep_usage([("ann", 2, 1, 0.1 + 0.2)])
+    store = reopened(store, tmp_path / "jobs.sqlite")
+    assert store.usage() == [("ann", 2, 1, 0.1 + 0.2)]
+    store.close()
+
+
 def test_a_store_is_used_by_one_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "jobs.sqlite"
     store = Store(path)
