@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from asr.scripts import joined
 from asr.transcript import Segment, Transcript
 from service.api.dependencies import note
 from service.api.responses import (
@@ -122,11 +123,13 @@ async def _stream(
     heartbeat_s: float,
 ) -> AsyncIterator[bytes]:
     sent = 0
+    last: Segment | None = None
     try:
         while not task.done():
             if coming.done():
-                yield _line(_delta(coming.result(), sent == 0, with_logprobs))
-                sent += 1
+                segment = coming.result()
+                yield _line(_delta(segment, last, with_logprobs))
+                sent, last = sent + 1, segment
                 coming = asyncio.create_task(segments.get())
             else:
                 yield b": still at work\n\n"
@@ -142,8 +145,9 @@ async def _stream(
         coming.cancel()
         task.cancel()  # in case the client disconnected
     transcript = result.transcript
-    for number, segment in enumerate(transcript.segments[sent:], start=sent):
-        yield _line(_delta(segment, number == 0, with_logprobs))
+    for segment in transcript.segments[sent:]:
+        yield _line(_delta(segment, last, with_logprobs))
+        last = segment
     yield _line(_done(transcript, result.timings, with_logprobs))
 
 
@@ -151,14 +155,15 @@ def _line(event: BaseModel) -> bytes:
     return f"data: {event.model_dump_json(exclude_none=True)}\n\n".encode()
 
 
-def _delta(segment: Segment, first: bool, with_logprobs: bool) -> TextDelta:
+def _delta(segment: Segment, last: Segment | None, with_logprobs: bool) -> TextDelta:
+    before = "" if last is None else last.text
     return TextDelta(
-        delta=segment.text if first else f" {segment.text}",
+        delta=joined([before, segment.text])[len(before) :] if before else segment.text,
         start=segment.start,
         end=segment.end,
         channel=segment.channel,
         words=timed_words(segment.words),
-        logprobs=logprobs(segment.words, first=first) if with_logprobs else None,
+        logprobs=logprobs(segment.words, first=last is None) if with_logprobs else None,
     )
 
 

@@ -18,6 +18,7 @@ from asr.errors import BadOption
 from asr.options import NAMES, Options, described
 from asr.runtime import Recognizer
 from asr.runtime.alignment import tokens
+from asr.scripts import tokens as words_of
 from asr.text.languages import language_code, language_name
 from asr.transcript import LAYOUT, Layout
 from asr.transcript.segments import PAUSE_S
@@ -299,7 +300,7 @@ class AlignForm(LayoutFields):
     @field_validator("text")
     @classmethod
     def _words_are_short(cls, value: str) -> str:
-        if any(len(word) > LONGEST_PHRASE for word in value.split()):
+        if any(len(word) > LONGEST_PHRASE for word in words_of(value)):
             raise ValueError(f"a word of the text has over {LONGEST_PHRASE} characters")
         return value
 
