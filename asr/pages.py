@@ -4,13 +4,17 @@ import base64
 import io
 import wave
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from asr.sampling import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def render(template: Path, **values: Any) -> str:
@@ -19,6 +23,17 @@ def render(template: Path, **values: Any) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
+
+
+def svg(figure: "Figure", title: str) -> Markup:
+    """A figure as SVG that stands in the page."""
+    import matplotlib
+
+    drawing = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "earshot"}):
+        figure.savefig(drawing, format="svg", metadata={"Date": None, "Title": title})
+    text = drawing.getvalue()
+    return Markup(text[text.index("<svg") :])
 
 
 def sound(samples: NDArray[np.float32]) -> str:

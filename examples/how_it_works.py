@@ -1,13 +1,13 @@
 # %% [markdown]
 # # From sound to words, in six pictures
 #
-# What the shipped model does with one recording, step by step. This file is a notebook (open it in
-# VS Code, PyCharm or with Jupytext) and a script: `python examples/how_it_works.py [FOLDER]` writes
-# the six pictures. It needs `uv sync --extra train`. `asr inspect CLIP -o page.html` makes a page
-# with everything on one time axis, for any recording.
+# What the shipped model does with one recording, step by step: as a script,
+# `python examples/how_it_works.py`, and as a notebook, `examples/how_it_works.ipynb`. Both write
+# the six pictures to the folder `pictures` and need `uv sync --extra train`. `asr inspect CLIP -o
+# page.html` makes a page with everything on one time axis, for any recording.
 
 # %%
-import sys
+import base64
 from itertools import groupby, product
 from pathlib import Path
 
@@ -16,23 +16,31 @@ import torch
 from matplotlib.figure import Figure
 
 from asr.audio import load
+from asr.bundle import shipped
 from asr.inspection import inspect
 from asr.runtime import Recognizer
 from asr.sampling import SAMPLE_RATE
 
-CLIP = Path("samples/1272-141231-0000.flac")
-pictures = Path(sys.argv[1] if len(sys.argv) > 1 else "pictures")
-pictures.mkdir(parents=True, exist_ok=True)
+pictures = Path("pictures")
+pictures.mkdir(exist_ok=True)
 recognizer = Recognizer.load(device="cpu")
-audio = load(CLIP)
+audio = load(shipped("samples") / "1272-141231-0000.flac")
 seen = inspect(recognizer, audio)
 frame = seen.frame_seconds
 end = audio.duration
 
 
-def save(figure: Figure, name: str) -> None:
-    figure.savefig(pictures / name, dpi=80, pil_kwargs={"quality": 75})
-    print(pictures / name)
+class Picture:
+    """A picture in its file, which a notebook shows."""
+
+    def __init__(self, figure: Figure, name: str) -> None:
+        self.path = pictures / name
+        figure.savefig(self.path, dpi=80, pil_kwargs={"quality": 75})
+        print(self.path)
+
+    def _repr_html_(self) -> str:
+        coded = base64.b64encode(self.path.read_bytes()).decode()
+        return f'<img src="data:image/webp;base64,{coded}">'
 
 
 # %% [markdown]
@@ -47,7 +55,7 @@ for word in seen.transcript.words:
     axes.axvspan(word.start, word.end, alpha=0.15)
     axes.text(word.start, 0.9 * audio.samples.max(), word.text)
 axes.set(xlabel="seconds", ylabel="pressure", xlim=(0, end))
-save(figure, "1-samples.webp")
+Picture(figure, "1-samples.webp")
 
 # %% [markdown]
 # ## 2. Log-mel energies
@@ -59,7 +67,7 @@ figure = Figure(figsize=(11, 2.6), layout="constrained")
 axes = figure.subplots()
 axes.imshow(seen.log_mel.T, aspect="auto", origin="lower", cmap="magma", extent=(0, end, 0, 80))
 axes.set(xlabel="seconds", ylabel="mel bands")
-save(figure, "2-log-mels.webp")
+Picture(figure, "2-log-mels.webp")
 
 # %% [markdown]
 # ## 3. One LSTM cell, by its equations
@@ -111,7 +119,7 @@ for axes in (above, below):
     axes.legend(loc="upper right", fontsize=8)
 above.set_title(f"cell {cell} of layer 1, ahead: of all cells the one that follows vowels most")
 below.set(xlabel="seconds", xlim=(0, end))
-save(figure, "3-one-cell.webp")
+Picture(figure, "3-one-cell.webp")
 
 # %% [markdown]
 # ## 4. Both directions
@@ -134,7 +142,7 @@ for axes, item in zip(figure.subplots(1, 2, sharey=True), seen.traces[-2:], stri
     )
     axes.set(title=f"forget gates of layer {item.layer}, {item.direction}", xlabel="seconds")
 figure.colorbar(drawn, ax=figure.axes, label="1 keeps, 0 forgets")
-save(figure, "4-both-directions.webp")
+Picture(figure, "4-both-directions.webp")
 
 # %% [markdown]
 # ## 5. CTC: all paths that spell a text
@@ -173,7 +181,7 @@ for unit in np.flatnonzero(probabilities.max(axis=0) > 0.3)[1:]:
 axes.plot(times, probabilities[:, 0], color="lightgrey", zorder=0, label="blank")
 axes.legend(loc="lower right", fontsize=8)
 axes.set(xlabel="seconds", ylabel="probability", xlim=(0, end), ylim=(0, 1.15))
-save(figure, "5-ctc.webp")
+Picture(figure, "5-ctc.webp")
 
 # %% [markdown]
 # ## 6. The search
@@ -190,5 +198,5 @@ axes.barh(
     [item.text for item in readings], [item.score - best.alternatives[0].score for item in readings]
 )
 axes.set(xlabel=f"log score below the best; letters alone read: {letters}")
-save(figure, "6-search.webp")
 print(best.text)
+Picture(figure, "6-search.webp")

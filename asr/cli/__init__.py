@@ -27,6 +27,7 @@ from asr.cli import (
     lm,
     report,
     serve,
+    study,
     transcribe,
 )
 from asr.cli.output import Stdout, one_line
@@ -73,6 +74,7 @@ app.command()(report.report)
 app.command()(doctor.doctor)
 app.command()(inspect.inspect)
 app.command()(key.key)
+app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 app.add_typer(lm.app, name="lm")
 app.add_typer(lexicon.app, name="lexicon")

@@ -9,7 +9,7 @@ from asr.cli.extras import needs
 from asr.cli.options import BundleOption
 from asr.errors import BadOption
 
-_PAGES = (".html", ".htm")
+_PAGES, _PICTURES = (".html", ".htm"), (".png", ".svg", ".pdf")
 
 
 def inspect(
@@ -27,26 +27,30 @@ def inspect(
     """
     from asr.audio import load
 
+    ending = None if out is None else out.suffix.lower()
+    if ending is not None and ending not in (*_PAGES, *_PICTURES):
+        allowed = ", ".join((_PAGES[0], *_PICTURES))
+        raise BadOption(f"{out} is no page and no picture: name a {allowed} file.")
     with needs("gpu"):
         from asr.inspection import inspect as inspected
-    with needs("train"):
-        from asr.inspection import page, picture
+        from asr.inspection import summary
+    with needs("train"):  # before the work is done
+        if ending in _PAGES:
+            from asr.inspection.page import write_page
+        elif ending is not None:
+            from asr.inspection.picture import draw
     from asr.runtime import Recognizer
 
-    ending = None if out is None else out.suffix.lower()
-    if ending is not None and ending not in (*_PAGES, *picture.SUFFIXES):
-        allowed = ", ".join((_PAGES[0], *picture.SUFFIXES))
-        raise BadOption(f"{out} is no page and no picture: name a {allowed} file.")
     audio = load(clip)
     inspection = inspected(Recognizer.load(bundle, "cpu"), audio)
     if out is not None:
         if ending in _PAGES:
-            page.write_page(inspection, out, clip.name)
+            write_page(inspection, out, clip.name)
         else:
-            picture.draw(inspection, out)
+            draw(inspection, out)
         typer.echo(f"asr: {out}", err=True)
     typer.echo(inspection.transcript.text)
-    rows = page.summary(inspection)
+    rows = summary(inspection)
     if rows:
         typer.echo("layer direction   open  half-life: median  longest  over 1 s")
     for row in rows:

@@ -3,8 +3,9 @@
 Shapes: S samples, T feature frames, F mels, U output frames, V units of all heads, H hidden units.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -148,3 +149,26 @@ def _heads(lattice: FloatArray, tokenizer: Tokenizer) -> tuple[Head, ...]:
         phones = ("blank", "|", *tokenizer.phones)
         heads.append(Head("phones", phones, lattice[:, len(letters) :]))
     return tuple(heads)
+
+
+def summary(inspection: Inspection) -> list[Mapping[str, Any]]:
+    """How far the gate of the memory is open and how long cells remember, by layer and direction.
+
+    Empty for cells without such a gate.
+    """
+    rows: list[Mapping[str, Any]] = []
+    for item in inspection.traces:
+        lives = item.half_life(inspection.frame_seconds)
+        if lives is None or item.keeps is None:
+            return []
+        rows.append(
+            {
+                "layer": item.layer,
+                "direction": item.direction,
+                "open": float(item.curves[item.keeps].mean()),
+                "median_s": float(lives.median()),
+                "longest_s": float(lives.max()),
+                "over_1_s": float((lives > 1).float().mean()),
+            }
+        )
+    return rows

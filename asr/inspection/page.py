@@ -7,7 +7,7 @@ each cell is coded in 256 steps from its own minimum to its own maximum.
 import base64
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,26 +127,3 @@ def _scaled(values: FloatArray, low: float, high: float) -> NDArray[np.uint8]:
 
 def _rounded(values: NDArray[np.floating[Any]]) -> list[float]:
     return [float(f"{value:.4g}") for value in values]
-
-
-def summary(inspection: Inspection) -> list[Mapping[str, Any]]:
-    """How far the gate of the memory is open and how long cells remember, by layer and direction.
-
-    Empty for cells without such a gate.
-    """
-    rows: list[Mapping[str, Any]] = []
-    for item in inspection.traces:
-        lives = item.half_life(inspection.frame_seconds)
-        if lives is None or item.keeps is None:
-            return []
-        rows.append(
-            {
-                "layer": item.layer,
-                "direction": item.direction,
-                "open": float(item.curves[item.keeps].mean()),
-                "median_s": float(lives.median()),
-                "longest_s": float(lives.max()),
-                "over_1_s": float((lives > 1).float().mean()),
-            }
-        )
-    return rows

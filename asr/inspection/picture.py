@@ -10,11 +10,9 @@ from asr.inspection.inspection import Inspection
 from asr.model.gates import LayerTrace
 from asr.sampling import SAMPLE_RATE
 
-SUFFIXES = (".png", ".svg", ".pdf")
-
 
 def draw(inspection: Inspection, path: Path) -> None:
-    """Draws the picture; the suffix of `path` is one of `SUFFIXES`."""
+    """Draws the picture, in the format of the path's suffix, which matplotlib knows."""
     columns = len({item.direction for item in inspection.traces})
     heights = [0.7, 1.2, 1.4, *[1.6] * inspection.traces[-1].layer]
     figure = Figure(figsize=(7 * columns, 1.3 * sum(heights)), layout="constrained")

@@ -5,7 +5,6 @@ the Jinja template `run_report.html` beside this file, which escapes every text 
 """
 
 import csv
-import io
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import jiwer
-import matplotlib
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from asr.audio import load_stretch
 from asr.errors import AsrError, BadData
-from asr.pages import render, sound
+from asr.pages import render, sound, svg
 
 Curve = list[tuple[int, float]]
 """Steps and values, by step."""
@@ -168,7 +166,7 @@ def _plot(title: str, names: Mapping[str, str], curves: Mapping[str, Curve]) -> 
     if len(drawn) > 1:
         axes.legend(frameon=False)
     axes.set_ylim(bottom=0)
-    return _svg(figure, title)
+    return svg(figure, title)
 
 
 def _lengths(name: str, part: dict[str, Any]) -> Markup:
@@ -176,7 +174,7 @@ def _lengths(name: str, part: dict[str, Any]) -> Markup:
     figure, axes = _axes(title, "seconds")
     edges = np.array(part["lengths"]["edges"])
     axes.bar(edges[:-1], part["lengths"]["counts"], np.diff(edges), align="edge")
-    return _svg(figure, title)
+    return svg(figure, title)
 
 
 def _axes(title: str, below: str) -> tuple[Figure, Any]:
@@ -187,14 +185,6 @@ def _axes(title: str, below: str) -> tuple[Figure, Any]:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     return figure, axes
-
-
-def _svg(figure: Figure, title: str) -> Markup:
-    drawing = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "earshot"}):
-        figure.savefig(drawing, format="svg", metadata={"Date": None, "Title": title})
-    text = drawing.getvalue()
-    return Markup(text[text.index("<svg") :])
 
 
 def _preview(run: Path, most: int) -> _Preview | None:

@@ -1,5 +1,6 @@
 """The programs in `examples/` do what they say."""
 
+import json
 import os
 import re
 import runpy
@@ -96,8 +97,27 @@ def test_a_model_is_fine_tuned(checkout: Path) -> None:
     assert "WER" in done.stdout
 
 
+def test_the_notebook_is_the_script() -> None:
+    """`scripts/notebook` writes it from "how_it_works.py"."""
+    made = runpy.run_path(str(ROOT / "scripts" / "notebook"))["notebook"]
+    source = (EXAMPLES / "how_it_works.py").read_text(encoding="utf-8")
+    assert (EXAMPLES / "how_it_works.ipynb").read_text(encoding="utf-8") == made(source)
+
+
 def test_six_pictures_show_how_it_works(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("how_it_works.py", "pictures")
+    content = json.loads((EXAMPLES / "how_it_works.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, object] = {"__name__": "__main__"}
+    chapters = []
+    for cell in content["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            exec(text, names)  # as a kernel does
+        else:
+            chapters.append(text.splitlines()[0])
+    page = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    assert [name.partition(",")[0].partition(":")[0] for name in chapters[1:]] == re.findall(
+        r"^## \d\. [^,:\n]+", page, re.MULTILINE
+    )
     printed = capsys.readouterr().out
     pictures = sorted((checkout / "pictures").iterdir())
     assert len(pictures) == 6 and all(path.stat().st_size > 2_000 for path in pictures)
@@ -105,4 +125,6 @@ def test_six_pictures_show_how_it_works(checkout: Path, capsys: pytest.CaptureFi
     assert float(difference) < 1e-4
     (by_hand, by_loss) = re.findall(r"'ab': (\S+); by the CTC loss: (\S+)", printed)[0]
     assert by_hand == by_loss
-    assert printed.splitlines()[-1] == "the man said to the universe sir i exist"
+    assert printed.splitlines()[-2:] == [
+        "the man said to the universe sir i exist", "pictures/6-search.webp",
+    ]  # fmt: skip

@@ -38,6 +38,10 @@ MAY_USE = {
         "jiwer", "lightning", "markupsafe", "matplotlib", "numpy", "rich", "torch",
         "torchaudio", "yaml",
     },
+    "asr.study": {
+        "asr.corpus", "asr.model", "asr.text", "asr.training", "markupsafe", "matplotlib", "numpy",
+        "torch",
+    },
     "asr.batch": {"asr.audio", "asr.bundle", "asr.runtime", "asr.transcript"},
     "asr.evaluation": {
         "asr.audio", "asr.corpus", "asr.decoding", "asr.runtime", "asr.text", "jiwer", "numpy",
@@ -80,7 +84,7 @@ ORDER = (
     {"asr.lm", "asr.bundle", "asr.corpus", "asr.punctuation"},
     {"asr.decoding", "asr.export"},
     {"asr.runtime", "asr.training"},
-    {"asr.batch", "asr.evaluation", "asr.inspection", "service.monitoring"},
+    {"asr.batch", "asr.evaluation", "asr.inspection", "asr.study", "service.monitoring"},
     {"asr.fitting", "service.access", "service.engine"},
     {"service.jobs"},
     {"service.api"},

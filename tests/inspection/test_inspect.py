@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +14,11 @@ import torch
 from commands import asr
 from playwright.sync_api import expect, sync_playwright
 
-from asr.audio import SAMPLE_RATE, Audio, load
+from asr.audio import SAMPLE_RATE, load
 from asr.export import export
 from asr.inspection import MOST_SECONDS, inspect
 from asr.inspection.events import Event, correlations, events
+from asr.inspection.inspection import HELD_AT
 from asr.inspection.page import write_page
 from asr.model import AcousticModel, ModelConfig
 from asr.model.recurrent import Cell
@@ -41,13 +43,6 @@ def test_an_inspection_reads_what_the_recogniser_reads(
     assert len(letters.path) == len(phones.path) == inspection.traces[0].curves["cell"].shape[0]
     assert {(item.layer, item.value) for item in inspection.held} >= {(1, 0.0), (2, 1.0)}
     assert not inspection.was_cut
-
-
-@pytest.mark.slow
-def test_a_long_recording_is_cut(recognizer: Recognizer) -> None:
-    noise = np.random.default_rng(0).normal(0, 0.01, int((MOST_SECONDS + 5) * SAMPLE_RATE))
-    inspection = inspect(recognizer, Audio(noise.astype(np.float32)))
-    assert inspection.was_cut and inspection.audio.duration == MOST_SECONDS
 
 
 def test_events_follow_the_words() -> None:
@@ -115,6 +110,25 @@ def test_the_page_draws_plays_and_shows_the_right_numbers(
             assert shown == pytest.approx(float(curve[frame, cell]), abs=step + 1e-3), name
         expect(page.locator("#about")).to_contain_text(f"Cell {cell} of layer 2 back: half-life")
 
+        # A cell that is not there is the nearest one.
+        page.fill("#cell", "999")
+        page.press("#cell", "Enter")
+        assert page.input_value("#cell") == "15"
+        expect(page.locator("#about")).to_contain_text("Cell 15 of layer 2 back")
+        page.fill("#cell", str(cell))
+
+        # Cells are sorted by how long they remember, and by what they follow.
+        for way in ("half-life", "pause"):
+            page.select_option("#sort", label=way)
+            order = page.evaluate("order")
+            if way == "pause":
+                wanted = correlations(trace.curves["cell"].numpy(), inspection.events)[:, 1]
+            else:
+                wanted = trace.half_life(inspection.frame_seconds).numpy()  # type: ignore[union-attr]
+            assert (np.diff(wanted[order]) <= 1e-3).all(), way
+        page.select_option("#sort", label="number")
+        page.fill("#cell", str(cell))
+
         # Keys choose another cell and another time.
         page.focus("#cells")
         page.keyboard.press("ArrowDown")
@@ -132,10 +146,13 @@ def test_the_page_draws_plays_and_shows_the_right_numbers(
 
         # A gate that is held gives other words, and its own value the words of the recogniser.
         assert page.text_content("#heard", strict=True).strip() == inspection.transcript.text
-        item = inspection.held[0]
-        page.select_option("#held-layer", label=str(item.layer))
-        page.evaluate("$('held').value = 1, $('held').oninput()")
-        expect(page.locator("#heard")).to_have_text(re.compile(re.escape(item.text or "(nothing)")))
+        for item in inspection.held:
+            page.select_option("#held-layer", label=str(item.layer))
+            place = 1 + HELD_AT.index(item.value)
+            page.evaluate(f"$('held').value = {place}, $('held').oninput()")
+            expect(page.locator("#held-value")).to_have_text(f"held at {item.value:g}")
+            said = re.compile(re.escape(item.text or "(nothing)"))
+            expect(page.locator("#heard")).to_have_text(said)
         browser.close()
     assert complaints == []
 
@@ -185,6 +202,42 @@ def test_what_cannot_be_written_is_named(
     assert done.returncode == 2
     err = done.stderr
     assert str(tmp_path) in err and reason in err and err.count("\n") == 1
+
+
+def test_a_bundle_without_weights_is_refused(bundle_copy: Path, clips: list[Path]) -> None:
+    (bundle_copy / "model.safetensors").unlink()
+    done = asr("inspect", clips[0], "--bundle", bundle_copy)
+    assert done.returncode == 2
+    assert str(bundle_copy) in done.stderr and "model.safetensors" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["page.html", "picture.png"])
+def test_what_draws_may_be_missing(
+    name: str, tmp_path: Path, tiny_bundle: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("asr.inspection.page", "asr.inspection.picture", "asr.pages"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    for library in ("jinja2", "matplotlib", "matplotlib.axes", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, library, None)
+    done = asr("inspect", clips[0], "--bundle", tiny_bundle, "-o", tmp_path / name)
+    assert done.returncode == 2 and not (tmp_path / name).exists()
+    assert "needs the extra `train`" in done.stderr and done.stderr.count("\n") == 1
+    numbers = asr("inspect", clips[0], "--bundle", tiny_bundle)
+    assert numbers.returncode == 0 and "half-life" in numbers.stdout
+
+
+@pytest.mark.slow
+def test_the_end_of_a_long_recording_is_left_out_with_a_note(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, int((MOST_SECONDS + 5) * SAMPLE_RATE))
+    soundfile.write(tmp_path / "long.wav", noise.astype(np.float32), SAMPLE_RATE)
+    page = tmp_path / "page.html"
+    done = asr("inspect", tmp_path / "long.wav", "--bundle", tiny_bundle, "-o", page)
+    assert done.returncode == 0
+    assert "is longer than a page can hold; its first 30 seconds" in done.stderr
+    assert "The first 30 of 35 seconds" in page.read_text(encoding="utf-8")
 
 
 def test_a_clip_without_a_frame_is_refused(

@@ -1,4 +1,4 @@
-"""The parser of `asr fit`: it refuses unknown keys and suggests the nearest one."""
+"""The parser of configs: it refuses unknown keys and suggests the nearest one."""
 
 import dataclasses
 import difflib
@@ -19,6 +19,9 @@ from asr.training.lightning_internals import (
 
 class StrictParser(LightningArgumentParser):
     """Refuses unknown and abbreviated keys with one sentence."""
+
+    command = "asr fit"
+    """Whose keys these are."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
@@ -44,7 +47,7 @@ class StrictParser(LightningArgumentParser):
 
     def _nearest(self, key: str) -> str:
         close = difflib.get_close_matches(key, self.keys(), n=1, cutoff=0.6)
-        return f"; did you mean {close[0]}" if close else "; `asr fit --help` lists them"
+        return f"; did you mean {close[0]}" if close else f"; `{self.command} --help` lists them"
 
 
 def _fields(key: str, kind: Any) -> Iterator[str]:
