@@ -56,7 +56,7 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
     async def start() -> None:
         await jobs.open()
         await asyncio.gather(decoders.start(), registry.start())
-        await jobs.begin()
+        jobs.begin()
 
     def stop() -> None:
         registry.stop()

@@ -18,6 +18,8 @@ from service.errors import complaint
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _PREFIX = "EARSHOT_"
+_SECRET = 24
+"""Characters that a secret has at least."""
 _OTHERS = {"EARSHOT_DATA", cache.SETTING}
 """No settings of the service: the folder of the training corpus, and that of the cache."""
 
@@ -109,6 +111,12 @@ class Settings(BaseSettings):
     jobs_max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 14_400.0
     """Longest recording of a job. Jobs that are worked on may take 128 kB of memory for each of
     these seconds."""
+    callback_hosts: str = ""
+    """Hosts, separated by commas, that jobs may call when they end (callback_url). An address or a
+    network that is not public may be called only if it is listed too. With none, nobody is
+    called."""
+    callback_secret: SecretStr = SecretStr("")
+    """Signs these calls (HMAC-SHA256, as https://www.standardwebhooks.com says)."""
     drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     """Seconds that requests under way have to finish when the service is told to stop (SIGTERM); a
     second signal ends it at once. The longest recording adds drain_per_second."""
@@ -167,6 +175,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "The limits of a key (EARSHOT_KEY_…) need keys: set "
                 "EARSHOT_API_KEYS or EARSHOT_API_KEYS_FILE."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _calls_are_signed(self) -> Self:
+        if self.callback_hosts and len(self.callback_secret.get_secret_value()) < _SECRET:
+            raise ValueError(
+                "EARSHOT_CALLBACK_HOSTS needs EARSHOT_CALLBACK_SECRET, of at least "
+                f"{_SECRET} characters, to sign the calls."
             )
         return self
 

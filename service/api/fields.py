@@ -330,6 +330,9 @@ class SpeechQuery(Fields):
 class JobForm(TranscriptionForm):
     """The form of a job: that of a transcription, whose shape may be chosen anew for the result."""
 
+    callback_url: Annotated[str | None, Field(max_length=2000)] = None
+    """Address that is called, signed, when the job has ended; on a host that the operator lists."""
+
 
 def _spells(recognizer: Recognizer, phrase: str) -> bool:
     text = recognizer.bundle.normalise(phrase)

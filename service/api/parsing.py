@@ -42,7 +42,7 @@ from service.api.fields import (
     TranscriptionForm,
 )
 from service.errors import ApiError, missing_field
-from service.jobs.jobs import disk_failed
+from service.jobs.disk import disk_failed
 from service.jobs.spool import Spool, SpoolFull, Upload
 
 MOST_TEXT = 128 * 1024

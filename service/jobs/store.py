@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS jobs (
     seconds REAL NOT NULL,  -- of audio: an estimate until it is decoded
     result TEXT,            -- transcripts, in JSON
     error TEXT,             -- status, and error in OpenAI's shape, in JSON
+    callback TEXT,          -- address that is called at the end
+    calls INTEGER NOT NULL DEFAULT 0,
+    call_at REAL,           -- when it is called next
     UNIQUE (key, repeats)
 );
 CREATE TABLE IF NOT EXISTS usage (
@@ -44,10 +47,11 @@ CREATE TABLE IF NOT EXISTS usage (
     seconds REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, number);
+CREATE INDEX IF NOT EXISTS by_call ON jobs (call_at) WHERE call_at IS NOT NULL;
 """
 _COLUMNS = (
     "id, key, digest, name, bytes, fields, options, state, starts, created, started, ended, "
-    "seconds, error"
+    "seconds, error, callback, calls"
 )
 
 
@@ -69,6 +73,8 @@ class Record:
     started: float | None = None
     ended: float | None = None
     error: dict[str, Any] | None = None
+    callback: str | None = None
+    calls: int = 0
     repeats: str | None = field(default=None, compare=False)
 
     @property
@@ -140,11 +146,11 @@ class Store:
                 raise TooManyJobs
             self._database.execute(
                 "INSERT INTO jobs (id, key, repeats, digest, name, bytes, fields, options, state, "
-                "created, seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "created, seconds, callback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.id, job.key, job.repeats, job.digest, job.name, job.bytes,
                     json.dumps(job.fields), json.dumps(job.options), job.state, job.created,
-                    job.seconds,
+                    job.seconds, job.callback,
                 ),
             )  # fmt: skip
         return job
@@ -200,10 +206,21 @@ class Store:
         shown = None if error is None else json.dumps(error)
         done = self._database.execute(
             "UPDATE jobs SET state = ?, ended = ?, seconds = coalesce(?, seconds), result = ?, "
-            "error = ? WHERE id = ? AND state IN ('waiting', 'running')",
-            (state, now, seconds, result, shown, id),
+            "error = ?, call_at = iif(callback IS NULL, NULL, ?) "
+            "WHERE id = ? AND state IN ('waiting', 'running')",
+            (state, now, seconds, result, shown, now, id),
         )
         return done.rowcount == 1
+
+    def to_call(self, now: float, most: int) -> list[Record]:
+        """The jobs whose addresses are to be called by now, so many at most."""
+        return self._select("call_at <= ?", now)[:most]
+
+    def called(self, id: str, next: float | None) -> None:
+        """The address of a job was called; when it is to be called next, if it is."""
+        self._database.execute(
+            "UPDATE jobs SET calls = calls + 1, call_at = ? WHERE id = ?", (next, id)
+        )
 
     def forget(self, id: str) -> None:
         """Remove a job."""

@@ -60,6 +60,11 @@ class Metrics:
         self.jobs_ended = self._counter("jobs_ended", "Jobs that have ended.", "outcome")
         for outcome in ("done", "failed"):
             self.jobs_ended.labels(outcome)
+        self.callbacks = self._counter(
+            "callbacks", "Calls of the addresses of jobs that have ended.", "outcome"
+        )
+        for outcome in ("answered", "failed", "given_up"):
+            self.callbacks.labels(outcome)
         self.spool = self._gauge("spool_bytes", "Recordings of jobs on the disk.")
         self.answers = self._histogram(
             "request_seconds", "From the first byte to the answer.", _SECONDS, "route"

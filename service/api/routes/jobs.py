@@ -110,6 +110,8 @@ async def post_job(
     upload: Upload = form.file.file  # type: ignore[assignment]  # the parser's
     recognizer = registry.find(form.model).recognizer
     options = await run_in_threadpool(form.options, recognizer)
+    if form.callback_url is not None:
+        jobs.check_callback(form.callback_url)
     record = _record(form, upload, key, options, registry, idempotency_key)
     record, is_new = await jobs.accept(upload, record)
     location = {"location": f"{PATH}/{record.id}"}
@@ -136,6 +138,7 @@ def _record(
         options=options,
         created=time.time(),
         seconds=registry.find(form.model).estimate(upload.head, upload.size),
+        callback=form.callback_url,
         repeats=idempotency_key,
     )
 

@@ -1,0 +1,73 @@
+"""Calls of the addresses of jobs that have ended, until each has answered or all tries are over."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from datetime import UTC, datetime
+
+from service.errors import ApiError
+from service.jobs.disk import Disk
+from service.jobs.store import Record
+from service.jobs.webhooks import TRIES_S, Callbacks, CallFailed
+from service.monitoring.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 1.0
+_MOST = 8
+"""Addresses that are called at a time."""
+
+
+class Calls:
+    """The calls of one service; those that are due stand in the store."""
+
+    def __init__(self, disk: Disk, callbacks: Callbacks, metrics: Metrics) -> None:
+        self._disk = disk
+        self._callbacks = callbacks
+        self._metrics = metrics
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Make the calls that are due, until cancelled; what is under way then is called again."""
+        try:
+            while True:
+                with contextlib.suppress(ApiError):
+                    store = self._disk.store
+                    for record in await self._disk.ask(store.to_call, time.time(), _MOST):
+                        if record.id not in self._tasks and len(self._tasks) < _MOST:
+                            self._tasks[record.id] = asyncio.create_task(self._call(record))
+                await asyncio.sleep(_EVERY_S)
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+
+    async def _call(self, record: Record) -> None:
+        try:
+            outcome, again = await self._outcome(record)
+            with contextlib.suppress(ApiError):
+                await self._disk.ask(self._disk.store.called, record.id, again)
+                self._metrics.callbacks.labels(outcome).inc()
+        finally:
+            del self._tasks[record.id]
+
+    async def _outcome(self, record: Record) -> tuple[str, float | None]:
+        """What came of a call, and when there is another one."""
+        url, now = str(record.callback), time.time()
+        try:
+            await asyncio.to_thread(self._callbacks.call, url, record.id, now, _told(record))
+        except CallFailed as error:
+            log.warning("the address of job %s was not called: %s", record.id, error)
+            if record.calls == len(TRIES_S):
+                return "given_up", None
+            return "failed", time.time() + TRIES_S[record.calls]
+        return "answered", None
+
+
+def _told(record: Record) -> bytes:
+    """What is sent to the address of a job that has ended: no word of what was said."""
+    detail = None if record.error is None else record.error["detail"]
+    data = {"id": record.id, "state": record.state, "file": record.name, "error": detail}
+    ended = datetime.fromtimestamp(record.ended or 0.0, UTC).isoformat(timespec="seconds")
+    return json.dumps({"type": f"job.{record.state}", "timestamp": ended, "data": data}).encode()

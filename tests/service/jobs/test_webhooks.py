@@ -1,0 +1,163 @@
+"""Calls of an address at the end of a job: signed, tried again, and only where allowed."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import assert_shape, metric, running
+
+from asr.errors import BadOption
+from service.jobs.webhooks import Callbacks, CallFailed
+from service.settings import Settings
+
+SECRET = "a secret of more than 24 characters"
+
+
+class Receiver:
+    """A server that is called; it answers with each status in turn, then with the last."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.calls: list[tuple[str, dict[str, str], bytes]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.calls.append((self.path, headers, body))
+                many = len(receiver.statuses) > 1
+                self.send_response(receiver.statuses.pop(0) if many else receiver.statuses[0])
+                self.send_header("location", "/elsewhere")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook?job=1"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver(500, 302, 200)
+    yield receiver
+    receiver.close()
+
+
+def assert_signed(headers: dict[str, str], body: bytes) -> None:
+    """As the specification of Standard Webhooks verifies it."""
+    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    digest = hmac.new(SECRET.encode(), content, hashlib.sha256).digest()
+    assert headers["webhook-signature"] == f"v1,{base64.b64encode(digest).decode()}"
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 600
+
+
+@pytest.mark.slow
+def test_an_address_is_called_until_it_answers(
+    settings: Settings,
+    clip: Path,
+    tmp_path: Path,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.jobs.calls.TRIES_S", (0.01,) * 7)
+    monkeypatch.setattr("service.jobs.calls._EVERY_S", 0.05)
+    given = {"jobs_folder": tmp_path, "callback_hosts": "127.0.0.1", "callback_secret": SECRET}
+    with running(Settings(**{**settings.model_dump(), **given})) as (_, http):
+        files = {"file": ("talk.opus", clip.read_bytes())}
+        refused = http.post(
+            "/v1/jobs", files=files, data={"callback_url": "https://elsewhere.example/"}
+        )
+        assert refused.status_code == 422 and assert_shape(refused)["param"] == "callback_url"
+        form = {"callback_url": receiver.url}
+        job = http.post("/v1/jobs", files=files, data=form).json()
+        while metric(http, "earshot_callbacks_total", outcome="answered") < 1:
+            time.sleep(0.05)
+        assert metric(http, "earshot_callbacks_total", outcome="failed") == 2
+        assert len(receiver.calls) == 3
+        for path, headers, body in receiver.calls:
+            assert path == "/hook?job=1"  # and no redirect was followed
+            assert_signed(headers, body)
+            assert headers["webhook-id"] == job["id"]
+            told = json.loads(body)
+            assert told["type"] == "job.done"
+            assert told["data"] == {
+                "id": job["id"], "state": "done", "file": "talk.opus", "error": None,
+            }  # fmt: skip
+        broken = http.post("/v1/jobs", files={"file": b"no sound"}, data=form).json()
+        while metric(http, "earshot_callbacks_total", outcome="answered") < 2:
+            time.sleep(0.05)
+        told = json.loads(receiver.calls[-1][2])
+        assert told["type"] == "job.failed" and told["data"]["id"] == broken["id"]
+        assert told["data"]["error"]["code"] == "unsupported_audio"
+
+
+def test_no_private_address_is_called_that_is_not_listed(receiver: Receiver) -> None:
+    url = receiver.url.replace("127.0.0.1", "localhost")
+    for listed in ("localhost", "localhost,10.0.0.0/8", "localhost,::2/127"):
+        with pytest.raises(CallFailed, match=r"not public, and its address is not listed"):
+            Callbacks.of(listed, SECRET).call(url, "job_1", 1.0, b"{}")
+    assert not receiver.calls
+    for listed in ("localhost, 127.0.0.0/8, ::1", "LOCALHOST,127.0.0.1,::/64"):
+        with pytest.raises(CallFailed, match="answered"):
+            Callbacks.of(listed, SECRET).call(url, "job_1", 1.0, b"{}")
+    assert len(receiver.calls) == 2
+    Callbacks.of("127.0.0.1", SECRET).call(receiver.url, "job_1", 1.0, b"{}")
+    receiver.close()
+    with pytest.raises(CallFailed, match="cannot be reached"):
+        Callbacks.of("127.0.0.1", SECRET).call(receiver.url, "job_1", 1.0, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://other.example/", "not listed"),
+        ("https://hooks.example.evil.example/", "not listed"),
+        ("https://10.0.0.1/", "not listed"),
+        ("https://[::1]/", "not listed"),
+        ("https://2130706433/", "not listed"),
+        ("ftp://hooks.example/", "is no address"),
+        ("https:///path", "is no address"),
+        ("https://hooks.example:99999/", "is no address"),
+        ("https://[::1/", "is no address"),
+        ("https://user:word@hooks.example/", "has a user"),
+        ("https://hooks.example/#part", "has a user or a fragment"),
+        ("https://hooks.example/a b", "has characters"),
+        ("https://hooks.example/\r\nx: y", "has characters"),
+        ("", "is no address"),
+    ],
+)
+def test_an_address_that_is_never_called(url: str, said: str) -> None:
+    refusal = Callbacks.of("hooks.example, 192.168.7.0/24", SECRET).refusal(url)
+    assert refusal is not None and said in refusal
+
+
+def test_an_address_that_may_be_called() -> None:
+    callbacks = Callbacks.of("Hooks.Example, 192.168.7.0/24, fd00::/8", SECRET)
+    for url in (
+        "https://hooks.example/path?query=1", "http://HOOKS.example:8080", "http://192.168.7.9/",
+        "https://[fd00::5]:8443/hook",
+    ):  # fmt: skip
+        assert callbacks.refusal(url) is None
+
+
+def test_calls_need_a_secret() -> None:
+    with pytest.raises(BadOption, match="EARSHOT_CALLBACK_SECRET"):
+        Settings.read(callback_hosts="hooks.example", callback_secret="short")
