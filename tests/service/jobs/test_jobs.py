@@ -253,12 +253,17 @@ def test_what_cannot_be_is_refused_at_once_and_leaves_nothing(
     headers = {"content-type": "multipart/form-data; boundary=x"}
     assert http.post(URL, content=_broken_off(body), headers=headers).status_code in (400, 422)
     wait_until(lambda: not list(spool.iterdir()))
-    assert metric(http, "earshot_spool_bytes") == 0
+    wait_until(lambda: metric(http, "earshot_spool_bytes") == 0)
 
 
 def _broken_off(body: bytes) -> bytes:
     head = b'--x\r\ncontent-disposition: form-data; name="file"; filename="f"\r\n\r\n'
     return head + body
+
+
+def usage_of_eve(http: httpx.Client) -> dict[str, Any]:
+    found: dict[str, Any] = http.get("/v1/usage", headers=bearer("eve")).json()
+    return found
 
 
 def test_a_key_has_its_audio_for_a_day_and_so_many_jobs(
@@ -268,14 +273,15 @@ def test_a_key_has_its_audio_for_a_day_and_so_many_jobs(
     body = clips[0].read_bytes()
     seconds = recognizer.transcribe(body).duration
     ended(http, post(http, body).json()["id"])
-    eve = {**http.get("/v1/usage", headers=bearer("eve")).json()}
+    eve = usage_of_eve(http)
     assert (eve["key"], eve["recordings"], eve["audio_seconds"]) == ("eve", 0, 0.0)
     assert (eve["audio_seconds_limit"], eve["jobs_limit"]) == (10_000.0, 40)
     ids = [post(http, body, key="eve").json()["id"] for _ in range(2)]
-    wait_until(lambda: http.get("/v1/usage", headers=bearer("eve")).json()["recordings"] == 2)
+    wait_until(lambda: usage_of_eve(http)["recordings"] == 2)
+    wait_until(lambda: usage_of_eve(http)["jobs"] == 0)
     for path in ("/v1/transcribe", "/v1/vad"):
         assert http.post(path, content=body, headers=bearer("eve")).status_code == 200
-    used = http.get("/v1/usage", headers=bearer("eve")).json()
+    used = usage_of_eve(http)
     assert used["recordings"] == 4 and used["jobs"] == used["jobs_audio_seconds"] == 0
     assert abs(used["audio_seconds"] - 4 * seconds) < 0.01
     app.state.usage.add("eve", 10_000.0)
@@ -341,7 +347,7 @@ def test_a_job_runs_beside_requests_and_is_cancelled(
                 -1
             ] == "event: job.deleted"
         assert http.get(f"{URL}/{id}").status_code == 404
-        assert not list((tmp_path / "jobs" / "spool").iterdir())
+        wait_until(lambda: not list((tmp_path / "jobs" / "spool").iterdir()))
         gate.touch()
 
 
@@ -356,7 +362,7 @@ def test_a_job_that_is_too_old_has_failed_and_is_forgotten(
         _, end = events(http, id)[-1]
         assert end["type"] == "job.deleted" or end["error"]["code"] == "expired"
         wait_until(lambda: http.get(f"{URL}/{id}").status_code == 404)
-        assert not list((tmp_path / "jobs" / "spool").iterdir())
+        wait_until(lambda: not list((tmp_path / "jobs" / "spool").iterdir()))
 
 
 def test_without_a_folder_there_are_no_jobs(clip: Path) -> None:
