@@ -2,7 +2,14 @@
 
 from asr.bundle.bundle import Bundle, default_bundle, shipped
 from asr.bundle.card import record_figure
-from asr.bundle.change import put_calibration, put_decoding, put_g2p, put_lexicon, put_lm
+from asr.bundle.change import (
+    changed_copy,
+    put_calibration,
+    put_decoding,
+    put_g2p,
+    put_lexicon,
+    put_lm,
+)
 from asr.bundle.info import (
     FORMAT_VERSION,
     BundleInfo,
@@ -22,6 +29,7 @@ __all__ = [
     "Int8Loss",
     "Precision",
     "TrainingInfo",
+    "changed_copy",
     "default_bundle",
     "put_calibration",
     "put_decoding",

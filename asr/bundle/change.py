@@ -5,22 +5,47 @@ one. What was fitted or measured with an older language model goes with it.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from asr.bundle.bundle import G2P_MODEL, LEXICON, LM, Bundle, checksum
 from asr.bundle.card import write_info
 from asr.bundle.info import BundleInfo
-from asr.errors import BadBundle, BadData
+from asr.errors import BadBundle, BadData, BadOption
 from asr.files import replacing
 from asr.text import PhoneTokenizer
 from asr.text.pronunciations import G2P, Pronunciations
 
 
-def put_lm(path: Path, lm: Path, about: Mapping[str, Any]) -> Bundle:
+@contextmanager
+def changed_copy(path: Path, out: Path) -> Iterator[Path]:
+    """A copy of the bundle at `path`, to be changed, which becomes the folder `out` at the end.
+
+    Raises:
+        BadBundle: `path` is no sound bundle.
+        BadOption: `out` exists, or cannot be written.
+    """
+    bundle = Bundle.open(path)
+    if out.exists():
+        raise BadOption(f"{out} is there already: name another folder for the new bundle.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
+            copy = Path(folder) / out.name
+            shutil.copytree(bundle.path, copy)
+            write_info(copy, replace(bundle.info, name=out.resolve().name))
+            yield copy
+            copy.rename(out)
+    except OSError as error:
+        raise BadOption(f"{out} cannot be written ({error.strerror}).") from error
+
+
+def put_lm(path: Path, lm: Path, about: Mapping[str, Any], similar: bool = False) -> Bundle:
     """The bundle at `path` with the n-gram model in the file `lm`, in place of one it may have.
 
     Weights and bonuses of the decoder, which hold for one language model, go back to the defaults,
@@ -28,6 +53,7 @@ def put_lm(path: Path, lm: Path, about: Mapping[str, Any]) -> Bundle:
 
     Args:
         about: what people should know of the model, JSON-ready: its texts, licence, order, size.
+        similar: whether it is close to the old one, so that weights and calibration stay.
 
     Raises:
         BadBundle: `path` is no sound bundle, or cannot be written.
@@ -35,15 +61,18 @@ def put_lm(path: Path, lm: Path, about: Mapping[str, Any]) -> Bundle:
     bundle = Bundle.open(path)
     try:
         with lm.open("rb") as file:
-            info = _put_file(bundle, LM, file)
+            info = _put_file(bundle, LM, file, similar)
     except OSError as error:
         raise BadBundle(f"{lm} cannot be read ({error.strerror}).") from error
     told = {**about, "bytes": (bundle.path / LM).stat().st_size}
-    write_info(bundle.path, replace(info, lm=told, decoding={}))
+    decoding = info.decoding if similar else {}
+    write_info(bundle.path, replace(info, lm=told, decoding=decoding))
     return Bundle.open(path)
 
 
-def put_lexicon(path: Path, lexicon: Pronunciations, sources: str = "") -> Bundle:
+def put_lexicon(
+    path: Path, lexicon: Pronunciations, sources: str = "", similar: bool = False
+) -> Bundle:
     """The bundle at `path` with these pronunciations, in place of its own.
 
     The calibration of the beam search and its error rates, which hold for one lexicon, go.
@@ -51,6 +80,7 @@ def put_lexicon(path: Path, lexicon: Pronunciations, sources: str = "") -> Bundl
     Args:
         sources: where they are from and their licences, for the card; without it, what is told of
             the lexicon that the bundle had.
+        similar: whether it only adds to the old one, so that the calibration stays.
 
     Raises:
         BadBundle: `path` is no sound bundle, has no phones, or cannot be written.
@@ -59,7 +89,7 @@ def put_lexicon(path: Path, lexicon: Pronunciations, sources: str = "") -> Bundl
     bundle = Bundle.open(path)
     _check_phones(bundle, "lexicon", lexicon.phones)
     content = "".join(f"{line}\n" for line in lexicon.lines())
-    info = _put_file(bundle, LEXICON, BytesIO(content.encode("utf-8")))
+    info = _put_file(bundle, LEXICON, BytesIO(content.encode("utf-8")), similar)
     told = {
         "words": len(lexicon),
         "pronunciations": sum(map(len, lexicon.values())),
@@ -78,7 +108,7 @@ def put_g2p(path: Path, g2p: G2P) -> Bundle:
     """
     bundle = Bundle.open(path)
     _check_phones(bundle, "model of pronunciations", g2p.phones)
-    changed = _put_file(bundle, G2P_MODEL, BytesIO(g2p.packed()))
+    changed = _put_file(bundle, G2P_MODEL, BytesIO(g2p.packed()), similar=False)
     write_info(bundle.path, replace(bundle.info, checksums=changed.checksums))
     return Bundle.open(path)
 
@@ -93,8 +123,11 @@ def _check_phones(bundle: Bundle, what: str, phones: Sequence[str]) -> None:
         )
 
 
-def _put_file(bundle: Bundle, name: str, content: BinaryIO) -> BundleInfo:
-    """The info of a bundle that now has a file with `content`, less what held for the old one."""
+def _put_file(bundle: Bundle, name: str, content: BinaryIO, similar: bool) -> BundleInfo:
+    """The info of a bundle that now has a file with `content`, less what held for the old one.
+
+    A calibration holds for a similar file too.
+    """
     try:
         with replacing(bundle.path / name) as file:
             shutil.copyfileobj(content, file)
@@ -105,7 +138,9 @@ def _put_file(bundle: Bundle, name: str, content: BinaryIO) -> BundleInfo:
     return replace(
         info,
         checksums={**info.checksums, name: digest},
-        calibration={key: value for key, value in info.calibration.items() if key != "beam"},
+        calibration={
+            key: value for key, value in info.calibration.items() if similar or key != "beam"
+        },
         figures=tuple(figure for figure in info.figures if figure.decoder != "beam"),
     )
 

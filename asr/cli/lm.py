@@ -1,6 +1,8 @@
 """`asr lm`: build, measure and tune n-gram language models."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +13,7 @@ from asr.errors import BadOption
 
 if TYPE_CHECKING:
     from asr.lm import NGram
+    from asr.lm.estimation.mixing import Mixed
     from asr.text import Tokenizer
 
 app = typer.Typer(help="Language models of words or units.", no_args_is_help=True)
@@ -148,7 +151,8 @@ def add(
 ) -> None:
     """Put a language model into a bundle; the beam search then uses it by default.
 
-    Decoder weights tuned for an older one are reset to the defaults: see `asr lm tune`.
+    Decoder weights tuned for an older one are reset to the defaults: see `asr lm tune`. Words of
+    the older one that the new one lacks are counted and named.
     """
     from asr.bundle import Bundle, default_bundle, put_lexicon, put_lm
     from asr.cli.lexicon import with_words
@@ -156,19 +160,78 @@ def add(
     from asr.text.pronunciations import Pronunciations
 
     path = bundle or default_bundle()
-    model = read_ngram(file)
-    model.check(Bundle.open(path).tokenizer)
-    about = {
-        "kind": model.kind,
-        "order": model.order,
-        "ngrams": list(model.sizes),
-        "sources": sources,
-    }
-    changed = put_lm(path, file, about)
+    model, before = read_ngram(file), Bundle.open(path)
+    model.check(before.tokenizer)
+    if model.kind == "words" and before.lm is not None:
+        _tell_dropped(read_ngram(before.lm), model)
+    changed = put_lm(path, file, _described(model, sources))
     if changed.lexicon is not None:
         known = Pronunciations.load_saved(changed.lexicon)
         put_lexicon(path, with_words(changed, model.spellable, known))
     typer.echo(f"{path}: language model of {file.stat().st_size / 1e6:.2f} MB")
+
+
+@app.command()
+def mix(
+    text: TextArgument,
+    out: Annotated[Path, typer.Argument(help="Folder of the new bundle, which must not exist.")],
+    bundle: BundleOption = None,
+    weight: Annotated[
+        float | None,
+        typer.Option(help="Share of the text; else that which held-out sentences of it tell."),
+    ] = None,
+    max_size: Annotated[
+        float | None,
+        typer.Option(help="Largest language model in MB; less important n-grams go.", min=0),
+    ] = None,
+    sources: Annotated[str, typer.Option(help="The text and its licence, for the card.")] = "",
+) -> None:
+    """Mix a text of your own into a bundle's language model; the result is a new bundle.
+
+    The old bundle stays as it is. New words get their spelling, or a pronunciation by the bundle's
+    model where it spells phones. Decoder weights and calibration stay: with recordings of your own
+    `asr lm tune` and `asr calibrate` fit them anew.
+    """
+    from asr.bundle import Bundle, changed_copy, default_bundle, put_lexicon, put_lm
+    from asr.cli.lexicon import with_words
+    from asr.lm import read_ngram, write_ngram
+    from asr.lm.estimation.build import fitted
+    from asr.lm.estimation.kneser_ney import Estimate
+    from asr.lm.estimation.mixing import mix as mixed_with
+    from asr.lm.estimation.pruning import chained
+    from asr.text.pronunciations import Pronunciations
+
+    before = Bundle.open(bundle or default_bundle())
+    if before.lm is None:
+        raise BadOption(f"{before.path} has no language model to mix with: see `asr lm add`.")
+    if out.exists():
+        raise BadOption(f"{out} is there already: name another folder for the new bundle.")
+    tokenizer = before.tokenizer
+    mixed = mixed_with(
+        read_ngram(before.lm),
+        text,
+        bar,
+        spells=lambda word: not tokenizer.unknown(word),
+        language=before.info.language,
+        weight=weight,
+    )
+    model = mixed.model
+    if max_size is not None:
+        model = fitted(Estimate(model, chained(model)), int(max_size * 1e6), bar)
+    old = str((before.info.lm or {}).get("sources", "")).strip() or "texts that are not stated"
+    told = f"{old}; mixed with {mixed.weight:.0%} of {sources or text.name}"
+    silent: list[str] = []
+    with changed_copy(before.path, out) as copy, TemporaryDirectory() as folder:
+        file = Path(folder) / "lm.npz"
+        write_ngram(model, file)
+        changed = put_lm(copy, file, _described(model, told), similar=True)
+        if changed.lexicon is not None:
+            known = Pronunciations.load_saved(changed.lexicon)
+            lexicon = with_words(changed, model.spellable, known)
+            silent = [word for word in mixed.new if word not in lexicon]
+            put_lexicon(copy, lexicon, similar=True)
+    typer.echo("\n".join(_report(mixed, silent)))
+    typer.echo(f"written         {out}")
 
 
 @app.command()
@@ -189,12 +252,19 @@ def tune(
     """
     from asr.bundle import put_decoding
     from asr.fitting import tune as search
+    from asr.fitting.tuning import FEW_WORDS
     from asr.runtime import Recognizer
 
     recognizer = Recognizer.load(bundle, device)
     chosen = {name: value for name, value in values.items() if value is not None}
     with bar("tuning") as progress:
         tuning = search(recognizer, manifest, progress, clips, **chosen)
+    if tuning.words < FEW_WORDS:
+        typer.echo(
+            f"the clips have {tuning.words} words, too few to trust: weights that were tuned on "
+            f"fewer than {FEW_WORDS} may suit no other recording",
+            err=True,
+        )
     written = {**chosen, **tuning.best.values}
     put_decoding(recognizer.bundle.path, written)
     names = "".join(f"{name:16}{value:g}\n" for name, value in written.items())
@@ -205,6 +275,54 @@ def tune(
         f"WER             {tuning.best.wer:.2%}\n"
         f"{names}written into    {recognizer.bundle.path}"
     )
+
+
+def _described(model: "NGram", sources: str) -> dict[str, Any]:
+    """What people should know of a language model."""
+    return {
+        "kind": model.kind,
+        "order": model.order,
+        "ngrams": list(model.sizes),
+        "sources": sources,
+    }
+
+
+def _tell_dropped(old: "NGram", new: "NGram") -> None:
+    """Names the words of a model that another lacks, on stderr."""
+    known = set(new.vocabulary)
+    dropped = [word for word in old.spellable if word and word not in known]
+    if old.kind == "words" and dropped:
+        typer.echo(
+            f"{len(dropped)} of the {len(old.vocabulary) - 3} words of the language model before "
+            f"are not in this one, first {', '.join(dropped[:5])}: `asr lm mix` keeps them",
+            err=True,
+        )
+
+
+def _report(mixed: "Mixed", silent: list[str]) -> Iterator[str]:
+    """A mixture in lines: its weight, what it gained, and what was lost of the text."""
+    from asr.text import is_read_aloud
+
+    yield f"sentences       {mixed.sentences}"
+    yield f"weight of text  {mixed.weight:.3f}"
+    yield f"perplexity      {mixed.before:.1f} before, {mixed.after:.1f} after (held-out)"
+    yield f"unknown before  {mixed.unknown:.2%} of their words"
+    yield f"new words       {len(mixed.new)}{_some(mixed.new)}"
+    signs = {word: n for word, n in mixed.lost.items() if any(map(is_read_aloud, word))}
+    for reason, lost in (
+        ("digits, signs", signs),
+        ("other letters", {word: n for word, n in mixed.lost.items() if word not in signs}),
+    ):
+        if lost:
+            yield f"lost            {sum(lost.values())} words with {reason}{_some(list(lost))}"
+    if silent:
+        yield f"unpronounced    {len(silent)} words{_some(silent)}; give them by `asr lexicon add`"
+
+
+def _some(words: Sequence[str]) -> str:
+    """The first few of some words."""
+    more = ", …" if len(words) > 5 else ""
+    return f": {', '.join(words[:5])}{more}" if words else ""
 
 
 def _tokenizer(units: str | None) -> "Tokenizer | None":

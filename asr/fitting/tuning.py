@@ -10,6 +10,7 @@ from asr.errors import BadOption
 from asr.evaluation.score import score
 from asr.options import LIMITS
 from asr.runtime import LogProbs, Options, Recognizer
+from asr.scripts import tokens
 from asr.text import Normaliser
 
 STEPS: Mapping[str, float] = {
@@ -21,6 +22,8 @@ STEPS: Mapping[str, float] = {
 """The options that are tuned, and their first step sizes."""
 _FINENESS = (1.0, 0.5, 0.25)
 MOST_TRIALS = 60
+FEW_WORDS = 1000
+"""Fewer words than that tell little: a difference of one per cent is ten of them."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Tuning:
     before: Trial
     best: Trial
     trials: int
+    words: int
+    """In the texts of the clips."""
 
 
 def tune(
@@ -81,7 +86,8 @@ def tune(
                 better = _along(trials, best, name, step * fineness)
                 moved = moved or better is not best
                 best = better
-    return Tuning(len(trials.references), before, best, len(trials.known))
+    words = sum(len(tokens(text)) for text in trials.references)
+    return Tuning(len(trials.references), before, best, len(trials.known), words)
 
 
 def _along(trials: "_Trials", best: Trial, name: str, step: float) -> Trial:

@@ -34,6 +34,7 @@ def from_text(
     tokenizer: Tokenizer | None = None,
     words: int | None = None,
     language: str = DEFAULT_LANGUAGE,
+    spells: Callable[[str], bool] | None = None,
 ) -> Estimate:
     """A modified Kneser-Ney model of a text with one sentence per line.
 
@@ -46,6 +47,7 @@ def from_text(
         words: the size of the vocabulary, the most frequent words first; by default all words
             that occur more than once.
         language: of the text, which decides its normal form.
+        spells: whether a word may be in the vocabulary; by default any may.
 
     Raises:
         BadData: the text cannot be read, or is empty.
@@ -58,6 +60,8 @@ def from_text(
             with stage("words") as progress:
                 fewest = 2 if words is None else 1
                 known = frequent_words(text, words, fewest, progress, language)
+            if spells is not None:
+                known = list(filter(spells, known))
             with stage("reading") as progress:
                 vocabulary, tokens = word_tokens(text, known, arrays, progress, language)
         else:

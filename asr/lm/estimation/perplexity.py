@@ -45,18 +45,29 @@ def fit(model: NGram, sentences: Iterable[Sequence[int]]) -> Fit:
     """How well the model predicts sentences given in its ids."""
     number, tokens, unknown = 0, 0, 0
     total, of_unknown = 0.0, 0.0
+    for words, score in scored(model, sentences):
+        strange = words == 0
+        number += int((words == model.eos).sum())
+        tokens, unknown = tokens + len(words), unknown + int(strange.sum())
+        total += float(score.sum(dtype=np.float64))
+        of_unknown += float(score[strange].sum(dtype=np.float64))
+    return Fit(number, tokens - number, unknown, total, of_unknown)
+
+
+def scored(
+    model: NGram, sentences: Iterable[Sequence[int]]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """`(T,)` ids and log-probabilities of some tokens at a time, ends of sentences included.
+
+    Their order depends on the lengths of the sentences alone.
+    """
     for block in _blocks(sentences):
-        number += len(block)
         words = _padded(block, model.eos)
         states = np.full(len(block), model.start)
         for column in words.T:
             active = np.flatnonzero(column >= 0)
             score, states[active] = model.score(states[active], column[active])
-            strange = column[active] == 0
-            tokens, unknown = tokens + len(active), unknown + int(strange.sum())
-            total += float(score.sum(dtype=np.float64))
-            of_unknown += float(score[strange].sum(dtype=np.float64))
-    return Fit(number, tokens - number, unknown, total, of_unknown)
+            yield column[active], score
 
 
 def _blocks(sentences: Iterable[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
