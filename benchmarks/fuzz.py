@@ -10,8 +10,9 @@ is a fault, and the run ends with 1. Decoders that a file kills are counted: the
 them. Prints resident memory over time, and the slowest files.
 
 Every other file comes in a form, with texts that are long and made of what is slow to read, among
-them bytes that are no text; such a form may be refused by its fields too (400, 404, 422). All the
-while another client asks for `/health/live`, where five seconds without an answer are a fault.
+them bytes that are no text; such a form may be refused by its fields too (400, 404, 422). Some are
+jobs, each of which must have ended at the end, and some are texts to align. All the while another
+client asks for `/health/live`, where five seconds without an answer are a fault.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import io
 import random
 import struct
 import sys
+import tempfile
 import time
 import urllib.request
 from collections import Counter
@@ -37,11 +39,13 @@ from service.api.fields import SPEAKERS, WITHOUT_EFFECT, TranscriptionForm
 AT_ONCE = 8
 HANG_S = 60.0
 LIVE_S = 5.0
+JOBS_S = 600.0
 ALLOWED = {200, 413, 415}
-ALLOWED_FORMS = ALLOWED | {400, 404, 422}
-FORM = "/v1/audio/transcriptions"
+ALLOWED_FORMS = ALLOWED | {202, 400, 404, 422}
+FORMS = ("/v1/audio/transcriptions", "/v1/jobs", "/v1/audio/transcriptions", "/v1/align")
+RECORDINGS = (PATH, PATH, PATH, "/v1/vad")
 FIELDS = ("prompt", "prompt", "hotwords", "keywords[]", *TranscriptionForm.model_fields)
-FIELDS += (*WITHOUT_EFFECT, *SPEAKERS)
+FIELDS += ("text", "text", *WITHOUT_EFFECT, *SPEAKERS)
 VALUES = ("", "1", "en", "beam", "greedy", "true", "json", "text", "srt", "vtt", "verbose_json")
 PATTERNS = (".", "!?", "Ab ", "\"'I'", "[[a", "A,", "9", "-", "en-", "\u0345", "\u0334", "a\u0301")
 PATTERNS += (
@@ -282,10 +286,10 @@ class Run:
         async def send() -> None:
             for number in left:
                 body = mutated(number, self._options.seed, files)
-                where = (PATH, "")
+                where = (RECORDINGS[number // 2 % 4], "")
                 if number % 2:
                     body = form(random.Random(f"{self._options.seed}/{number}/form"), body)
-                    where = (FORM, "multipart/form-data; boundary=fuzz")
+                    where = (FORMS[number // 2 % 4], "multipart/form-data; boundary=fuzz")
                 try:
                     async with asyncio.timeout(HANG_S):
                         answer = await client.ask("", body, time.monotonic(), *where)
@@ -307,6 +311,15 @@ class Run:
         if (stumbled or answer.status not in allowed) and (folder := self._options.keep):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{self._options.seed}-{number}").write_bytes(body)
+
+    def wait_for_jobs(self) -> None:
+        """Return once every job has ended, each of those that were accepted once."""
+        until = time.monotonic() + JOBS_S
+        while metric(self._server, "earshot_jobs{") and time.monotonic() < until:
+            time.sleep(0.2)
+        ended = metric(self._server, "earshot_jobs_ended_total")
+        if ended != self.statuses[202]:
+            self.faults.append(f"{self.statuses[202]} jobs were accepted, {ended:.0f} have ended")
 
     def _report(self, done: int) -> None:
         self.memory.append(self._server.memory_bytes())
@@ -335,10 +348,14 @@ def main() -> None:
     options = parser.parse_args()
     began = time.monotonic()
     # Nothing is refused for want of time, so that every 5xx is a fault.
-    with serving(options.bundle, deadline_s=3600, decode_timeout_s=20, max_seconds=60) as server:
+    limits = {"deadline_s": 3600, "decode_timeout_s": 20, "max_seconds": 60}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(options.bundle, **limits, jobs_max_seconds=60, jobs_folder=folder) as server,
+    ):
         run = Run(server, options)
         asyncio.run(run.work())
-        metric(server, "earshot")  # it still answers
+        run.wait_for_jobs()
     rate = options.files / (time.monotonic() - began)
     print(f"{rate:.0f} files a second; statuses {dict(sorted(run.statuses.items()))}")
     slowest = (f"{1000 * seconds:.0f} ms ({number})" for seconds, number in run.slowest)

@@ -1,12 +1,13 @@
 """The batcher: every item comes out once, in order of deadlines, in batches within the budget."""
 
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from service.engine.batcher import Batch, Batcher, Item
+from service.engine.batcher import BACKGROUND, Batch, Batcher, Item
 
 SECONDS = st.floats(0.0, 300.0)
 DEADLINES = st.floats(0.0, 1000.0)
@@ -62,6 +63,17 @@ def test_padding_is_never_more_than_half_as_much_again(items: list[Item], budget
     for batch in drained(filled(items, budget, 100)):
         longest = max(item.seconds for item in batch.items)
         assert all(item.seconds >= longest / 1.5 - 1e-9 or longest < 1.5 for item in batch.items)
+
+
+@given(items(), items(), st.floats(1.0, 500.0), st.integers(1, 20))
+def test_what_nobody_waits_for_comes_last_and_makes_no_batch_larger(
+    waited_for: list[Item], others: list[Item], budget: float, most: int
+) -> None:
+    behind = [replace(item, deadline=BACKGROUND + item.deadline, job=10) for item in others]
+    batches = drained(filled([*behind, *waited_for], budget, most))
+    in_front = [batch for batch in batches if not batch.items[0].is_background]
+    assert in_front == drained(filled(waited_for, budget, most))
+    assert batches == in_front + drained(filled(behind, budget, most))
 
 
 @given(items(), st.integers(0, 9))
