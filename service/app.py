@@ -165,7 +165,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_origins=origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "server-timing", "retry-after"],
+            expose_headers=["x-request-id", "server-timing", "retry-after", "location"],
         )
     if settings.trace_endpoint:
         _add_traces(app, settings.trace_endpoint)

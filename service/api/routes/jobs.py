@@ -97,6 +97,7 @@ _OTHERS = (401, 403, 404, 422, 503)
     },
 )
 async def post_job(
+    request: Request,
     form: Annotated[JobForm, Depends(read_job_form)],
     jobs: JobService,
     registry: Registry,
@@ -114,7 +115,8 @@ async def post_job(
         jobs.check_callback(form.callback_url)
     record = _record(form, upload, key, options, registry, idempotency_key)
     record, is_new = await jobs.accept(upload, record)
-    location = {"location": f"{PATH}/{record.id}"}
+    root: str = request.app.state.settings.root_path
+    location = {"location": f"{root}{PATH}/{record.id}"}
     body = _described(jobs.state(record)).model_dump()
     return JSONResponse(body, 202 if is_new else 200, headers=location)
 
@@ -160,6 +162,7 @@ async def delete_job(job_id: str, jobs: JobService, key: Key) -> Deleted:
     "/{job_id}/events",
     response_class=StreamingResponse,
     responses={
+        204: {"description": "The end of the job was sent before: there is nothing more."},
         200: {
             "description": "Its segments, and how far it is.",
             "content": {"text/event-stream": EVENTS_SCHEMA},
@@ -178,12 +181,12 @@ async def delete_job(job_id: str, jobs: JobService, key: Key) -> Deleted:
         ]
     },
 )
-async def get_events(
-    request: Request, job_id: str, jobs: JobService, key: Key
-) -> StreamingResponse:
+async def get_events(request: Request, job_id: str, jobs: JobService, key: Key) -> Response:
     """Progress and segments of a job as server-sent events, until it has ended."""
     after = last_event(request)
     record = await jobs.find(job_id, key)
+    if record.has_ended and after > len(await jobs.segments(record)):
+        return Response(status_code=204)  # on which a browser's EventSource stops to ask
     return StreamingResponse(
         job_events(jobs, record, after),
         media_type="text/event-stream",
