@@ -93,8 +93,17 @@ def together(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields without those that have no effect beside the others, which no schema can say."""
     # To the schema these are any strings: few name a model, its language, or can be spelled by it,
     # and this one has no language model to weigh.
-    # No recording here has a second sound track.
-    left_out = {"model", "language", "languages", "hotwords", "keywords", "lm_weight", "track"}
+    # No recording here has a second sound track, and no host may be called.
+    left_out = {
+        "model",
+        "language",
+        "languages",
+        "hotwords",
+        "keywords",
+        "lm_weight",
+        "track",
+        "callback_url",
+    }
     if fields.get("decoder") != "beam":
         left_out |= {"beam_size", "nbest"}
     if fields.get("response_format", "json") != "json" or fields.get("stream"):
