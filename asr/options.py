@@ -94,6 +94,9 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     for setting in fields(BeamSettings)
 }
 """The lowest and the highest value of each setting."""
+DIGITS = ("always", "never")
+"""Whether numbers are written in digits."""
+_ANY_DECODER = frozenset({"decoder", "written", "digits"})
 LM_OPTIONS = ("lm_weight", "word_bonus", "unknown_price", "prior_weight")
 """Options without effect where there is no language model."""
 _SIZE = next(setting for setting in fields(BeamSettings) if setting.name == "size")
@@ -111,6 +114,8 @@ class OptionValues(TypedDict, total=False):
     hotwords: Sequence[str]
     hotword_boost: float
     nbest: int
+    written: bool
+    digits: str
 
 
 NAMES = tuple(OptionValues.__annotations__)
@@ -131,12 +136,24 @@ class Options(Weights):
     nbest: int = option(
         1, "Hypotheses that are returned, at most as many as the beam keeps; there may be fewer.", 1
     )
+    written: bool = option(
+        False, "Marks, capitals and digits, as people write; else plain words in lower case."
+    )
+    digits: str = option(
+        "always", "Whether written text has numbers in digits: `always`, or `never`, for words."
+    )
 
     def __post_init__(self) -> None:
         if self.decoder not in list(DECODERS):
             raise BadOption(
                 f"decoder {self.decoder!r} is not known; choose from {', '.join(DECODERS)}."
             )
+        if self.digits not in DIGITS:
+            raise BadOption(
+                f"digits {self.digits!r} is not known; choose from {', '.join(DIGITS)}."
+            )
+        if not isinstance(self.written, bool):
+            raise BadOption(f"written {self.written!r} is neither true nor false; correct it.")
         super().__post_init__()
         if self.nbest > self.beam_size:
             raise BadOption(
@@ -165,7 +182,7 @@ class Options(Weights):
         """
         chosen = Options.of({**self.values(), **values})
         if chosen.decoder == "greedy":
-            for name in values.keys() - {"decoder"}:
+            for name in values.keys() - _ANY_DECODER:
                 if name not in _NEUTRAL or getattr(chosen, name) != _NEUTRAL[name]:
                     raise BadOption(
                         f"{name} has no effect with the decoder greedy; choose the decoder beam."

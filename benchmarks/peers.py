@@ -41,7 +41,7 @@ def earshot(folder: str, decoder: str) -> tuple[Reader, Path]:
     from asr.runtime import Recognizer
 
     recognizer = Recognizer.load(Path(folder), "cpu", threads=1)
-    options = {"decoder": decoder} if decoder else {}
+    options = {"written": False} | ({"decoder": decoder} if decoder else {})
     return lambda audio: recognizer.transcribe(audio, **options).text, Path(folder)
 
 

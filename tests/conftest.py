@@ -16,10 +16,12 @@ import lightning  # noqa: F401
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from random_marks import random_checkpoint
 
-from asr.bundle import default_bundle
+from asr.bundle import default_bundle, put_punctuation
 from asr.cache import SETTING
 from asr.export import export
+from asr.export.punctuation import punctuation_graph
 from asr.model import AcousticModel, ModelConfig
 from asr.text import CharacterTokenizer, PhoneTokenizer
 
@@ -96,6 +98,15 @@ def phone_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One like `tiny_bundle`, with a head of phones beside its letters."""
     folder = tmp_path_factory.mktemp("phones")
     return export(checkpoint(PhoneTokenizer(), folder / "tiny.ckpt"), folder / "tiny", "fp32").path
+
+
+@pytest.fixture(scope="session")
+def written_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One like `tiny_bundle`, with a model that puts marks and capitals anywhere."""
+    folder = tmp_path_factory.mktemp("written")
+    made = punctuation_graph(random_checkpoint(folder / "random.ckpt"))
+    bundle = Path(shutil.copytree(tiny_bundle, folder / "tiny"))
+    return put_punctuation(bundle, made.content, made.about).path
 
 
 @pytest.fixture(scope="session")

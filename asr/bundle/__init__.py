@@ -9,6 +9,7 @@ from asr.bundle.change import (
     put_g2p,
     put_lexicon,
     put_lm,
+    put_punctuation,
 )
 from asr.bundle.info import (
     FORMAT_VERSION,
@@ -36,6 +37,7 @@ __all__ = [
     "put_g2p",
     "put_lexicon",
     "put_lm",
+    "put_punctuation",
     "record_figure",
     "shipped",
 ]

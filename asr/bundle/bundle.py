@@ -21,17 +21,18 @@ from asr.text import Normaliser, Tokenizer, normaliser, tokenizer_from_state
 if TYPE_CHECKING:
     from asr.model.acoustic import AcousticModel
 
-WEIGHTS, GRAPH, TOKENIZER, LM, LEXICON, G2P_MODEL, CARD = (
+WEIGHTS, GRAPH, TOKENIZER, LM, LEXICON, G2P_MODEL, PUNCTUATION, CARD = (
     "model.safetensors",
     "model.onnx",
     "tokenizer.json",
     "lm.npz",
     "lexicon.txt",
     "g2p.npz",
+    "punctuation.onnx",
     "README.md",
 )
 CHECKED_FILES = frozenset({WEIGHTS, GRAPH, TOKENIZER})
-OPTIONAL_FILES = frozenset({LM, LEXICON, G2P_MODEL})
+OPTIONAL_FILES = frozenset({LM, LEXICON, G2P_MODEL, PUNCTUATION})
 """Checked if the bundle has them."""
 
 
@@ -100,6 +101,11 @@ class Bundle:
     def g2p(self) -> Path | None:
         """The model for pronunciations of words that the lexicon lacks, if the bundle has one."""
         return self.path / G2P_MODEL if G2P_MODEL in self.info.checksums else None
+
+    @property
+    def punctuation(self) -> Path | None:
+        """The model of marks and capitals, if the bundle has one."""
+        return self.path / PUNCTUATION if PUNCTUATION in self.info.checksums else None
 
     def acoustic_model(self) -> "AcousticModel":
         """A new torch model with the bundle's weights, in float32 and evaluation mode.

@@ -31,7 +31,7 @@ PATH is this folder.
 
 {sources}
 
-{training}{lm}{lexicon}
+{training}{lm}{lexicon}{punctuation}
 
 ## Error rates
 
@@ -84,6 +84,7 @@ def card(info: BundleInfo) -> str:
         or "Not stated (`data.sources` was not set when it was trained).",
         lm=_lm(info.lm),
         lexicon=_lexicon(info.lexicon),
+        punctuation=_punctuation(info.punctuation),
         confidence="was fitted to development speech and holds for recordings like it"
         if info.calibration
         else "is a guess of the model about itself, not a probability of truth",
@@ -112,6 +113,17 @@ def _lm(lm: Mapping[str, Any] | None) -> str:
         return ""
     texts = str(lm.get("sources", "")).strip() or "texts that are not stated"
     return f"\n\nIts language model ({lm['bytes'] / 1e6:.1f} MB) was estimated from {texts}."
+
+
+def _punctuation(punctuation: Mapping[str, Any] | None) -> str:
+    if punctuation is None:
+        return ""
+    sources = str(punctuation.get("sources", "")).strip() or "not stated"
+    return (
+        f"\n\nText is written with marks and capitals by a model of "
+        f"{punctuation['bytes'] / 1e6:.1f} MB, trained on {punctuation['words']:,} words; "
+        f"its sources: {sources}"
+    )
 
 
 def _lexicon(lexicon: Mapping[str, Any] | None) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from asr.bundle.bundle import G2P_MODEL, LEXICON, LM, Bundle, checksum
+from asr.bundle.bundle import G2P_MODEL, LEXICON, LM, PUNCTUATION, Bundle, checksum
 from asr.bundle.card import write_info
 from asr.bundle.info import BundleInfo
 from asr.errors import BadBundle, BadData, BadOption
@@ -110,6 +110,23 @@ def put_g2p(path: Path, g2p: G2P) -> Bundle:
     _check_phones(bundle, "model of pronunciations", g2p.phones)
     changed = _put_file(bundle, G2P_MODEL, BytesIO(g2p.packed()), similar=False)
     write_info(bundle.path, replace(bundle.info, checksums=changed.checksums))
+    return Bundle.open(path)
+
+
+def put_punctuation(path: Path, graph: bytes, about: Mapping[str, Any]) -> Bundle:
+    """The bundle at `path` with this model of marks and capitals, in place of its own.
+
+    Args:
+        graph: in ONNX.
+        about: what people should know of it, JSON-ready: its texts, their licences.
+
+    Raises:
+        BadBundle: `path` is no sound bundle, or cannot be written.
+    """
+    bundle = Bundle.open(path)
+    checksums = _put_file(bundle, PUNCTUATION, BytesIO(graph), similar=True).checksums
+    told = {**about, "bytes": len(graph)}
+    write_info(bundle.path, replace(bundle.info, checksums=checksums, punctuation=told))
     return Bundle.open(path)
 
 

@@ -125,6 +125,8 @@ class BundleInfo:
     """What people should know of the language model, where there is one."""
     lexicon: dict[str, Any] | None = None
     """The same of the lexicon."""
+    punctuation: dict[str, Any] | None = None
+    """The same of the model of marks and capitals."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """`asr.decoding.Calibration` of each decoder that has one, by the decoder's name."""
     language: str = DEFAULT_LANGUAGE
@@ -192,11 +194,12 @@ _TYPES: Mapping[str, type] = {
     "checksums": dict,
     "lm": dict,
     "lexicon": dict,
+    "punctuation": dict,
     "calibration": dict,
     "language": str,
     "normaliser": str,
 }
-_OPTIONAL = frozenset({"lm", "lexicon", "calibration", "language", "normaliser"})
+_OPTIONAL = frozenset({"lm", "lexicon", "punctuation", "calibration", "language", "normaliser"})
 _PARTS: Mapping[str, Any] = {
     "training": TrainingInfo.of,
     "export": ExportInfo.of,

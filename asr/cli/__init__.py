@@ -25,6 +25,7 @@ from asr.cli import (
     key,
     lexicon,
     lm,
+    punctuation,
     report,
     serve,
     study,
@@ -78,6 +79,7 @@ app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 app.add_typer(lm.app, name="lm")
 app.add_typer(lexicon.app, name="lexicon")
+app.add_typer(punctuation.app, name="punctuation")
 
 
 def main() -> None:

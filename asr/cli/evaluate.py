@@ -23,6 +23,7 @@ from asr.files import write_atomically
 
 if TYPE_CHECKING:
     from asr.evaluation import Clip, Evaluation
+    from asr.evaluation.written import WrittenScore
     from asr.runtime import Recognizer
 
 
@@ -54,9 +55,31 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Write the figure into the bundle and its card.")
     ] = False,
+    written: Annotated[
+        bool,
+        typer.Option(
+            "--written",
+            help="Score marks and capitals: of a text (.txt, .xz), or of JSON lines with `id` and "
+            "`written`.",
+        ),
+    ] = False,
+    recordings: Annotated[
+        Path | None, typer.Option(help="With --written: manifest with the recordings of the ids.")
+    ] = None,
+    last: Annotated[
+        float, typer.Option(help="With --written: the last share of a text.", min=0, max=1)
+    ] = 1.0,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="With --written: each line of a text is for itself.")
+    ] = False,
     **values: Any,
 ) -> None:
     """Transcribe a manifest and print error rates and speed, overall and by groups of clips."""
+    if written:
+        _written(manifest, recordings, last, apart, bundle, device, against)
+        return
+    if recordings is not None or last != 1.0 or apart:
+        raise BadOption("--recordings, --last and --apart have no effect without --written.")
     from asr.evaluation import Analysis, compare, known_words, lines, normaliser_named
     from asr.evaluation import evaluate as run
     from asr.runtime import Recognizer
@@ -95,6 +118,49 @@ def evaluate(
         write_atomically(results, f"{text}\n")
     if record:
         _record(recognizer, evaluation, manifest, options.get("decoder"))
+
+
+def _written(
+    source: Path,
+    recordings: Path | None,
+    last: float,
+    apart: bool,
+    bundle: Path | None,
+    device: str,
+    against: Path | None,
+) -> None:
+    """Prints how well marks and capitals are put."""
+    from asr.evaluation import written
+    from asr.punctuation.lines import read_lines
+    from asr.runtime import Recognizer
+
+    recognizer = Recognizer.load(bundle, device)
+    punctuator = recognizer.punctuator
+    if punctuator is None:
+        raise BadOption(
+            f"{recognizer.bundle.path} has no model of marks; add one with `asr punctuation add`."
+        )
+    if source.suffix != ".jsonl":
+        if recordings is not None or against is not None:
+            raise BadOption("--recordings and --against have no effect on a text: leave them out.")
+        lines = read_lines(source, last, want_held_out=True)
+        _print_written("words alone", written.score_text(punctuator, lines, apart))
+        return
+    clips = written.read_clips(source, recordings)
+    _print_written("right words, without sound", written.score_clips_alone(punctuator, clips))
+    if recordings is not None:
+        with bar("evaluating") as progress:
+            right, recognised, missed = written.score_clips_heard(recognizer, clips, progress)
+        _print_written(f"right words, with pauses ({missed} clips left out)", right)
+        _print_written("recognised words", recognised)
+    if against is not None:
+        rival = written.score_rival(clips, written.read_written(against))
+        _print_written(str(against), rival)
+
+
+def _print_written(title: str, score: "WrittenScore") -> None:
+    typer.echo(f"{title}: {score.words:,} words")
+    typer.echo("\n".join(score.lines()))
 
 
 def _rival(

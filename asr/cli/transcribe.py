@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from asr.transcript import Transcript
 
 
-@takes("decoder", "nbest", "beam_size", *WEIGHTS)
+@takes("decoder", "nbest", "beam_size", *WEIGHTS, "digits")
 @takes("channels", "start", "duration", of=Selection)
 @takes(*LAYOUT, of=Layout)
 def transcribe(
@@ -110,6 +110,9 @@ def transcribe(
             min=1, help="Audio track of films, from 1; else the one marked as the default."
         ),
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Words in lower case, without marks and digits.")
+    ] = False,
     **values: Any,
 ) -> None:
     """Transcribe recordings.
@@ -129,7 +132,7 @@ def transcribe(
     timestamps = bool(values["timestamps"])
     layout = laid_out(formats, values)
     selection = selected(track, values, layout)
-    options = reading(hotwords, lm, **values)
+    options = reading(hotwords, lm, written=False if plain else None, **values)
     if options.get("nbest", 1) > 1 and not (jsonl or ".json" in map(file_suffix, formats)):
         raise BadOption(f"{formats[0]} has no place for several readings: add --format json.")
     load = partial(_loaded, bundle, device, lm, jobs)

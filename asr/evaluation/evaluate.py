@@ -89,7 +89,7 @@ def evaluate(
     clips: list[Clip] = []
     began = time.perf_counter()
     for group in _groups(utterances):
-        transcripts = recognizer.transcribe([audio for _, audio in group], **options)
+        transcripts = recognizer.transcribe([audio for _, audio in group], written=False, **options)
         for (utterance, audio), transcript in zip(group, transcripts, strict=True):
             values = lines[utterance.line]
             clips.append(

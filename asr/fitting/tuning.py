@@ -72,7 +72,7 @@ def tune(
             f"bundle {recognizer.bundle.path} has no language model to tune; add one with "
             "`asr lm add`."
         )
-    options = recognizer.options(decoder="beam", **values)
+    options = recognizer.options(decoder="beam", written=False, **values)
     trials = _Trials(
         recognizer, options, _sample(manifest, most_clips, recognizer.bundle.normalise), progress
     )

@@ -139,3 +139,36 @@ class ModelConfig:
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """The config that `to_dict()` returned; TypeError for unknown keys."""
         return cls(**{**values, "features": FeatureConfig(**values["features"])})
+
+
+@dataclass(frozen=True)
+class PunctuationConfig:
+    """The layers of a model of marks and capitals."""
+
+    rows: int = 24_576
+    """Rows of the table of pieces, each of `width` bytes in a bundle."""
+    width: int = 96
+    """Numbers for each piece of a word."""
+    cell: Cell = "lstm"
+    """Kind of recurrent cell: lstm, gru, or the vanilla rnn."""
+    layers: int = 2
+    """Number of bidirectional layers."""
+    hidden: int = 192
+    """Units of each direction."""
+    dropout: float = 0.25
+    """Dropout of the words read, and after each recurrent layer, in training."""
+
+    def __post_init__(self) -> None:
+        if self.cell not in get_args(Cell):
+            raise BadOption(f"cell {self.cell!r} is none of {', '.join(get_args(Cell))}.")
+        sizes = self.width, self.layers, self.hidden
+        if self.rows < 2 or min(sizes) < 1 or not 0 <= self.dropout < 1:
+            raise BadOption(
+                f"a model of marks cannot have {self.rows} rows of {self.width} numbers, "
+                f"{self.layers} layers of {self.hidden} units and dropout {self.dropout}: give at "
+                "least 2 rows, sizes of at least 1 and a dropout from 0 to below 1."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for checkpoints and bundles."""
+        return asdict(self)

@@ -108,18 +108,20 @@ class SelfConditioning(nn.Module):
 
 
 class RecurrentStack(nn.Module):
-    """Recurrent layers, each with LayerNorm and dropout: `(B, T, W)` -> `(B, T, W)`.
+    """Recurrent layers, each with LayerNorm and dropout: `(B, T, D)` -> `(B, T, W)`.
 
     Args:
         n_units: units of the head of `SelfConditioning`, if the config has it.
+        inputs: D; as wide as the output unless told.
     """
 
-    def __init__(self, config: ModelConfig, n_units: int) -> None:
+    def __init__(self, config: ModelConfig, n_units: int, inputs: int | None = None) -> None:
         super().__init__()
         width = config.width
+        widths = [width if inputs is None else inputs] + [width] * (config.layers - 1)
         self.layers = nn.ModuleList(
-            RecurrentLayer(width, config.hidden, config.cell, config.directions, config.forget_bias)
-            for _ in range(config.layers)
+            RecurrentLayer(read, config.hidden, config.cell, config.directions, config.forget_bias)
+            for read in widths
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.layers))
         self.dropout = nn.Dropout(config.dropout)

@@ -1,1 +1,6 @@
-"""Punctuation: plain words become written text, with marks, capitals and digits."""
+"""Plain words and the pauses between them -> text as people write it: marks, capitals, digits."""
+
+from asr.punctuation.model import Punctuator
+from asr.punctuation.written import Writer, written_words
+
+__all__ = ["Punctuator", "Writer", "written_words"]

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import nlargest
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from asr import scripts
@@ -25,10 +26,11 @@ from asr.decoding import (
     transcript,
 )
 from asr.options import Options
+from asr.punctuation import Punctuator, Writer
 from asr.runtime.engine import LogProbs, stacked
 from asr.runtime.windows import batches
 from asr.text import Tokenizer
-from asr.transcript import Alternative, Segment, Transcript, Word, between_pauses
+from asr.transcript import Alternative, Segment, Transcript, Word, sentences
 
 if TYPE_CHECKING:
     from asr.decoding.beam import BeamSearch
@@ -73,6 +75,10 @@ class Reader:
     """By the decoder's name."""
     threads: int
     """Segments that are searched at a time."""
+    punctuator: Punctuator | None
+    """Writes words as people do, where that is asked for."""
+    language: str
+    """Of the words."""
 
     def read(
         self, lattices: Sequence[LogProbs], durations: Sequence[float], options: Options
@@ -86,13 +92,21 @@ class Reader:
     def transcript(self, decoded: Decoded, duration: float, options: Options) -> Transcript:
         """The transcript of a recording of so many seconds from all that was decoded in it."""
         calibration = self.calibrations.get(options.decoder)
-        result = transcript(decoded.words, self.frame_seconds, duration, calibration)
+        plain = transcript(decoded.words, self.frame_seconds, duration, calibration)
+        writer = self.writer(options)
+        result = plain if writer is None else plain.with_words([*_written(plain.words, writer)])
         if options.nbest == 1 or result.no_speech:
             return result
         best, *others = decoded.readings
         # Words that are not speech are not in the transcript, nor in its best reading.
-        others = [other for other in others if other.text != result.text]
-        return replace(result, alternatives=(Alternative(result.text, best.score), *others))
+        others = [other for other in others if other.text != plain.text]
+        return replace(result, alternatives=(Alternative(plain.text, best.score), *others))
+
+    def writer(self, options: Options) -> Writer[Word] | None:
+        """Writes words as people do, if that is asked for."""
+        if self.punctuator is None:
+            return None
+        return Writer(self.punctuator, self.language if options.digits == "always" else None)
 
     def decode(self, lattices: Sequence[LogProbs], options: Options) -> list[Decoded]:
         """The words of each lattice `(U, V)`, before any calibration."""
@@ -166,6 +180,21 @@ class Reader:
         return list(by_character(spans, units, self.tokenizer.spellings))
 
 
+def _written(
+    words: Iterable[Word], writer: Writer[Word] | None, last: bool = True
+) -> Iterator[Word]:
+    """The words that are settled with these, which know how they are written.
+
+    Args:
+        last: whether no more words come.
+    """
+    if writer is None:
+        yield from words
+        return
+    for found in chain(writer.add(words), writer.end() if last else ()):
+        yield replace(found.word, written=found.written, ends_paragraph=found.ends_paragraph)
+
+
 class Partial:
     """The transcript of one recording while the parts of its lattice come.
 
@@ -182,6 +211,7 @@ class Partial:
         self._cutter = Cutter(reader.longest)
         self._decoded: list[DecodedWord] = []  # after the last long pause
         self._words: list[Word] = []  # of the segment that may go on
+        self._writer = reader.writer(options)
 
     def add(self, parts: Sequence[LogProbs]) -> list[Segment]:
         """The segments that are known with the next parts `(U, V)`, which are searched together."""
@@ -194,7 +224,7 @@ class Partial:
 
     def end(self, duration: float) -> list[Segment]:
         """The last segments of the recording, of so many seconds, after at least one part."""
-        return self._segments(self._stretches([self._cutter.end()]), duration)
+        return self._segments(self._stretches([self._cutter.end()]), duration, last=True)
 
     def _stretches(self, cuts: Sequence[tuple[int, LogProbs]]) -> list[list[DecodedWord]]:
         reader = self._reader
@@ -203,12 +233,15 @@ class Partial:
         # Words before a long pause do not depend on what comes after it.
         return list(stretches(words, PAUSE_SECONDS / reader.frame_seconds))
 
-    def _segments(self, runs: Sequence[list[DecodedWord]], duration: float) -> list[Segment]:
+    def _segments(
+        self, runs: Sequence[list[DecodedWord]], duration: float, last: bool = False
+    ) -> list[Segment]:
         reader = self._reader
         calibration = reader.calibrations.get(self._options.decoder)
         said = [transcript(run, reader.frame_seconds, duration, calibration) for run in runs]
-        words = [self._place(word) for one in said for word in one.words]
-        return list(between_pauses([*self._words, *words]))
+        plain = (word for one in said for word in one.words)
+        words = map(self._place, _written(plain, self._writer, last))
+        return list(sentences([*self._words, *words]))
 
 
 def joined(pieces: Iterable[Decoded], nbest: int) -> Decoded:

@@ -30,10 +30,12 @@ from asr.audio import (
 )
 from asr.audio.sources import plain
 from asr.bundle import Bundle, default_bundle
+from asr.bundle.session import session
 from asr.decoding import Calibration
 from asr.errors import BadAudio, BadBundle, BadData, BadOption
 from asr.machine import usable_cores
 from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection, check_channels
+from asr.punctuation import Punctuator
 from asr.runtime.alignment import Token, align_text, tokens
 from asr.runtime.engine import Engine, LogProbs, Wave
 from asr.runtime.lattices import join, lattice_parts, lattices, rows
@@ -336,7 +338,15 @@ class Recognizer:
         stored = dict(self.bundle.info.decoding)
         if self.lm is not None or values.get("hotwords"):
             stored["decoder"] = "beam"
+        stored["written"] = self.bundle.punctuation is not None
         chosen = Options.of(stored).given(values)
+        if chosen.written and self.bundle.punctuation is None:
+            raise BadOption(
+                "written has no effect, as this bundle has no model of marks; add one with "
+                "`asr punctuation add`."
+            )
+        if values.get("digits") is not None and not chosen.written:
+            raise BadOption("digits has no effect on plain text; leave it out, or ask for written.")
         if self.lm is None:
             for name in LM_OPTIONS:
                 if values.get(name):
@@ -420,12 +430,20 @@ class Recognizer:
             columns=slice(letters, None) if by_sound else slice(letters),
             calibrations=self._calibrations,
             threads=self.threads or usable_cores(),
+            punctuator=self.punctuator if options.written else None,
+            language=self.bundle.info.language,
         )
 
     @cached_property
     def _calibrations(self) -> dict[str, Calibration]:
         stored = self.bundle.info.calibration
         return {decoder: Calibration.of(values) for decoder, values in stored.items()}
+
+    @cached_property
+    def punctuator(self) -> Punctuator | None:
+        """The bundle's model of marks and capitals, if it has one."""
+        path = self.bundle.punctuation
+        return None if path is None else Punctuator(session(path))
 
     @cached_property
     def _grid(self) -> Grid:

@@ -12,11 +12,16 @@ import torch
 
 from asr.errors import AsrError, BadBundle
 from asr.model import AcousticModel, ModelConfig
+from asr.model.config import PunctuationConfig
+from asr.model.punctuation import PunctuationModel
+from asr.punctuation.model import CLASSES
+from asr.punctuation.sound import SOUND
 from asr.text import DEFAULT_LANGUAGE, PLAIN, Tokenizer, tokenizer_from_state
 
 CHECKPOINT_FORMAT = 1
 _KEY = "earshot"
-_PREFIX = "network."  # of the acoustic model's weights in the trained module
+_PUNCTUATION_KEY = "earshot_punctuation"
+_PREFIX = "network."  # of the model's weights in the trained module
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Checkpoint:
         """The checkpoint in the file `path`; BadBundle if it is missing, damaged or foreign."""
         content = _load(path)
         try:
+            if _PUNCTUATION_KEY in content:
+                raise BadBundle(
+                    f"{path} holds a model of marks and capitals: put it into a bundle with "
+                    "`asr punctuation add`."
+                )
             about = content[_KEY]
             if about["format"] != CHECKPOINT_FORMAT:
                 raise BadBundle(
@@ -88,6 +98,66 @@ def describe(
         "training": training,
         "language": language,
         "normaliser": PLAIN,
+    }
+
+
+@dataclass(frozen=True)
+class PunctuationCheckpoint:
+    """A checkpoint of `asr fit` with `task: punctuation`, read."""
+
+    model: PunctuationModel
+    """With its weights in float32, in evaluation mode."""
+    forms: dict[str, str]
+    """Words that are written in a form of their own."""
+    sources: str
+    """The data and its licences, in words."""
+    training: dict[str, Any]
+    """`steps`, and `words` of the training texts."""
+
+    @classmethod
+    def read(cls, path: Path) -> "PunctuationCheckpoint":
+        """The checkpoint in the file `path`; BadBundle if it is missing, damaged or foreign."""
+        content = _load(path)
+        try:
+            about = content[_PUNCTUATION_KEY]
+            if about["format"] != CHECKPOINT_FORMAT:
+                raise BadBundle(
+                    f"checkpoint {path} has format {about['format']!r} and this earshot reads "
+                    f"{CHECKPOINT_FORMAT}; use the earshot that trained it."
+                )
+            model = PunctuationModel(PunctuationConfig(**about["network"]), SOUND, CLASSES)
+            weights = {
+                name.removeprefix(_PREFIX): weight
+                for name, weight in content["state_dict"].items()
+                if name.startswith(_PREFIX)
+            }
+            model.load_state_dict(weights)
+            training = {key: int(about["training"][key]) for key in ("steps", "words")}
+            return cls(model.eval(), dict(about["forms"]), str(about["sources"]), training)
+        except BadBundle:
+            raise
+        except (AsrError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadBundle(
+                f"{path} is no checkpoint of `asr fit` with `task: punctuation` "
+                f"({type(error).__name__}: {reason}); give one that it wrote."
+            ) from error
+
+
+def describe_punctuation(
+    checkpoint: dict[str, Any],
+    network: PunctuationConfig,
+    forms: dict[str, str],
+    sources: str,
+    training: dict[str, Any],
+) -> None:
+    """Adds to a checkpoint, before it is saved, what `PunctuationCheckpoint.read` needs."""
+    checkpoint[_PUNCTUATION_KEY] = {
+        "format": CHECKPOINT_FORMAT,
+        "network": network.to_dict(),
+        "forms": forms,
+        "sources": sources,
+        "training": training,
     }
 
 

@@ -32,10 +32,10 @@ from asr.training.callbacks.throughput import Throughput
 from asr.training.checkpoint import describe, trained_before
 from asr.training.data.module import SpeechData
 from asr.training.initial_weights import Freeze, InitialWeights, check_statistics, measure_features
-from asr.training.lightning_internals import batches_seen, update_group
 from asr.training.objective import Consistency, Losses, disagreement, frames_needed, reachable_ctc
 from asr.training.optimizer import OptimizerConfig
 from asr.training.rehearsal import rehearse
+from asr.training.schedule import begin_step
 from asr.training.validation import Tally
 
 
@@ -162,20 +162,7 @@ class CtcTraining(L.LightningModule):
         rehearse(self, self.data.worst_batch(slowest), self._loss_of, self.data.batch_seconds)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        # Each step seeds the generators of dropout and augmentation: a resumed run draws the same
-        # numbers as an uninterrupted one, and checkpoints need no generator's state.
-        seen = batches_seen(self.trainer)
-        torch.manual_seed((self.data.seed * 1_000_003 + seen) * 1_009 + self.global_rank)
-        # Set at each step from the config alone, which overrides the settings in a checkpoint's
-        # optimizer.
-        steps = int(self.trainer.estimated_stepping_batches)
-        rate = self.optimizer.rate(self.trainer.global_step, steps)
-        momentum = self.optimizer.momentum(self.trainer.global_step, steps)
-        groups = self.trainer.optimizers[0].param_groups
-        for group, decay in zip(groups, self.optimizer.decays, strict=True):
-            on_cpu = self.device.type == "cpu"  # where the fused step is three times as fast
-            update_group(group, rate, momentum, decay, fused=on_cpu)
-        self.log("train/learning_rate", rate, batch_size=1)
+        begin_step(self, self.optimizer, self.data.seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:  # noqa: ARG002
         wave, wave_lengths = batch.wave, batch.wave_lengths

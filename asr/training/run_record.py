@@ -4,7 +4,6 @@
 versions and data produced the weights.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -16,24 +15,28 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol
 
 import jiwer
 import lightning as L
-import numpy as np
 import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from asr.audio import SAMPLE_RATE
 from asr.files import replacing
-from asr.training.data.module import SpeechData
-from asr.training.module import CtcTraining
 
 RECORD, HEARD = "run.json", "heard.jsonl"
 _PACKAGES = ("earshot", "torch", "torchaudio", "lightning", "numpy")
-_BINS = 30  # of the histogram of lengths
+
+
+class RunData(Protocol):
+    """What a record asks of the data of a run."""
+
+    seed: int
+
+    def measured(self) -> dict[str, Any]:
+        """What is trained and validated on, by name: plain values."""
 
 
 class RunRecord(Callback):
@@ -63,7 +66,7 @@ class RunRecord(Callback):
             "versions": {name: version(name) for name in _PACKAGES} | {"python": sys.version},
             "machine": _machine(trainer),
             "config": self._read_config(),
-            "data": {name: _measured(data, name) for name in data.splits},
+            "data": data.measured(),
             "parameters": sum(weight.numel() for weight in pl_module.parameters()),
         }
         self._write(trainer)
@@ -82,9 +85,9 @@ class RunRecord(Callback):
             pl_module.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.sanity_checking or not trainer.is_global_zero:
+        results = getattr(pl_module, "results", None)
+        if trainer.sanity_checking or not trainer.is_global_zero or results is None:
             return
-        module = cast(CtcTraining, pl_module)
         lines = [
             {
                 "id": utterance.id,
@@ -95,7 +98,7 @@ class RunRecord(Callback):
                 "heard": recognised,
                 "wer": round(jiwer.wer(utterance.text, recognised), 4),
             }
-            for utterance, recognised in module.results
+            for utterance, recognised in results
         ]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         with replacing(self._folder / HEARD, shared=False) as file:
@@ -154,8 +157,8 @@ class RunRecord(Callback):
             file.write(f"{text}\n".encode())
 
 
-def _data(trainer: L.Trainer) -> SpeechData:
-    data: SpeechData = trainer.datamodule  # type: ignore[attr-defined]
+def _data(trainer: L.Trainer) -> RunData:
+    data: RunData = trainer.datamodule  # type: ignore[attr-defined]
     return data
 
 
@@ -201,21 +204,6 @@ def _machine(trainer: L.Trainer) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "device": torch.cuda.get_device_name(device) if cuda else device.type,
         "processes": trainer.world_size,
-    }
-
-
-def _measured(data: SpeechData, name: str) -> dict[str, Any]:
-    """A manifest's hash, its size, and the lengths of its clips."""
-    split = data.splits[name]
-    seconds = split.lengths / SAMPLE_RATE
-    counts, edges = np.histogram(seconds, bins=_BINS)
-    path = data.root / str(data.names[name])
-    return {
-        "manifest": str(data.names[name]),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None,
-        "clips": len(seconds),
-        "hours": round(split.hours, 3),
-        "lengths": {"counts": counts.tolist(), "edges": np.round(edges, 3).tolist()},
     }
 
 

@@ -3,7 +3,7 @@
 from asr.transcript.cues import Cue, cues
 from asr.transcript.layout import LAYOUT, Layout
 from asr.transcript.paragraphs import paragraphs
-from asr.transcript.segments import Segment, Word, between_pauses
+from asr.transcript.segments import Segment, Word, between_pauses, displayed, sentences
 from asr.transcript.transcript import Alternative, Transcript
 from asr.transcript.writers import FORMATS, check_layout, file_suffix, write
 
@@ -19,7 +19,9 @@ __all__ = [
     "between_pauses",
     "check_layout",
     "cues",
+    "displayed",
     "file_suffix",
     "paragraphs",
+    "sentences",
     "write",
 ]

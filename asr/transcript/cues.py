@@ -14,7 +14,14 @@ from itertools import accumulate
 
 from asr.scripts import is_unspaced, joined
 from asr.transcript.layout import Layout
-from asr.transcript.segments import PAUSE_S, Seconds, Word, segments
+from asr.transcript.segments import (
+    PAUSE_S,
+    Seconds,
+    Word,
+    between_pauses,
+    displayed,
+    segments,
+)
 
 MOST_S = 7.0
 """Longest cue; a single word may take longer."""
@@ -26,6 +33,9 @@ FLICKER_S = 0.083
 """A shorter gap between two cues is closed: two frames of a film."""
 
 _COST_OF_CUTTING = 1.0  # of a cut without a pause; nothing at a pause of PAUSE_S
+_SHARE_BY_MARK = {".": 0.0, "?": 0.0, "!": 0.0, ":": 0.2, ";": 0.2, ",": 0.4, "\u2014": 0.4}
+"""Of the cost of cutting, behind a word with this mark: a cue ends with a sentence if it can, else
+with a clause, else where the speaker pauses."""
 _COST_OF_A_CUE = 0.3
 _COST_OF_A_HURRIED_SECOND = 2.0  # of each second of reading time that a cue lacks
 
@@ -57,15 +67,20 @@ def cues(words: Sequence[Word], end: Seconds, layout: Layout = Layout()) -> list
         words: in order of time, in each channel.
         end: of the recording.
     """
-    spoken = segments(words)
+    spoken = segments(words, between_pauses)
     starts = [segment.start for segment in spoken]
     result: list[Cue] = []
     for segment in spoken:
         following = bisect_left(starts, segment.end)
         until = starts[following] if following < len(starts) else max(end, segment.end)
-        span = _Span(segment.words, until, layout)
+        span = _Span(displayed(segment.words), until, layout)
         result.extend(span.cue(*piece) for piece in span.cut())
     return sorted(result, key=lambda cue: cue.start)
+
+
+def _mark(word: Word) -> str:
+    """The mark behind a word, if it is known."""
+    return "" if word.written is None else word.text[-1:]
 
 
 class _Span:
@@ -123,7 +138,8 @@ class _Span:
         last = self.words[end - 1].end
         if end < len(self.words):
             pause = max(0.0, self.starts[end] - last)
-            cost += _COST_OF_CUTTING * (1 - pause / PAUSE_S)
+            share = _SHARE_BY_MARK.get(_mark(self.words[end - 1]), 1.0)
+            cost += _COST_OF_CUTTING * share * (1 - pause / PAUSE_S)
         lacking = self.reading_s(begin, end) - (max(self.starts[end], last) - self.starts[begin])
         return cost + _COST_OF_A_HURRIED_SECOND * max(0.0, lacking)
 

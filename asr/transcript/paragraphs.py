@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable, Iterator
 
+from asr.transcript.segments import PAUSE_S as SHORT_PAUSE_S
 from asr.transcript.segments import Seconds, Segment
 
 ONE_LINE_S = 60.0
 """The text of a recording up to this length is one line."""
 PAUSE_S = 2.0
 """A pause of this length begins a new paragraph."""
+MISSED_S = 4.0
+"""After a pause of this length one begins even within a sentence: its end was not heard."""
 FULL_S = 60.0
 """A paragraph that has lasted so long ends at the next pause between segments."""
 
 
 def paragraphs(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
-    """The segments in paragraphs: they end at long pauses, when they are full, and at the end of
-    a speaker's turn.
+    """The segments in paragraphs: they end at long pauses, where the text says so and the speaker
+    pauses, when they are full, and at the end of a speaker's turn; where marks are known, with a
+    sentence.
 
     A paragraph is given as soon as the segment after it is known.
     """
@@ -30,11 +34,13 @@ def paragraphs(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
 
 def _ends(held: list[Segment], following: Segment) -> bool:
     last = held[-1]
-    return (
-        following.channel != last.channel
-        or following.start - last.end >= PAUSE_S
-        or last.end - held[0].start >= FULL_S
-    )
+    if following.channel != last.channel:
+        return True
+    pause, word = following.start - last.end, last.words[-1]
+    if word.written is not None and not word.ends_sentence:
+        return pause >= MISSED_S
+    by_text = word.ends_paragraph and pause >= SHORT_PAUSE_S
+    return by_text or pause >= PAUSE_S or last.end - held[0].start >= FULL_S
 
 
 def clock(seconds: Seconds) -> str:

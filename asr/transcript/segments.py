@@ -1,6 +1,6 @@
 """Words, and the segments that pauses cut them into."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, TypeAlias
@@ -9,6 +9,7 @@ from asr.scripts import joined
 
 Seconds: TypeAlias = float
 
+_SENTENCE_ENDS = (".", "?", "!")
 PAUSE_S = 0.8
 """A pause of this length usually ends a sentence, so it always ends a segment and a subtitle."""
 
@@ -23,6 +24,16 @@ class Word:
     confidence: float
     channel: int | None = None
     """The channel in which it was said, from 1; None if channels were mixed or there is one."""
+    written: str | None = None
+    """How people write it, with the mark behind it; empty if it is part of the number that a word
+    before it begins. None where only the plain word is known."""
+    ends_paragraph: bool = False
+    """Whether, by its text, a paragraph ends behind it."""
+
+    @property
+    def ends_sentence(self) -> bool:
+        """Whether it is written with a mark that ends a sentence."""
+        return self.written is not None and self.written.endswith(_SENTENCE_ENDS)
 
     def later(self, seconds: Seconds) -> "Word":
         """The same word in a recording that starts so many seconds earlier."""
@@ -31,10 +42,11 @@ class Word:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: times to the millisecond, confidence to four digits.
 
-        `channel` is left out if it is None.
+        `written` and `channel` are left out if they are None.
         """
         return {
             "text": self.text,
+            **({} if self.written is None else {"written": self.written}),
             "start": round(self.start, 3),
             "end": round(self.end, 3),
             "confidence": round(self.confidence, 4),
@@ -44,13 +56,19 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """What is said in one channel between two pauses: at least one word, in order of time."""
+    """A sentence, or what is said in one channel between two pauses: at least one word, in order of
+    time."""
 
     words: tuple[Word, ...]
 
     @property
     def text(self) -> str:
-        """The words, with spaces between them."""
+        """The words as they are written, with spaces between them."""
+        return text_of(self.words)
+
+    @property
+    def plain(self) -> str:
+        """The plain words, with spaces between them."""
         return joined(word.text for word in self.words)
 
     @property
@@ -90,9 +108,20 @@ def between_pauses(words: Iterable[Word], pause: Seconds = PAUSE_S) -> Iterator[
 
     A segment is given as soon as the word after it is known.
     """
+    return _cut(words, lambda last, following: following.start - last.end >= pause)
+
+
+def sentences(words: Iterable[Word]) -> Iterator[Segment]:
+    """The same, cut also behind the words that end a sentence, where marks are known."""
+    return _cut(
+        words, lambda last, following: last.ends_sentence or following.start - last.end >= PAUSE_S
+    )
+
+
+def _cut(words: Iterable[Word], ends: Callable[[Word, Word], bool]) -> Iterator[Segment]:
     held: list[Word] = []
     for word in words:
-        if held and word.start - held[-1].end >= pause:
+        if held and ends(held[-1], word):
             yield Segment(tuple(held))
             held = []
         held.append(word)
@@ -100,13 +129,39 @@ def between_pauses(words: Iterable[Word], pause: Seconds = PAUSE_S) -> Iterator[
         yield Segment(tuple(held))
 
 
-def segments(words: Sequence[Word]) -> tuple[Segment, ...]:
-    """The segments of all channels, in the order of their starts."""
+def segments(
+    words: Sequence[Word], cut: Callable[[Iterable[Word]], Iterator[Segment]] = sentences
+) -> tuple[Segment, ...]:
+    """The segments of all channels, in the order of their starts.
+
+    Args:
+        cut: how the words of a channel are cut.
+    """
     channels: dict[int | None, list[Word]] = {}
     for word in words:
         channels.setdefault(word.channel, []).append(word)
-    found = [segment for channel in channels.values() for segment in between_pauses(channel)]
+    found = [segment for channel in channels.values() for segment in cut(channel)]
     return tuple(found if len(channels) < 2 else sorted(found, key=lambda segment: segment.start))
+
+
+def displayed(words: Sequence[Word]) -> tuple[Word, ...]:
+    """The words as they are written: their `text` is, and the words of a number are one."""
+    shown: list[Word] = []
+    for word in words:
+        if word.written is None:
+            shown.append(word)
+        elif word.written or not shown:
+            shown.append(replace(word, text=word.written or word.text))
+        else:  # part of a number
+            number = shown[-1]
+            sure = min(number.confidence, word.confidence)
+            shown[-1] = replace(number, end=word.end, confidence=sure)
+    return tuple(shown)
+
+
+def text_of(words: Sequence[Word]) -> str:
+    """The words as they are written, with spaces between them."""
+    return joined(word.text for word in displayed(words))
 
 
 def _channel(channel: int | None) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import Any
 from asr.files import write_atomically
 from asr.scripts import joined
 from asr.transcript.layout import Layout
-from asr.transcript.segments import Seconds, Segment, Word, segments
+from asr.transcript.segments import Seconds, Segment, Word, segments, text_of
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Alternative:
 class Transcript:
     """The transcript of one recording, or of `duration` seconds of it from `start` on.
 
-    `text` is one line, the words in order. If nothing was said, `no_speech` is true and `text` and
-    `words` are empty. `alternatives` has the best hypotheses, the best first and `text` among them,
-    if more than one was requested. `unsaid` are the words of an aligned text that were not found,
-    each at the time where they would have been, with confidence 0.
+    `text` is one line, the words in order as they are written. If nothing was said, `no_speech` is
+    true and `text` and `words` are empty. `alternatives` has the best hypotheses in plain words,
+    the best first, if more than one was requested. `unsaid` are the words of an aligned text that
+    were not found, each at the time where they would have been, with confidence 0.
     """
 
     text: str
@@ -50,9 +50,15 @@ class Transcript:
         """Where the recording ends, or what was read of it."""
         return self.start + self.duration
 
+    @property
+    def plain(self) -> str:
+        """The plain words, with spaces between them."""
+        return joined(word.text for word in self.words)
+
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
-        """The words between pauses of 0.8 s, in the order of their starts."""
+        """Sentences, where marks are known, and the words between pauses of 0.8 s, in the order of
+        their starts."""
         return segments(self.words)
 
     @classmethod
@@ -87,12 +93,16 @@ class Transcript:
         Its confidence is the mean of theirs, which is the expected share of right ones.
         """
         return cls(
-            text=joined(word.text for word in words),
+            text=text_of(words),
             words=tuple(words),
             confidence=fmean(word.confidence for word in words) if words else 0.0,
             duration=duration,
             no_speech=not words,
         )
+
+    def with_words(self, words: Sequence[Word]) -> "Transcript":
+        """The same with other words, and their text."""
+        return replace(self, text=text_of(words), words=tuple(words))
 
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 60 else f"{self.text[:59]}…"

@@ -175,6 +175,8 @@ class RequestFields(LayoutFields, HowFields):
     """How a recording is to be transcribed: the fields that both endpoints have."""
 
     speakers: str | None = _SPEAKERS
+    written: bool | None = _option("written")
+    digits: Literal["always", "never"] | None = _option("digits")
 
     def options(self, recognizer: Recognizer) -> dict[str, Any]:
         """The options that the request gives, as `recognizer` takes them.

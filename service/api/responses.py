@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from asr.transcript import Segment as SpokenSegment
-from asr.transcript import Transcript, Word
+from asr.transcript import Transcript, Word, displayed
 
 _LEAST = 1e-9  # confidence 0 has no logarithm
 
@@ -81,10 +81,13 @@ class TimedWord(ResponseBody):
     end: Seconds
     probability: Share
     """The word's confidence."""
+    written: str | None = None
+    """How people write it, with the mark behind it; empty if it is part of the number that a word
+    before it begins. Left out where plain text was asked for."""
 
 
 class Segment(ResponseBody):
-    """Words between two pauses, with their times in seconds."""
+    """A sentence, or the words between two pauses, with their times in seconds."""
 
     id: int
     seek: int
@@ -173,23 +176,31 @@ def verbose(
 def timed_words(words: Sequence[Word]) -> list[TimedWord]:
     """The words with their times."""
     return [
-        TimedWord(word=word.text, start=word.start, end=word.end, probability=word.confidence)
+        TimedWord(
+            word=word.text,
+            start=word.start,
+            end=word.end,
+            probability=word.confidence,
+            written=word.written,
+        )
         for word in words
     ]
 
 
 def logprobs(words: Sequence[Word], first: bool = True) -> list[Logprob]:
-    """A token for each word; all have a leading space, except the first word of the text.
+    """A token for each word as it is written; all have a leading space, except the first of the
+    text.
 
     Args:
         first: whether the words are the first of the text.
     """
+    shown = displayed(words)
     tokens = [
-        word.text if first and not index else f" {word.text}" for index, word in enumerate(words)
+        word.text if first and not index else f" {word.text}" for index, word in enumerate(shown)
     ]
     return [
         Logprob(token=token, logprob=_log(word.confidence), bytes=list(token.encode()))
-        for token, word in zip(tokens, words, strict=True)
+        for token, word in zip(tokens, shown, strict=True)
     ]
 
 
@@ -218,7 +229,7 @@ def _segment(number: int, spoken: SpokenSegment, encode: Callable[[str], list[in
         start=spoken.start,
         end=spoken.end,
         text=text,
-        tokens=encode(text),
+        tokens=encode(spoken.plain),
         temperature=0.0,
         avg_logprob=math.fsum(_log(word.confidence) for word in spoken.words) / len(spoken.words),
         compression_ratio=len(text.encode()) / len(zlib.compress(text.encode())),

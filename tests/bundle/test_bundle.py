@@ -175,7 +175,7 @@ HARM: dict[str, tuple[Callable[[Path], None], str]] = {
     "checksum missing": (edit(checksums={}), "model.onnx"),
     "checksum of a file outside": (
         edit(checksums={"../../etc/passwd": "0"}),
-        "at most g2p.npz, lexicon.txt, lm.npz besides",
+        "at most g2p.npz, lexicon.txt, lm.npz, punctuation.onnx besides",
     ),
     "graph gone": (remove("model.onnx"), "model.onnx cannot be read"),
     "graph changed": (flip_a_byte("model.onnx"), "model.onnx is not the file"),

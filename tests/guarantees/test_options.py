@@ -157,6 +157,7 @@ ELSEWHERE = {
     "data.shared_speakers": "tests/training/test_data.py",
     "data.sources": "",
     "data.test": "tests/training/test_fit.py",
+    "task": "tests/training/test_marks_training.py",
     "saving.every_steps": "tests/guarantees/test_resume.py",
     "trainer.callbacks": "tests/guarantees/test_resume.py",
     "trainer.check_val_every_n_epoch": "",

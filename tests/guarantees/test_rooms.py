@@ -22,20 +22,21 @@ MAY_USE = {
     "asr.bundle": {"asr.model", "asr.text", "numpy", "onnxruntime", "safetensors", "torch"},
     "asr.decoding": {"asr.lm", "asr.text", "asr.transcript", "llvmlite", "numba", "numpy", "torch"},
     "asr.export": {
-        "asr.bundle", "asr.model", "asr.training.checkpoint", "numpy", "onnx", "onnxruntime",
+        "asr.bundle", "asr.model", "asr.punctuation", "asr.training.checkpoint", "numpy", "onnx",
+        "onnxruntime",
         "safetensors", "torch",
     },
     "asr.runtime": {
-        "asr.audio", "asr.bundle", "asr.decoding", "asr.lm", "asr.text", "asr.transcript",
-        "numpy", "onnxruntime", "torch",
+        "asr.audio", "asr.bundle", "asr.decoding", "asr.lm", "asr.punctuation", "asr.text",
+        "asr.transcript", "numpy", "onnxruntime", "torch",
     },
     "asr.inspection": {
         "asr.audio", "asr.model", "asr.runtime", "asr.text", "asr.transcript", "markupsafe",
         "matplotlib", "numpy", "torch",
     },
     "asr.training": {
-        "asr.audio", "asr.bundle", "asr.corpus", "asr.decoding", "asr.model", "asr.text",
-        "jiwer", "lightning", "markupsafe", "matplotlib", "numpy", "rich", "torch",
+        "asr.audio", "asr.bundle", "asr.corpus", "asr.decoding", "asr.model", "asr.punctuation",
+        "asr.text", "jiwer", "lightning", "markupsafe", "matplotlib", "numpy", "rich", "torch",
         "torchaudio", "yaml",
     },
     "asr.study": {
@@ -44,7 +45,8 @@ MAY_USE = {
     },
     "asr.batch": {"asr.audio", "asr.bundle", "asr.runtime", "asr.transcript"},
     "asr.evaluation": {
-        "asr.audio", "asr.corpus", "asr.decoding", "asr.runtime", "asr.text", "jiwer", "numpy",
+        "asr.audio", "asr.corpus", "asr.decoding", "asr.punctuation", "asr.runtime", "asr.text",
+        "jiwer", "numpy",
     },
     "asr.fitting": {
         "asr.audio", "asr.corpus", "asr.decoding", "asr.evaluation", "asr.runtime", "asr.text",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from asr.export.onnx.front_end import write_features
 from asr.export.onnx.writer import FLOAT, INT32, INT64, GraphWriter
 from asr.model import AcousticModel
-from asr.model.recurrent import RecurrentLayer, SelfConditioning
+from asr.model.recurrent import RecurrentLayer, RecurrentStack, SelfConditioning
 from asr.model.subsampling import Subsampling
 
 # torch's order of gates in its weights -> ONNX's: LSTM i f g o -> i o f g, GRU r z n -> z r n.
@@ -37,7 +37,7 @@ def build_graph(model: AcousticModel) -> ModelProto:
     g = GraphWriter()
     features, lengths = write_features(g, model.features)  # (B, T, F)
     x, lengths = _subsampling(g, model.subsampling, features, lengths)  # (B, U, W)
-    x = _recurrent(g, model, x, lengths)  # (B, U, W)
+    x = write_recurrent(g, model.recurrent, x, lengths)  # (B, U, W)
     spelled = [
         g.op("LogSoftmax", g.linear(f"head {index}" if index else "head", head, x), axis=-1)
         for index, head in enumerate(model.heads)
@@ -75,12 +75,11 @@ def _subsampling(g: GraphWriter, subsampling: Subsampling, x: str, lengths: str)
     return g.linear("subsampling.project", subsampling.project, x), lengths
 
 
-def _recurrent(g: GraphWriter, model: AcousticModel, x: str, lengths: str) -> str:
-    """`(B, U, W)` -> `(B, U, W)`; ONNX's cells take the frames first."""
-    stack = model.recurrent
+def write_recurrent(g: GraphWriter, stack: RecurrentStack, x: str, lengths: str) -> str:
+    """`(B, U, D)` -> `(B, U, W)`; ONNX's cells take the frames first."""
     # An utterance without frames gets one frame of zeros, which is masked like all padding.
     read = g.op("Cast", g.op("Max", lengths, g.integers(1)), to=INT32)
-    x = g.op("Transpose", x, perm=[1, 0, 2])  # (B, U, W) -> (U, B, W)
+    x = g.op("Transpose", x, perm=[1, 0, 2])  # (B, U, D) -> (U, B, D)
     for index, (layer, norm) in enumerate(zip(stack.layers, stack.norms, strict=True)):
         key = f"recurrent.{index}"
         x = _layer(g, key, cast(RecurrentLayer, layer), x, read)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -36,13 +36,18 @@ from asr.training.lightning_internals import (
     silence_lightning,
 )
 from asr.training.module import CtcTraining
+from asr.training.punctuation.data import PunctuationData
+from asr.training.punctuation.module import PunctuationTraining
 from asr.training.run_record import RunRecord
 
 _RARE = 20  # occurrences
 CONFIG, CHECKPOINTS = "config.yaml", "checkpoints"
+Task = Literal["speech", "punctuation"]
+TASK_HELP = "What is trained: a recogniser, or a model of marks and capitals."
+Cli = TypeVar("Cli", bound="RunCLI")
 
 
-class TrainingCLI(PlainCLI):
+class RunCLI(PlainCLI):
     """The command line of a run, whose folder `trainer.default_root_dir` holds all its files.
 
     No hyper-parameters are stored in checkpoints: since Lightning 2.5 its CLI would let them
@@ -56,25 +61,9 @@ class TrainingCLI(PlainCLI):
         return {name: all_of_them[name] for name in ("fit", "validate", "test")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--task", default="speech", type=Task, help=TASK_HELP)
         parser.add_class_arguments(Saving, "saving")
-        parser.link_arguments("data.units", "model.n_units", compute_fn=_count_units)
-        parser.link_arguments("data.units", "model.n_phones", compute_fn=_count_phones)
         parser.set_defaults({"trainer.default_root_dir": "runs/unnamed"})
-
-    def before_instantiate_classes(self) -> None:
-        """Settles units that only files tell: kept ones, and the alphabet of the training texts."""
-        if self.subcommand is None:
-            return
-        config = self.config[self.subcommand]
-        if config.data.units is None:
-            path = config.ckpt_path or config.model.init_from
-            kept = kept_tokenizer(path and Path(path))
-            config.model.n_units, config.model.n_phones = kept.n_units, kept.n_phones
-        elif (units := units_of(config.data.units)).reads_texts:
-            language = config.data.language or initial_language(config.model.init_from)
-            alphabet = _alphabet(units, config.data, normaliser(PLAIN, language))
-            config.data.units.alphabet, config.data.units.fewest = alphabet, 1
-            config.model.n_units = len(alphabet) + 1
 
     def instantiate_classes(self) -> None:
         """Creates what the config describes; BadOption if a group contradicts itself."""
@@ -119,6 +108,30 @@ class TrainingCLI(PlainCLI):
                 "another folder with --trainer.default_root_dir."
             )
 
+
+class TrainingCLI(RunCLI):
+    """The command line of a recogniser."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        parser.link_arguments("data.units", "model.n_units", compute_fn=_count_units)
+        parser.link_arguments("data.units", "model.n_phones", compute_fn=_count_phones)
+
+    def before_instantiate_classes(self) -> None:
+        """Settles units that only files tell: kept ones, and the alphabet of the training texts."""
+        if self.subcommand is None:
+            return
+        config = self.config[self.subcommand]
+        if config.data.units is None:
+            path = config.ckpt_path or config.model.init_from
+            kept = kept_tokenizer(path and Path(path))
+            config.model.n_units, config.model.n_phones = kept.n_units, kept.n_phones
+        elif (units := units_of(config.data.units)).reads_texts:
+            language = config.data.language or initial_language(config.model.init_from)
+            alphabet = _alphabet(units, config.data, normaliser(PLAIN, language))
+            config.data.units.alphabet, config.data.units.fewest = alphabet, 1
+            config.model.n_units = len(alphabet) + 1
+
     def after_instantiate_classes(self) -> None:
         """Adopts the units of the checkpoint or of the initial weights, which must fit."""
         path = self.setting("ckpt_path")
@@ -146,6 +159,14 @@ class TrainingCLI(PlainCLI):
                 self.datamodule.adopt(initial.tokenizer, initial.path)
 
 
+class PunctuationCLI(RunCLI):
+    """The command line of a model of marks and capitals."""
+
+    def after_instantiate_classes(self) -> None:
+        """Tells the data how large the model's table of pieces is."""
+        self.datamodule.rows = self.model.network.config.rows
+
+
 class SaveConfig(SaveConfigCallback):
     """Saves the config in the run's folder, independent of loggers."""
 
@@ -156,12 +177,13 @@ class SaveConfig(SaveConfigCallback):
             file.write(self.parser.dump(self.config, skip_none=False).encode("utf-8"))
 
 
-def parse(arguments: Sequence[str], cli: type[TrainingCLI], **kwargs: Any) -> TrainingCLI:
+def parse(arguments: Sequence[str], cli: type[Cli], **kwargs: Any) -> Cli:
     """Parses the arguments with a command line of this class, and runs its subcommand."""
     silence_lightning()
+    punctuation = issubclass(cli, PunctuationCLI)
     return cli(
-        CtcTraining,
-        SpeechData,
+        PunctuationTraining if punctuation else CtcTraining,
+        PunctuationData if punctuation else SpeechData,
         args=list(arguments),
         trainer_class=SpeechTrainer,
         parser_class=StrictParser,

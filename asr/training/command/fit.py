@@ -2,15 +2,25 @@
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from asr.errors import AsrError, BadOption
 from asr.training.callbacks.checkpoints import newest, no_space
-from asr.training.command.cli import CHECKPOINTS, CONFIG, SaveConfig, TrainingCLI, parse
+from asr.training.command.cli import (
+    CHECKPOINTS,
+    CONFIG,
+    PunctuationCLI,
+    RunCLI,
+    SaveConfig,
+    TrainingCLI,
+    parse,
+)
 from asr.training.rehearsal import is_out_of_memory
 
 
@@ -34,7 +44,7 @@ def run(subcommand: str, arguments: Sequence[str]) -> None:
     try:
         parse(
             [subcommand, *arguments],
-            TrainingCLI,
+            _command_line(arguments),
             save_config_callback=SaveConfig if subcommand == "fit" else None,
             save_config_kwargs={"save_to_log_dir": False},
         )
@@ -55,3 +65,24 @@ def run(subcommand: str, arguments: Sequence[str]) -> None:
             "memory ran out in the middle of the run: lower data.batch_seconds, and go on with "
             "`asr fit --resume RUN`."
         ) from error
+
+
+def _command_line(arguments: Sequence[str]) -> type[RunCLI]:
+    """The command line of the task that the arguments, or their configs, name."""
+    task = "speech"
+    for name, value in _pairs(arguments):
+        if name == "--config":
+            with suppress(
+                OSError, UnicodeDecodeError, yaml.YAMLError
+            ):  # the parser says what fails
+                config = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+                task = config.get("task", task) if isinstance(config, dict) else task
+        elif name == "--task":
+            task = value
+    return PunctuationCLI if task == "punctuation" else TrainingCLI
+
+
+def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, given, value = argument.partition("=")
+        yield (name, value) if given else (argument, following)

@@ -8,13 +8,22 @@ from typing import cast
 from asr.errors import BadOption
 from asr.model import ModelConfig
 from asr.text import PLAIN, Normaliser, Tokenizer, Units, normaliser
-from asr.training.command.cli import TrainingCLI, initial_language, kept_tokenizer, parse, units_of
+from asr.training.command.cli import (
+    PunctuationCLI,
+    RunCLI,
+    Task,
+    TrainingCLI,
+    initial_language,
+    kept_tokenizer,
+    parse,
+    units_of,
+)
 from asr.training.command.parser import StrictParser
 from asr.training.data.module import SpeechData
 from asr.training.module import CtcTraining
 
 
-class _ParsedOnly(TrainingCLI):
+class _CreatesNothing(RunCLI):
     """Reads a config without creating anything from it."""
 
     def instantiate_classes(self) -> None:
@@ -22,6 +31,14 @@ class _ParsedOnly(TrainingCLI):
 
     def after_instantiate_classes(self) -> None:
         pass
+
+
+class _ParsedOnly(_CreatesNothing, TrainingCLI):
+    """Of a recogniser."""
+
+
+class _ParsedMarks(_CreatesNothing, PunctuationCLI):
+    """Of a model of marks."""
 
 
 class _KeptUnits:
@@ -70,7 +87,7 @@ def built(arguments: Sequence[str]) -> tuple[CtcTraining, SpeechData]:
     return made.model, made.data
 
 
-def keys() -> list[str]:
+def keys(task: Task = "speech") -> list[str]:
     """Every key that a config of `fit` may have."""
-    parser = parse([], _ParsedOnly, run=False).parser
-    return cast(StrictParser, parser).keys()
+    cli = parse([], _ParsedMarks if task == "punctuation" else _ParsedOnly, run=False)
+    return cast(StrictParser, cli.parser).keys()

@@ -1,5 +1,6 @@
 """The data of a training run: manifests -> checked utterances -> bucketed batches."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
@@ -65,6 +67,7 @@ class Share:
             )
 
 
+_BINS = 30  # of the histogram of lengths
 SHIPPED = "shipped"
 """The value of `data.lexicon` that stands for the bundle that ships."""
 
@@ -185,6 +188,22 @@ class SpeechData(L.LightningDataModule):
     def adopt_language(self, language: str) -> None:
         """Uses a trained model's language, unless the config has one."""
         self._language = self._language or language
+
+    def measured(self) -> dict[str, Any]:
+        """Of each manifest: its hash, its size, and the lengths of its clips."""
+        return {name: self._measured(name, split) for name, split in self.splits.items()}
+
+    def _measured(self, name: str, split: Split) -> dict[str, Any]:
+        seconds = split.lengths / SAMPLE_RATE
+        counts, edges = np.histogram(seconds, bins=_BINS)
+        path = self.root / str(self.names[name])
+        return {
+            "manifest": str(self.names[name]),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None,
+            "clips": len(seconds),
+            "hours": round(split.hours, 3),
+            "lengths": {"counts": counts.tolist(), "edges": np.round(edges, 3).tolist()},
+        }
 
     def adopt(self, tokenizer: Tokenizer, checkpoint: Path) -> None:
         """Uses the units of a checkpoint; BadOption if the config has others."""

@@ -1,0 +1,102 @@
+"""Plain words, and what a model says of them -> each word as people write it."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from asr.punctuation.marks import CAPITAL, DASH, LOWER, MARKS, NONE, STOP, cased
+from asr.punctuation.model import Answer, Asked, Punctuator, Timed
+from asr.punctuation.numbers import numbers
+
+PAUSE_S = 0.8
+"""No number goes on over a pause of this length."""
+_LONGEST_RUN = 400
+"""Words that are looked at together for numbers, where no mark and no pause comes earlier."""
+Word = TypeVar("Word", bound=Timed)
+
+
+@dataclass(frozen=True)
+class WrittenWord(Generic[Word]):
+    """A word, and how it is written."""
+
+    word: Word
+    written: str
+    """With the mark behind it; empty if it is part of the number that the word before it begins."""
+    ends_paragraph: bool
+
+
+class Writer(Generic[Word]):
+    """Writes words that come one after the other.
+
+    Args:
+        language: in which numbers are written in digits; None leaves them in words.
+    """
+
+    def __init__(self, punctuator: Punctuator, language: str | None) -> None:
+        self._asked = Asked(punctuator)
+        self._forms, self._language = punctuator.forms, language
+        self._waiting: deque[Word] = deque()  # for an answer
+        self._run: list[tuple[Word, Answer]] = []
+        self._starts = False  # whether a sentence has just ended
+
+    def add(self, words: Iterable[Word]) -> Iterator[WrittenWord[Word]]:
+        """The words that are settled with the next ones: what follows does not change them."""
+        for word in words:
+            self._waiting.append(word)
+            for answer in self._asked.add(word):
+                yield from self._answered(self._waiting.popleft(), answer)
+
+    def end(self) -> Iterator[WrittenWord[Word]]:
+        """The last words, when no more come."""
+        for answer in self._asked.end():
+            yield from self._answered(self._waiting.popleft(), answer)
+        yield from self._written()
+
+    def _answered(self, word: Word, answer: Answer) -> Iterator[WrittenWord[Word]]:
+        if self._run and word.start - self._run[-1][0].end >= PAUSE_S:
+            yield from self._written()
+        if self._starts and answer.case == LOWER:
+            answer = replace(answer, case=CAPITAL)
+        self._starts = answer.mark == STOP
+        self._run.append((word, answer))
+        if answer.mark != NONE or len(self._run) == _LONGEST_RUN:
+            yield from self._written()
+
+    def _written(self) -> Iterator[WrittenWord[Word]]:
+        run, self._run = self._run, []
+        yield from _run(run, self._forms, self._language)
+
+
+def written_words(
+    punctuator: Punctuator, words: Iterable[Word], language: str | None
+) -> Iterator[WrittenWord[Word]]:
+    """Each word as it is written, in order, as soon as that does not depend on what follows.
+
+    Args:
+        language: as of `Writer`.
+    """
+    writer = Writer[Word](punctuator, language)
+    yield from writer.add(words)
+    yield from writer.end()
+
+
+def _run(
+    run: Sequence[tuple[Word, Answer]], forms: Mapping[str, str], language: str | None
+) -> Iterator[WrittenWord[Word]]:
+    """Words without a mark or a long pause between them."""
+    spelled = [cased(word.text, answer.case, forms) for word, answer in run]
+    if language is not None:
+        for number in numbers([word.text for word, _ in run], language):
+            count = number.end - number.first
+            spelled[number.first : number.end] = [number.text, *([""] * (count - 1))]
+    last = max((place for place, text in enumerate(spelled) if text), default=0)
+    for place, (word, answer) in enumerate(run):
+        text = spelled[place]
+        if place == last:
+            text += _behind(run[-1][1].mark)
+        yield WrittenWord(word, text, answer.paragraph)
+
+
+def _behind(mark: int) -> str:
+    return f" {MARKS[mark]}" if mark == DASH else MARKS[mark]

@@ -1,0 +1,108 @@
+"""Precision, recall and F1 of marks and capitals, on right and on recognised words."""
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import asr
+
+from asr.evaluation.written import (
+    Put,
+    WrittenScore,
+    add_aligned,
+    read_clips,
+    score_rival,
+    stretches,
+)
+from asr.punctuation.marks import COMMA, NONE, QUESTION, STOP, Written, parse
+
+
+def words(text: str) -> list[Written]:
+    return [word for word in parse(text) if word is not None]
+
+
+def test_counts_are_those_of_a_hand_count() -> None:
+    reference = words('He said, "Go." I met John there. Did you?')
+    # he said go i met john there did you
+    put = [Put(True), Put(), Put(True, STOP), Put(True), Put(), Put(), Put(), Put(True)]
+    score = WrittenScore()
+    score.add(reference, [*put, Put(False, STOP)])
+    counts = {name: (c.hits, c.put, c.true) for name, c in score.counts.items() if c.true or c.put}
+    assert counts == {
+        "full stop": (1, 2, 2),
+        "comma": (0, 0, 1),
+        "question mark": (0, 0, 1),
+        "all marks": (1, 2, 4),
+        "sentence starts": (4, 4, 4),  # `He`, `Go` in its quotation, `I`, `Did`
+        "inside sentences": (0, 0, 1),
+        "  without I": (0, 0, 1),
+    }
+    stop = score.counts["full stop"]
+    assert (stop.precision, stop.recall, stop.f1) == (0.5, 0.5, 0.5)
+
+
+def test_recognised_words_are_counted_at_those_they_stand_for() -> None:
+    reference = words("Yes, he ran. No")
+    score = WrittenScore()
+    # `fun` stands for `he`, and `uh?` was not said.
+    said = ["yes", "fun", "ran", "uh", "no"]
+    put = [Put(True, COMMA), Put(), Put(False, STOP), Put(False, QUESTION), Put(True)]
+    add_aligned(score, reference, said, put)
+    assert score.counts["comma"].f1 == score.counts["full stop"].f1 == 1.0
+    assert score.counts["question mark"].put == 1
+    missing = WrittenScore()
+    add_aligned(missing, reference, ["yes", "no"], [Put(True, COMMA), Put(True)])
+    assert missing.counts["comma"].f1 == 1.0 and missing.counts["full stop"].hits == 0
+    nothing = WrittenScore()
+    add_aligned(nothing, reference, [], [])
+    assert nothing.counts["all marks"].put == 0 and nothing.words == 4
+
+
+def test_a_perfect_rival_has_a_perfect_score(tmp_path: Path) -> None:
+    path = tmp_path / "written.jsonl"
+    texts = {"a": "Yes, I am John. Are you?", "b": "it rained"}
+    path.write_text("".join(json.dumps({"id": i, "written": t}) + "\n" for i, t in texts.items()))
+    score = score_rival(read_clips(path, None), texts)
+    assert all(count.f1 == 1.0 for count in score.counts.values() if count.true)
+    assert score.counts["all marks"].put == 3
+
+
+def test_texts_are_cut_at_numbers_and_where_lines_are_apart() -> None:
+    lines = ["One two 1862 three.", "Four"]
+    assert [len(part) for part in stretches(lines, apart=False)] == [2, 2]
+    assert [len(part) for part in stretches(lines, apart=True)] == [2, 1, 1]
+    assert all(word.mark in (NONE, STOP) for part in stretches(lines, True) for word in part)
+
+
+@pytest.mark.slow
+def test_the_command_scores_recordings_and_a_rival(written_bundle: Path, tmp_path: Path) -> None:
+    samples = Path(__file__).parents[2] / "samples"
+    manifest = tmp_path / "clips.jsonl"
+    lines = [json.loads(line) for line in (samples / "transcripts.jsonl").read_text().splitlines()]
+    rows = [{"id": str(i), "audio": str(samples / row["audio"])} for i, row in enumerate(lines)]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    written = tmp_path / "written.jsonl"
+    texts = [
+        {"id": str(i), "written": f"{row['text'].capitalize()}."} for i, row in enumerate(lines)
+    ]
+    written.write_text("".join(json.dumps(text) + "\n" for text in texts))
+    options = ["--written", "--recordings", str(manifest), "--bundle", str(written_bundle)]
+    ran = asr("evaluate", str(written), *options, "--against", str(written))
+    assert ran.returncode == 0, ran.stderr
+    for title in ("right words, without sound", "right words, with pauses", "recognised words"):
+        assert title in ran.stdout
+    assert "100.0" in ran.stdout.split(str(written))[-1]
+    files = [str(manifest), str(written), "--out", str(tmp_path / "spoken.jsonl")]
+    listened = asr("punctuation", "listen", *files, "--bundle", str(written_bundle))
+    assert listened.returncode == 0 and "recordings in" in listened.stderr
+    for wrong, said in (
+        (["evaluate", str(written), "--apart"], "no effect without --written"),
+        (["evaluate", str(tmp_path / "gone.txt"), "--written"], "cannot be read"),
+        (["punctuation", "add", str(written_bundle), str(manifest)], "damaged"),
+        (["punctuation", "listen", str(manifest), str(manifest), "--out", "x"], "`written`"),
+    ):
+        refused = asr(
+            *wrong, *(["--bundle", str(written_bundle)] if wrong[0] == "evaluate" else [])
+        )
+        assert refused.returncode == 2 and said in refused.stderr, refused.stderr
+        assert refused.stderr.count("\n") == 1
