@@ -6,14 +6,13 @@ Numbers are compared seed by seed, since the same seed draws the same clips for 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from asr.study.config import MemoryStudy, Variant
 from asr.study.memory import Record
+from asr.study.speech import FRAME_SECONDS
 
-Level = Literal["ratio", "difference"]
 GRADIENT_GONE = -2.0
 """log10: a gradient has vanished where it is below a hundredth of its value at distance 0."""
 NOTHING_MOVED = 0.01
@@ -28,24 +27,69 @@ def first_below(curve: Sequence[float], level: float) -> float:
     return float(below[0]) if len(below) else float(len(curve))
 
 
-Measure: TypeAlias = Callable[[Record], float]
-MEASURES: Mapping[str, tuple[str, Measure]] = {
-    "loss": ("speech", lambda run: run["points"][-1]["loss"]),
-    "wer": ("speech", lambda run: run["points"][-1]["wer"]),
-    "cer": ("speech", lambda run: run["points"][-1]["cer"]),
-    "reach before": ("speech", lambda run: _reach(run, "before")),
-    "reach after": ("speech", lambda run: _reach(run, "after")),
-    "masked": ("speech", lambda run: first_below(run["after"]["moved"][1:], NOTHING_MOVED)),
-    "half-life": ("speech", lambda run: float(np.median(run["after"]["half_lives"] or [np.nan]))),
-    "longest": ("speech", lambda run: max(run["after"]["half_lives"], default=math.nan)),
-    "lag": ("copy", lambda run: run["lags"][-1]),
+@dataclass(frozen=True)
+class Measure:
+    """A number of a run."""
+
+    heading: str
+    """In a table; `{far}` stands for the seconds that are far back."""
+    number: Callable[[Record], float]
+    """nan where a cell has none."""
+    scale: float = 1.0
+    """By which a table multiplies it."""
+    decimals: int = 2
+    unit: str = ""
+    """Of a difference between two encoders; without it they are compared by their ratio."""
+    task: str = "speech"
+
+
+def far(study: MemoryStudy) -> int:
+    """The distance in frames that is called far back: a third of what is measured."""
+    return study.distance // 3
+
+
+def _reach(when: str) -> Callable[[Record], float]:
+    return lambda run: first_below(run[when]["gradients"]["input"], GRADIENT_GONE)
+
+
+def _far_back(when: str) -> Callable[[Record], float]:
+    def number(run: Record) -> float:
+        curve: list[float] = run[when]["gradients"]["input"]
+        return curve[(len(curve) - 1) // 3]
+
+    return number
+
+
+def _last(name: str) -> Callable[[Record], float]:
+    return lambda run: float(run["points"][-1][name])
+
+
+_TENS = "powers of ten"
+MEASURES: Mapping[str, Measure] = {
+    "loss": Measure("loss, nats a unit", _last("loss"), 1.0, 3, "nats a unit"),
+    "cer": Measure("CER, %", _last("cer"), 100.0, 1, "%"),
+    "wer": Measure("WER, %", _last("wer"), 100.0, 1, "%"),
+    "reach before": Measure("gradient > 1 % before training, s", _reach("before"), FRAME_SECONDS),
+    "reach after": Measure("gradient > 1 % after, s", _reach("after"), FRAME_SECONDS),
+    "far before": Measure("log10 of it {far} s back before", _far_back("before"), 1.0, 1, _TENS),
+    "far after": Measure("log10 of it {far} s back after", _far_back("after"), 1.0, 1, _TENS),
+    "masked": Measure(
+        "a mask changes, s",
+        lambda run: first_below(run["after"]["moved"][1:], NOTHING_MOVED),
+        FRAME_SECONDS,
+    ),
+    "half-life": Measure(
+        "half-life of the median cell, s",
+        lambda run: float(np.median(run["after"]["half_lives"] or [math.nan])),
+        decimals=3,
+    ),
+    "longest": Measure(
+        "of the longest, s",
+        lambda run: max(run["after"]["half_lives"], default=math.nan),
+        decimals=1,
+    ),
+    "lag": Measure("lag copied, steps", lambda run: float(run["lags"][-1]), 1.0, 0, task="copy"),
 }
-"""Of a run: its task and number. Distances are in frames, lives in seconds; nan where a cell has
-none."""
-
-
-def _reach(run: Record, when: str) -> float:
-    return first_below(run[when]["gradients"]["input"], GRADIENT_GONE)
 
 
 @dataclass(frozen=True)
@@ -89,20 +133,18 @@ class Findings:
 
     def values(self, measure: str, variant: Variant) -> list[float]:
         """The number of each seed."""
-        task, number = MEASURES[measure]
-        return [number(run) for run in self.runs(task, variant)]
+        kind = MEASURES[measure]
+        return [kind.number(run) for run in self.runs(kind.task, variant)]
 
     def interval(self, measure: str, variant: Variant) -> Interval:
         """Over seeds."""
         return Interval.of(self.values(measure, variant))
 
-    def against(
-        self, measure: str, one: Variant, other: Variant, level: Level, other_measure: str = ""
-    ) -> Interval:
+    def against(self, claim: "Claim") -> Interval:
         """How `one` differs from `other`, seed by seed; a ratio's mean is geometric."""
-        mine = np.array(self.values(measure, one))
-        theirs = np.array(self.values(other_measure or measure, other))
-        if level == "difference":
+        mine = np.array(self.values(claim.measure, claim.one))
+        theirs = np.array(self.values(claim.other_measure or claim.measure, claim.other))
+        if not claim.is_ratio:
             return Interval.of((mine - theirs).tolist())
         logs = Interval.of(np.log(np.maximum(mine, 0.5) / np.maximum(theirs, 0.5)).tolist())
         return Interval(*(math.exp(end) for end in (logs.mean, logs.low, logs.high)))
@@ -117,11 +159,15 @@ class Claim:
     measure: str
     one: Variant
     other: Variant
-    level: Level = "ratio"
     less: bool = False
     """Whether `one` has less."""
     other_measure: str = ""
     """Of `other`, if it is another one."""
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the two are compared by their ratio."""
+        return not MEASURES[self.measure].unit
 
 
 @dataclass(frozen=True)
@@ -134,7 +180,7 @@ class Verdict:
     @property
     def verdict(self) -> str:
         """`borne out`, `contradicted`, or `not decided` where the interval spans no difference."""
-        even = 1.0 if self.claim.level == "ratio" else 0.0
+        even = 1.0 if self.claim.is_ratio else 0.0
         if math.isnan(self.found.low) or self.found.low <= even <= self.found.high:
             return "not decided"
         return "borne out" if (self.found.mean < even) == self.claim.less else "contradicted"
@@ -142,11 +188,11 @@ class Verdict:
     @property
     def amount(self) -> str:
         """By how much, with its interval."""
-        sign, form = ("× ", ".2f") if self.claim.level == "ratio" else ("", "+.3f")
-        mean, low, high = (
-            f"{end:{form}}" for end in (self.found.mean, self.found.low, self.found.high)
-        )
-        return f"{sign}{mean} ({low} to {high})"
+        unit = MEASURES[self.claim.measure].unit
+        sign, form = ("× ", ".2f") if self.claim.is_ratio else ("", "+.3f")
+        ends = (self.found.mean, self.found.low, self.found.high)
+        mean, low, high = (f"{end:{form}}" for end in ends)
+        return f"{sign}{mean} ({low} to {high}) {unit}".rstrip()
 
 
 _BENGIO = "Hochreiter, 1991; Bengio, Simard & Frasconi, 1994"
@@ -168,18 +214,25 @@ def _claims() -> Iterator[Claim]:
     rnn, gru = Variant("rnn", 1), Variant("gru", 1)
     lstm, half_open = Variant("lstm", 1, 1.0), Variant("lstm", 1, 0.0)
     both, rnn_both = Variant("lstm", 2, 1.0), Variant("rnn", 2)
-    farther = "gradients of the input reach further back"
+    near = "gradients stay above 1 % for longer"
+    distant = "the gradient far back is larger"
     for text, source, measure, one, other in (
-        (f"Before training, {farther} in an LSTM than in a vanilla RNN",
+        (f"Before training, {near} in an LSTM than in a vanilla RNN",
          _LSTM, "reach before", lstm, rnn),
-        (f"After training too, {farther} in an LSTM than in a vanilla RNN",
-         _BENGIO, "reach after", lstm, rnn),
-        (f"After training, {farther} in a GRU than in a vanilla RNN",
-         _CHO, "reach after", gru, rnn),
-        (f"With a forget bias of 1 instead of 0, {farther} before training",
+        (f"Before training, {near} with a forget bias of 1 than of 0",
          _BIAS, "reach before", lstm, half_open),
-        (f"With a forget bias of 1 instead of 0, {farther} after training too",
+        (f"After training, {near} in an LSTM than in a vanilla RNN",
+         _BENGIO, "reach after", lstm, rnn),
+        (f"After training, {near} in a GRU than in a vanilla RNN",
+         _CHO, "reach after", gru, rnn),
+        (f"After training, {near} with a forget bias of 1 than of 0",
          _BIAS, "reach after", lstm, half_open),
+        (f"After training, {distant} in an LSTM than in a vanilla RNN",
+         _BENGIO, "far after", lstm, rnn),
+        (f"After training, {distant} in a GRU than in a vanilla RNN",
+         _CHO, "far after", gru, rnn),
+        (f"After training, {distant} with a forget bias of 1 than of 0",
+         _BIAS, "far after", lstm, half_open),
         ("What an LSTM has read changes its output for longer than in a vanilla RNN",
          _LSTM, "masked", lstm, rnn),
         ("An LSTM copies over a longer lag than a vanilla RNN", _LSTM, "lag", lstm, rnn),
@@ -188,6 +241,15 @@ def _claims() -> Iterator[Claim]:
          _BIAS, "lag", lstm, half_open),
     ):  # fmt: skip
         yield Claim(text, source, measure, one, other)
+    for text, cell, measure in (
+        (f"Training makes an LSTM's {near}", lstm, "reach"),
+        ("Training makes an LSTM's gradient far back larger", lstm, "far"),
+        ("Training makes a GRU's gradient far back larger", gru, "far"),
+        ("Training makes a vanilla RNN's gradient far back smaller", rnn, "far"),
+    ):
+        source, less = (_BENGIO, True) if cell is rnn else (_LSTM, False)
+        after, before = f"{measure} after", f"{measure} before"
+        yield Claim(text, source, after, cell, cell, less, before)
     for text, source, one, other in (
         ("An LSTM learns the speech better than a vanilla RNN of its size", _LSTM, lstm, rnn),
         ("So it does where both read in two directions", _BOTH, both, rnn_both),
@@ -196,41 +258,9 @@ def _claims() -> Iterator[Claim]:
          _BIAS, lstm, half_open),
         ("Two directions learn the speech better than one of the same size", _BOTH, both, lstm),
     ):  # fmt: skip
-        yield Claim(text, source, "loss", one, other, "difference", less=True)
-    yield Claim(
-        "Training makes gradients of the input reach further back in an LSTM",
-        _LSTM,
-        "reach after",
-        lstm,
-        lstm,
-        other_measure="reach before",
-    )
+        yield Claim(text, source, "loss", one, other, less=True)
 
 
 def verdicts(findings: Findings) -> list[Verdict]:
     """What the figures say of each claim."""
-    return [
-        Verdict(
-            claim,
-            findings.against(
-                claim.measure, claim.one, claim.other, claim.level, claim.other_measure
-            ),
-        )
-        for claim in claims(findings.study)
-    ]
-
-
-Row: TypeAlias = dict[str, Any]
-
-
-def table(findings: Findings) -> list[Row]:
-    """A row for each encoder: its size, and each number over seeds."""
-    rows: list[Row] = []
-    for variant in findings.study.variants():
-        first = findings.runs("speech", variant)[0]
-        row: Row = {"name": variant.name, "hidden": first["hidden"], "size": first["parameters"]}
-        for measure, (task, _) in MEASURES.items():
-            if findings.runs(task, variant):
-                row[measure] = findings.interval(measure, variant)
-        rows.append(row)
-    return rows
+    return [Verdict(claim, findings.against(claim)) for claim in claims(findings.study)]
