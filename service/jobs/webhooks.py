@@ -104,7 +104,7 @@ class Callbacks:
                 status = connection.getresponse().status
             finally:
                 connection.close()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise CallFailed(f"{host} cannot be reached ({error})") from error
         if not 200 <= status < 300:
             raise CallFailed(f"{host} answered {status}")

@@ -129,7 +129,7 @@ def _record(
     registry: ModelRegistry,
     idempotency_key: str | None,
 ) -> Record:
-    fields = form.model_dump(include={*_KEPT, *_SHAPE}, exclude_defaults=False)
+    fields = form.model_dump(include={*_KEPT, *_SHAPE})
     return Record(
         id=upload.id,
         key=key,

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from asr.audio import load
 from asr.runtime import Recognizer
 from service.access.keys import new_key
 from service.app import create_app
+from service.jobs.store import Store
 from service.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -262,6 +264,34 @@ def test_what_cannot_be_is_refused_at_once_and_leaves_nothing(
 def _broken_off(body: bytes) -> bytes:
     head = b'--x\r\ncontent-disposition: form-data; name="file"; filename="f"\r\n\r\n'
     return head + body
+
+
+def test_a_disk_that_fails_for_a_while_loses_nothing(
+    server: tuple[httpx.Client, Path], clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http, spool = server
+    calls: list[str] = []
+
+    def failing(name: str, times: int) -> Any:
+        sound = getattr(Store, name)
+
+        def call(*values: Any) -> Any:
+            calls.append(name)
+            if calls.count(name) <= times:
+                raise sqlite3.OperationalError("database or disk is full")
+            return sound(*values)
+
+        return call
+
+    monkeypatch.setattr("service.jobs.work._RETRY_S", 0.05)
+    for name, times in (("add", 1), ("begin", 2), ("finish", 2)):
+        monkeypatch.setattr(Store, name, failing(name, times))
+    refused = post(http, clip.read_bytes(), repeats="again")
+    assert (refused.status_code, assert_shape(refused)["code"]) == (503, "disk_failed")
+    wait_until(lambda: not list(spool.iterdir()))
+    job = post(http, clip.read_bytes(), repeats="again")
+    assert job.status_code == 202 and ended(http, job.json()["id"])["state"] == "done"
+    assert (calls.count("add"), calls.count("finish")) == (2, 3)
 
 
 def usage_of_eve(http: httpx.Client) -> dict[str, Any]:

@@ -1,14 +1,18 @@
 """The store and the spool: what is in them after every step, and after a restart."""
 
+import asyncio
 import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from asr.errors import BadOption
 from asr.transcript import Alternative, Transcript, Word
+from service.errors import ApiError
+from service.jobs.disk import Disk
 from service.jobs.results import packed, unpacked
 from service.jobs.spool import Spool, SpoolFull
 from service.jobs.store import Record, Store, TooManyJobs
@@ -120,6 +124,26 @@ def test_the_spool_counts_what_it_holds_and_what_is_gone(tmp_path: Path) -> None
     again.empty("job_1")
     again.empty("job_1")
     assert again.held == 0 and not list(tmp_path.glob("spool/*"))
+
+
+def test_a_disk_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    async def told(disk: Disk, call: Any) -> tuple[int, str | None]:
+        with pytest.raises(ApiError) as caught:
+            await disk.ask(call(disk), "no statement")
+        return caught.value.status, caught.value.detail.code
+
+    async def run() -> None:
+        off, disk = Disk(None, 10), Disk(tmp_path, 10)
+        assert await off.open() == []
+        assert await told(off, lambda disk: disk.store) == (403, "jobs_off")
+        assert await told(disk, lambda disk: disk.spool) == (503, "not_ready")
+        await disk.open()
+        failed = await told(disk, lambda disk: disk.store._database.execute)
+        assert failed == (503, "disk_failed")
+        await disk.close()
+        await off.close()
+
+    asyncio.run(run())
 
 
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
