@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from asr.cli.options import BundleOption
+from asr.cli.options import BundleOption, LanguageOption
 from asr.cli.progress import bar
 from asr.errors import BadData, BadOption
 from asr.files import write_atomically
@@ -65,14 +65,17 @@ def pronounce(
     check: Annotated[
         bool, typer.Option("--check", help="Check files of pronunciations: name the faulty lines.")
     ] = False,
+    language: LanguageOption = "en",
 ) -> None:
     """Print pronunciations, in lines `word<TAB>P1 P2`, from dictionaries or else from a model.
 
     Exit code 0: done; 1: some words have no pronunciation, or --check found faults; 2: nothing
     could be done.
     """
+    from asr.text.languages import language_code
     from asr.text.pronunciations import pronounce
 
+    code = language_code(language)
     own, model, phones = _resources(bundle, dictionary or [], g2p)
     if check:
         _check([Path(source) for source in sources], phones)
@@ -82,7 +85,7 @@ def pronounce(
             "there is neither a dictionary nor a model of pronunciations; give --dictionary FILE, "
             "or a --bundle that has them."
         )
-    words = dict.fromkeys(word for source in sources for word in _words(source))
+    words = dict.fromkeys(word for source in sources for word in _words(source, code))
     with bar("pronouncing") as progress:
         pronounced = pronounce(words, own, model, nbest, progress)
     lines = list(_lines(pronounced, origin))
@@ -258,26 +261,26 @@ def _check(paths: list[Path], phones: tuple[str, ...] | None) -> None:
         raise typer.Exit(1)
 
 
-def _words(source: str) -> Iterator[str]:
-    """The words of a file, or the word itself, in normal form."""
+def _words(source: str, language: str) -> Iterator[str]:
+    """The words of a file, or the word itself, in the normal form of a language."""
     from asr.corpus import read_utterances
     from asr.lm.estimation.texts import sentences
-    from asr.text import normalise
+    from asr.text import PLAIN, normaliser
 
-    path = Path(source)
+    path, normal = Path(source), normaliser(PLAIN, language)
     if path.suffix == ".jsonl":
-        utterances, findings = read_utterances(path)
+        utterances, findings = read_utterances(path, normal)
         if findings:
             raise BadData(f"{path}:{findings[0].line}: {findings[0].reason}; mend the line.")
         for utterance in utterances:
             yield from utterance.text.split()
     elif path.is_file():
         with bar("reading") as progress:
-            for sentence in sentences(path, progress):
+            for sentence in sentences(path, progress, language):
                 yield from sentence
     elif path.suffix or len(path.parts) > 1:
         raise BadData(f"there is no file {source}; correct the path, or give words.")
-    elif words := normalise(source).split():
+    elif words := normal(source).split():
         yield from words
     else:
         raise BadOption(f"{source!r} is no word; give words, texts or manifests.")
