@@ -1,7 +1,7 @@
 """A language model and a text of one's own: one model, interpolated.
 
 P(w | h) = a P_text(w | h) + (1 - a) P_old(w | h). The weight a is the most probable one for
-sentences of the text that its model has not seen (by expectation maximisation), at most 0.8, since
+sentences of the text that its model has not seen (by expectation maximisation), at most 0.5, since
 what is said goes beyond any text of one's own. The mixture has every n-gram of both, and back-offs
 that make each context sum to 1, as SRILM's `-mix-lm`.
 
@@ -29,7 +29,7 @@ _HELD = 10  # one sentence in so many is held out
 FEWEST = 100
 """Sentences of a text from which a weight can be told."""
 _BLOCK = 1 << 20
-_LEAST, _MOST, _ROUNDS = 0.01, 0.8, 40
+_LEAST, _MOST, _ROUNDS = 0.01, 0.5, 40
 
 
 @dataclass(frozen=True)
