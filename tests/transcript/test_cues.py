@@ -210,6 +210,6 @@ def test_sclite_reads_the_ctm(tmp_path: Path) -> None:
 def test_a_real_recording_in_every_format(clips: list[Path], shipped_bundle: Path) -> None:
     spoken = Recognizer.load(shipped_bundle, "cpu").transcribe(clips[0])
     assert spoken.words
-    assert " ".join(write(spoken, "srt").splitlines()[2:4]).split()[0] == spoken.words[0].text
+    assert " ".join(write(spoken, "srt").splitlines()[2:4]).split()[0] == spoken.words[0].written
     assert len(write(spoken, "ctm").splitlines()) == len(spoken.words)
     assert json.loads(write(spoken, "json")) == spoken.to_dict()
