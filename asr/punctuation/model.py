@@ -22,9 +22,9 @@ CLASSES = (len(CASES), len(MARKS), 2)
 BLOCK, BEFORE, AFTER = 48, 48, 32
 """Words are answered in blocks; for each block the model reads some words before and after it, so
 that an answer depends on nothing else, and is known once `AFTER` more words are."""
-# Added to log-probabilities. The most probable mark gives the fewest errors, and too few marks: their
-# F1 is best where a mark is put from a probability of about 0.4 on. Windows of training
-# begin and end anywhere, recordings mostly with a sentence. Chosen on a third of dev-librispeech
+# Added to log-probabilities. The most probable mark gives the fewest errors, and too few marks:
+# their F1 is best where a mark is put from a probability of about 0.4 on. Windows of training begin
+# and end anywhere, recordings mostly with a sentence. Chosen on a third of dev-librispeech
 # (docs/results.md).
 _EASE = np.where(np.arange(len(MARKS)) == NONE, -0.5, 0.0)
 _EASE_AT_THE_END = np.where(np.isin(np.arange(len(MARKS)), sorted(ENDS)), 1.0, 0.0)
