@@ -247,9 +247,9 @@ def _claims() -> Iterator[Claim]:
         ("Training makes a GRU's gradient far back larger", gru, "far"),
         ("Training makes a vanilla RNN's gradient far back smaller", rnn, "far"),
     ):
-        source, less = (_BENGIO, True) if cell is rnn else (_LSTM, False)
+        source = {"rnn": _BENGIO, "gru": _CHO, "lstm": _LSTM}[cell.cell]
         after, before = f"{measure} after", f"{measure} before"
-        yield Claim(text, source, after, cell, cell, less, before)
+        yield Claim(text, source, after, cell, cell, cell is rnn, before)
     for text, source, one, other in (
         ("An LSTM learns the speech better than a vanilla RNN of its size", _LSTM, lstm, rnn),
         ("So it does where both read in two directions", _BOTH, both, rnn_both),
