@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import httpx
 import numpy as np
@@ -24,6 +26,7 @@ from service.engine.device import Load, Piece, RunModel, SearchOn, device
 from service.engine.worker import Memory
 
 URL = "/v1/jobs"
+READY = re.compile(r"ready on (\S+)")
 _STARTS = 4
 
 
@@ -32,23 +35,24 @@ def service(bundle: Path, folder: Path, **settings: str) -> Iterator[tuple[Any, 
     """A process that serves, and a client for it; it is killed at the end."""
     given = {"EARSHOT_JOBS_FOLDER": str(folder), "EARSHOT_DECODE_WORKERS": "1", **settings}
     given |= {"EARSHOT_HANG_S": "600"}
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(bundle)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **given},
-    ) as process:
-        assert process.stderr is not None
-        said = [process.stderr.readline()]
-        while said[-1] and "ready on" not in said[-1]:
-            said.append(process.stderr.readline())
+    command = [sys.executable, "-c", SERVE, str(bundle)]
+    # Into a file: a pipe that nobody reads is full after some hundred requests.
+    with TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, stderr=log, env={**os.environ, **given})
         try:
-            assert said[-1], "".join(said[-20:])
-            with httpx.Client(base_url=said[-1].split()[3], timeout=120) as http:
+            while not (address := READY.search(said(log))):
+                assert process.poll() is None, said(log)
+                time.sleep(0.05)
+            with httpx.Client(base_url=address[1], timeout=120) as http:
                 yield process, http
         finally:
             process.kill()
-            process.stderr.read()
+            process.wait()
+
+
+def said(log: IO[str]) -> str:
+    """What the service has written so far."""
+    return os.pread(log.fileno(), 1 << 20, 0).decode()
 
 
 def ended(http: httpx.Client, ids: list[str]) -> list[dict[str, Any]]:
