@@ -170,6 +170,19 @@ def test_a_resumed_run_ends_in_the_same_weights(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["punctuation", "punctuation_en"])
+def test_the_recipes_train(name: str, corpus: Path, tmp_path: Path) -> None:
+    """As they are, but for the texts, the sizes and the number of steps."""
+    small = ("data.root", "data.texts", "model.network.rows", "model.network.hidden", "trainer.")
+    kept = [one for one in arguments(corpus, tmp_path / "run") if one[2:].startswith(small)]
+    config = ROOT / "configs" / f"{name}.yaml"
+    spoken = [f"--data.spoken.file={corpus / 'spoken.jsonl'}"] if name == "punctuation_en" else []
+    words = ["--data.epoch_words=8192", "--trainer.max_epochs=1"]
+    fit.run("fit", ["--config", str(config), *kept, *spoken, *words])
+    PunctuationCheckpoint.read(tmp_path / "run" / "checkpoints" / "best.ckpt")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_every_cell_comes_to_a_bundle(
     cell: str, corpus: Path, tiny_checkpoint: Path, tmp_path: Path
