@@ -190,7 +190,7 @@ Picture(figure, "5-ctc.webp")
 
 # %%
 best = recognizer.transcribe(audio, nbest=5)
-letters = recognizer.transcribe(audio, decoder="greedy").text
+letters = recognizer.transcribe(audio, decoder="greedy").plain
 figure = Figure(figsize=(11, 2.4), layout="constrained")
 axes = figure.subplots()
 readings = list(best.alternatives)[::-1]
@@ -198,5 +198,5 @@ axes.barh(
     [item.text for item in readings], [item.score - best.alternatives[0].score for item in readings]
 )
 axes.set(xlabel=f"log score below the best; letters alone read: {letters}")
-print(best.text)
+print(best.plain)
 Picture(figure, "6-search.webp")

@@ -39,6 +39,9 @@ class PunctuationTraining(L.LightningModule):
             validation, `best.ckpt` and `asr punctuation add` use; 0 for none.
     """
 
+    errors = "val/loss"
+    """The metric that `best.ckpt` has the least of."""
+
     def __init__(
         self,
         network: PunctuationConfig = PunctuationConfig(),
