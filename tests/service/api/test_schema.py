@@ -82,8 +82,8 @@ def test_requests_are_answered_as_the_schema_says(
             else:
                 case.body = recording
                 case.query = together(case.query or {})
-        # schemathesis takes a request with real bytes for one that breaks the schema; and a form has
-        # no null: what was to be one is an empty field, which counts as left out.
+        # schemathesis takes a request with real bytes for one that breaks the schema. And a form
+        # has no null: what was to be one is an empty field, which counts as left out.
         empty = isinstance(case.body, dict) and any(not value for value in case.body.values())
         forgiven = [negative_data_rejection] * (welcome or empty)
         response = case.call_and_validate(excluded_checks=forgiven)
