@@ -62,7 +62,7 @@ class Network:
 class Training:
     """How each encoder is trained."""
 
-    steps: int = 400
+    steps: int = 2_000
     """Optimizer steps."""
     measurements: int = 4
     """How often loss and error rates are measured, evenly over the steps."""
