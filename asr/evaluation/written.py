@@ -157,9 +157,13 @@ def stretches(lines: Iterable[str], apart: bool) -> Iterator[list[Written]]:
 
 def score_text(punctuator: Punctuator, lines: Iterable[str], apart: bool) -> WrittenScore:
     """The score of a model on the words of a written text, without any sound."""
+    return _score_words(punctuator, stretches(lines, apart))
+
+
+def _score_words(punctuator: Punctuator, texts: Iterable[list[Written]]) -> WrittenScore:
     score = WrittenScore()
-    for stretch in stretches(lines, apart):
-        score.add(stretch, list(_put(punctuator, [_Spoken(word.plain) for word in stretch])))
+    for words in texts:
+        score.add(words, list(_put(punctuator, [_Spoken(word.plain) for word in words])))
     return score
 
 
@@ -213,10 +217,7 @@ def _words(text: str) -> list[Written]:
 
 def score_clips_alone(punctuator: Punctuator, clips: Sequence[Clip]) -> WrittenScore:
     """The score on the words of clips, without their sound."""
-    score = WrittenScore()
-    for clip in clips:
-        score.add(clip.words, list(_put(punctuator, [_Spoken(word.plain) for word in clip.words])))
-    return score
+    return _score_words(punctuator, (clip.words for clip in clips))
 
 
 def score_clips_heard(

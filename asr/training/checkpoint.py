@@ -52,20 +52,11 @@ class Checkpoint:
                     "`asr punctuation add`."
                 )
             about = content[_KEY]
-            if about["format"] != CHECKPOINT_FORMAT:
-                raise BadBundle(
-                    f"checkpoint {path} has format {about['format']!r} and this earshot reads "
-                    f"{CHECKPOINT_FORMAT}; use the earshot that trained it."
-                )
+            _check_format(about, path)
             tokenizer = tokenizer_from_state(about["tokenizer"])
             config = ModelConfig.from_dict(about["model"])
             model = AcousticModel(config, tokenizer.n_units, tokenizer.n_phones)
-            weights = {
-                name.removeprefix(_PREFIX): weight
-                for name, weight in content["state_dict"].items()
-                if name.startswith(_PREFIX)
-            }
-            model.load_state_dict(weights)
+            model.load_state_dict(_weights(content))
             training = dict(about["training"])
             if missing := {"epochs", "steps", "hours"} - training.keys():
                 raise KeyError(*sorted(missing))
@@ -120,18 +111,9 @@ class PunctuationCheckpoint:
         content = _load(path)
         try:
             about = content[_PUNCTUATION_KEY]
-            if about["format"] != CHECKPOINT_FORMAT:
-                raise BadBundle(
-                    f"checkpoint {path} has format {about['format']!r} and this earshot reads "
-                    f"{CHECKPOINT_FORMAT}; use the earshot that trained it."
-                )
+            _check_format(about, path)
             model = PunctuationModel(PunctuationConfig(**about["network"]), SOUND, CLASSES)
-            weights = {
-                name.removeprefix(_PREFIX): weight
-                for name, weight in content["state_dict"].items()
-                if name.startswith(_PREFIX)
-            }
-            model.load_state_dict(weights)
+            model.load_state_dict(_weights(content))
             training = {key: int(about["training"][key]) for key in ("steps", "words")}
             return cls(model.eval(), dict(about["forms"]), str(about["sources"]), training)
         except BadBundle:
@@ -165,6 +147,24 @@ def trained_before(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     """How the initial weights of a checkpoint's run were trained, as it was recorded."""
     before: dict[str, Any] | None = checkpoint[_KEY]["training"].get("before")
     return before
+
+
+def _check_format(about: dict[str, Any], path: Path) -> None:
+    """BadBundle for what another version wrote."""
+    if about["format"] != CHECKPOINT_FORMAT:
+        raise BadBundle(
+            f"checkpoint {path} has format {about['format']!r} and this earshot reads "
+            f"{CHECKPOINT_FORMAT}; use the earshot that trained it."
+        )
+
+
+def _weights(content: dict[str, Any]) -> dict[str, Any]:
+    """The weights of the model, by its own names, in the content of a checkpoint."""
+    return {
+        name.removeprefix(_PREFIX): weight
+        for name, weight in content["state_dict"].items()
+        if name.startswith(_PREFIX)
+    }
 
 
 def _load(path: Path) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import BadData
-from asr.punctuation.marks import ENDS, Written, parse
+from asr.punctuation.marks import ENDS, MIXED, UPPER, Written, parse
 from asr.punctuation.pieces import PIECES, pieces
 from asr.punctuation.sound import SOUND, sound
 from asr.text import normalise
@@ -144,7 +144,7 @@ def _stretches(line: str) -> list[list[Written]]:
         else:
             stretches[-1].append(word)
     count = sum(map(len, stretches))
-    upper = sum(word.case == 2 and len(word.plain) > 1 for part in stretches for word in part)
+    upper = sum(word.case == UPPER and len(word.plain) > 1 for part in stretches for word in part)
     return [] if upper > _MOST_UPPER * count else stretches
 
 
@@ -165,9 +165,9 @@ def _text(
                 marks.append(word.mark)
                 lasts.append(0)
                 breaks.append(-1 if apart else 0)
-                if word.case == 3 or word.plain in forms:
+                if word.case == MIXED or word.plain in forms:
                     counts = forms.setdefault(word.plain, {})
-                    form = word.form if word.case == 3 else ""
+                    form = word.form if word.case == MIXED else ""
                     counts[form] = counts.get(form, 0) + 1
             if lasts and (number + 1 < len(stretches) or heard is not None):
                 lasts[-1] = 1  # the stretch ends
