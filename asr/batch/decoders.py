@@ -33,7 +33,7 @@ class Decoder:
         self._options = limits, selection
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
-        self._starting = threading.Lock()
+        self._changing = threading.Lock()
 
     def read(self, item: Input) -> tuple[Audio, ...] | str:
         """The recording's selected channels, or the sentence that says why there is none.
@@ -63,7 +63,7 @@ class Decoder:
 
     def end(self) -> None:
         """Ends the process for good; another thread that reads is told by an EOFError."""
-        with self._starting:
+        with self._changing:
             self._ended = True
             if self._process is not None:
                 self._process.kill()
@@ -71,18 +71,19 @@ class Decoder:
 
     def stop(self) -> None:
         """Ends the process now, and waits until it has."""
-        if self._process is None:
-            return
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # what was not yet written to it
-                    pipe.close()
-        self._process.wait()
-        self._process = None
+        with self._changing:
+            if self._process is None:
+                return
+            self._process.kill()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):  # what was not yet written to it
+                        pipe.close()
+            self._process.wait()
+            self._process = None
 
     def _send(self, path: str) -> None:
-        with self._starting:
+        with self._changing:
             if self._ended:
                 raise EOFError
             begins = self._process is None

@@ -7,6 +7,7 @@ resumes where it was, and another threshold needs no second pass.
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,10 +50,13 @@ def label_files(
     progress(len(inputs) - len(todo), len(inputs))
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)
-        with journal.open("a", encoding="utf-8") as file:
+        with (
+            journal.open("a", encoding="utf-8") as file,
+            closing(transcribe_files(recognizer, todo)) as results,
+        ):
             if file.tell() == 0:
                 file.write(json.dumps({"bundle": bundle}) + "\n")
-            for result in transcribe_files(recognizer, todo):
+            for result in results:
                 label = _label(result)
                 done[label.audio] = label
                 file.write(json.dumps(asdict(label), ensure_ascii=False) + "\n")

@@ -1,6 +1,7 @@
 """Audio decoding, engine, search and writing side by side, each on files that the last one is done
 with: results come in the order of finishing, and what waits between the stages is bounded."""
 
+import atexit
 import os
 import threading
 import time
@@ -112,6 +113,7 @@ class Pipeline:
         self._next = threading.Lock()
         self._failure: BaseException | None = None
         self._stopped = False
+        self._ended = False
         count = jobs or recognizer.threads or usable_cores()
         batch = recognizer.engine.batch_seconds
         if recognizer.device == "cpu":
@@ -138,6 +140,9 @@ class Pipeline:
         ]
 
     def __enter__(self) -> Self:
+        # A generator that nobody closes is closed when Python ends, where the threads stand still
+        # with whatever lock they hold.
+        atexit.register(self.end)
         for thread in self._threads:
             thread.start()
         return self
@@ -169,9 +174,13 @@ class Pipeline:
 
     def end(self) -> None:
         """Ends everything; what an engine or a search is just at is not waited for."""
+        if self._ended:
+            return
+        self._ended = True
         self.stop()
         for link in (self._decoded, self._lattices, self._read, self._results):
             link.end()
+        atexit.unregister(self.end)
 
     @property
     def is_at_work(self) -> bool:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -130,14 +130,13 @@ def _speed(
 
     shorter = replace(selection, duration=min(selection.duration, _TRIED_AUDIO_S))
     some = inputs[:: len(inputs) // _TRIED + 1]
-    results = transcribe_files(recognizer, some, selection=shorter, **options)
-    next(results, None)  # processes have started and compiled code is loaded
-    began, seconds = time.monotonic(), 0.0
-    for result in results:
-        seconds += result.transcript.duration if result.transcript is not None else 0.0
-        if time.monotonic() > began + _TRIED_S:
-            break
-    results.close()
+    with closing(transcribe_files(recognizer, some, selection=shorter, **options)) as results:
+        next(results, None)  # processes have started and compiled code is loaded
+        began, seconds = time.monotonic(), 0.0
+        for result in results:
+            seconds += result.transcript.duration if result.transcript is not None else 0.0
+            if time.monotonic() > began + _TRIED_S:
+                break
     return seconds / (time.monotonic() - began)
 
 

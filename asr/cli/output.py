@@ -59,7 +59,7 @@ class Stdout:
         try:
             yield
         except OSError as error:
-            self.failure = error
+            self.failure = OSError(error.errno, error.strerror)  # without the frames, which live on
             raise
 
 

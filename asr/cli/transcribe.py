@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -194,8 +195,11 @@ def _print(
         printer(inputs[0].path, load().transcribe(inputs[0].path, **kept, **options))
         return
     failed = 0
-    with bar("transcribing", wanted=not sys.stdout.isatty()) as progress:
-        results = transcribe_files(load(), inputs, selection=selection, **options)
+    recognizer = load()
+    with (
+        bar("transcribing", wanted=not sys.stdout.isatty()) as progress,
+        closing(transcribe_files(recognizer, inputs, selection=selection, **options)) as results,
+    ):
         for done, result in enumerate(results, start=1):
             if result.transcript is not None:
                 printer(result.input.path, result.transcript)

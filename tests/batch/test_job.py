@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -116,6 +118,32 @@ def test_processes_end_with_whoever_stops_listening(
     assert _children() > before
     results.close()
     assert _children() == before
+
+
+ABANDONED = """
+import atexit, sys
+from pathlib import Path
+from asr.batch import list_inputs, transcribe_files
+from asr.runtime import Recognizer
+
+def children():
+    lists = Path("/proc/self/task").glob("*/children")
+    return [child for path in lists for child in path.read_text().split()]
+
+atexit.register(lambda: print(len(children())))  # called after what is registered later
+results = transcribe_files(Recognizer.load(Path(sys.argv[1]), "cpu"), list_inputs(sys.argv[2:] * 9))
+next(results)
+assert children()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads the children in /proc")
+def test_what_nobody_closes_ends_before_python_does(tiny_bundle: Path, clips: list[Path]) -> None:
+    # Later, its threads would stand still with their locks, and closing would wait for ever.
+    command = [sys.executable, "-c", ABANDONED, str(tiny_bundle), *map(str, clips)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
 
 
 def _children() -> set[str]:
