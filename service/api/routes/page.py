@@ -1,16 +1,36 @@
-"""`GET /`: the page for people, one file that loads nothing from other places."""
+"""`GET /`: the page for people, one file that loads nothing from other places.
+
+Its parts stand in `service/api/page`; its markup says where each of them goes.
+"""
 
 import base64
 import hashlib
+import html
+import json
 import re
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
+
+from service.settings import Settings
 
 router = APIRouter()
 
-_PAGE = (Path(__file__).parents[1] / "page" / "index.html").read_text(encoding="utf-8")
+_FOLDER = Path(__file__).parents[1] / "page"
+
+
+def _joined() -> str:
+    """The page, with its style and scripts in their places."""
+    page = (_FOLDER / "index.html").read_text(encoding="utf-8")
+    return re.sub(
+        r"/\* ([a-z]+\.(?:css|js)) \*/\n",
+        lambda part: (_FOLDER / part[1]).read_text(encoding="utf-8"),
+        page,
+    )
+
+
+_PAGE = _joined()
 
 
 def _hashes(tag: str) -> str:
@@ -43,6 +63,21 @@ _HEADERS = {
 
 @router.head("/", include_in_schema=False)
 @router.get("/", include_in_schema=False)
-async def page() -> HTMLResponse:
-    """The page."""
-    return HTMLResponse(_PAGE, headers=_HEADERS)
+async def page(request: Request) -> HTMLResponse:
+    """The page, with the limits of this service."""
+    limits = html.escape(json.dumps(_limits(request.app.state.settings)))
+    return HTMLResponse(
+        _PAGE.replace('name="limits" content="{}"', f'name="limits" content="{limits}"'),
+        headers=_HEADERS,
+    )
+
+
+def _limits(settings: Settings) -> dict[str, float | None]:
+    """Bytes and seconds that a recording may have, in a request and in a job."""
+    jobs = settings.jobs_folder is not None
+    return {
+        "bytes": settings.max_upload_bytes,
+        "seconds": settings.max_seconds,
+        "job_bytes": settings.jobs_max_upload_bytes if jobs else None,
+        "job_seconds": settings.jobs_max_seconds if jobs else None,
+    }

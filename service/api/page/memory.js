@@ -1,0 +1,70 @@
+// What this browser remembers, if it is asked to: key, settings, and the last results without sound.
+
+const PLACE = "earshot";  // in localStorage, which no other server's page can read
+const MOST_RESULTS = 10;
+const REMEMBERED_FIELDS = ["key", "model", "decoder", "hotwords"];
+
+function remember() {
+  if (!$("remember").checked) return;
+  const fields = Object.fromEntries(REMEMBERED_FIELDS.map((id) => [id, $(id).value]));
+  const kept = items.filter((item) => item.words.length || item.job).slice(-MOST_RESULTS);
+  keep({ fields, results: kept.map(withoutSound) });
+}
+
+// The oldest results give way where the browser has no more room.
+function keep(memory) {
+  try {
+    localStorage.setItem(PLACE, JSON.stringify(memory));
+  } catch {
+    if (!memory.results.length) return complain("This browser remembers nothing for this page: save your results as files.");
+    memory.results.shift();
+    keep(memory);
+  }
+}
+
+function withoutSound({ id, name, state, note, seconds, job, words }) {
+  return { id, name, state, note, seconds, job, words };
+}
+
+function recall() {
+  const memory = remembered();
+  $("forget").hidden = !memory;
+  if (!memory) return;
+  $("remember").checked = true;
+  for (const [id, value] of Object.entries(memory.fields)) {
+    if (id === "model" && value) $("model").append(new Option(value, value));
+    $(id).value = value;
+  }
+  for (const result of memory.results) {
+    add({ ...newItem(null, result.name), ...result, state: result.job ? "waiting" : result.state });
+  }
+  pump();
+}
+
+function remembered() {
+  try {
+    const memory = JSON.parse(localStorage.getItem(PLACE));
+    return Array.isArray(memory?.results) ? memory : null;
+  } catch {
+    return null;  // storage is switched off
+  }
+}
+
+function forget() {
+  $("remember").checked = false;
+  try { localStorage.removeItem(PLACE); } catch { /* nothing was kept */ }
+  $("forget").hidden = true;
+  say("This browser has forgotten the key, the settings and all results.");
+}
+
+$("remember").addEventListener("change", () => {
+  if (!$("remember").checked) return forget();
+  remember();
+  $("forget").hidden = false;
+});
+$("forget").addEventListener("click", () => {
+  forget();
+  for (const id of REMEMBERED_FIELDS) $(id).value = "";
+  $("remember").focus();
+});
+for (const id of REMEMBERED_FIELDS) $(id).addEventListener("change", remember);

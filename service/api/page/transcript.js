@@ -1,0 +1,208 @@
+// The words of a recording: shown in paragraphs, heard by a click, walked by arrow keys.
+
+const PAUSE_S = 0.8;  // as in the subtitles
+
+let shown = null;  // the item whose words are on the page
+let wordButtons = [];  // one for each of its words
+let tabStop = 0;  // the word that Tab stops at; the arrows go on from there
+let until = Infinity;  // where the audio is to stop
+
+// ---- From segments to words
+
+// The words of a segment as people write them: those of a number are one.
+function hearSegment(item, segment) {
+  const first = item.words.length;
+  segment.words.forEach((spoken, at) => {
+    const last = item.words.at(-1);
+    if (spoken.written === "" && last) {
+      last.end = spoken.end;
+      last.confidence = Math.min(last.confidence, spoken.probability);
+      last.spoken.push(spoken);
+    } else {
+      item.words.push(newWord(spoken, !at));
+    }
+  });
+  if (item === shown) appendWords(first);
+}
+
+// `spoken` is as the service sent it, `opens` says whether a segment begins.
+function newWord(spoken, opens) {
+  const text = spoken.written || spoken.word;
+  return { text, start: spoken.start, end: spoken.end, confidence: spoken.probability, spoken: [spoken], opens };
+}
+
+// ---- On the page
+
+function showItem(item) {
+  $("audio").pause();
+  shown?.row.line.classList.remove("shown");
+  shown?.row.name.removeAttribute("aria-current");
+  shown = item;
+  $("result").hidden = !item;
+  $("words").replaceChildren();
+  $("detail").textContent = "";
+  wordButtons = [];
+  tabStop = 0;
+  if (!item) return;
+  item.row.line.classList.add("shown");
+  item.row.name.setAttribute("aria-current", "true");
+  $("result-title").textContent = item.name;
+  loadAudio(item);
+  appendWords(0);
+}
+
+function loadAudio(item) {
+  URL.revokeObjectURL($("audio").src);
+  $("audio").hidden = !item.file;
+  if (item.file) $("audio").src = URL.createObjectURL(item.file);
+  else $("audio").removeAttribute("src");
+}
+
+function appendWords(first) {
+  const { words } = shown;
+  $("worked").hidden = !words.length;
+  for (let at = first; at < words.length; at += 1) {
+    const begins = !at || words[at].start - words[at - 1].end >= PAUSE_S;
+    const line = begins ? newParagraph(words[at].start) : $("words").lastElementChild.lastElementChild;
+    wordButtons.push(wordButton(words[at], at));
+    line.append(wordButtons[at], " ");
+  }
+}
+
+function newParagraph(start) {
+  const line = element("span");
+  const paragraph = element("p", { dir: "auto" }, element("time", { textContent: clock(start) }), line);
+  $("words").append(paragraph);
+  return line;
+}
+
+function wordButton(word, at) {
+  const made = element("button", { type: "button", tabIndex: at === tabStop ? 0 : -1 });
+  made.dataset.at = at;
+  dress(made, word);
+  return made;
+}
+
+function dress(made, word) {
+  const sure = Math.round(100 * word.confidence);
+  made.textContent = word.text;
+  made.className = `word ${sure < 70 ? "doubt" : sure < 90 ? "unsure" : "sure"}`;
+  made.title = `${clock(word.start)} to ${clock(word.end)}, ${sure} % sure`;
+  made.setAttribute("aria-label", `${word.text}, at ${clock(word.start)}, ${sure} percent sure`);
+}
+
+// ---- Playing
+
+function play(at) {
+  const word = shown.words[at];
+  if (!shown.file) return;
+  until = word.end + 0.12;  // a little more, so that no ending is clipped
+  $("audio").currentTime = Math.max(0, word.start - 0.06);
+  $("audio").play();
+}
+
+// The last word that has begun by a time.
+function wordAt(seconds) {
+  let low = 0, high = shown.words.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (shown.words[middle].start <= seconds) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function follow() {
+  const audio = $("audio"), now = audio.currentTime;
+  if (now >= until) audio.pause();
+  $("words").querySelector(".now")?.classList.remove("now");
+  if (audio.paused || !shown) return;
+  const at = wordAt(now);
+  if (now < shown.words[at]?.end) wordButtons[at].classList.add("now");
+  requestAnimationFrame(follow);
+}
+
+$("audio").addEventListener("play", () => requestAnimationFrame(follow));
+$("audio").addEventListener("pause", () => { until = Infinity; follow(); });
+$("audio").addEventListener("loadedmetadata", () => {
+  // What a browser records does not say how long it is: asking for its end makes the player look.
+  const audio = $("audio");
+  if (audio.duration !== Infinity) return;
+  audio.addEventListener("durationchange", () => { audio.currentTime = 0; }, { once: true });
+  audio.currentTime = 1e7;
+});
+
+// ---- By mouse and keyboard
+
+const placeOf = (event) => {
+  const at = event.target.closest?.(".word")?.dataset.at;
+  return at === undefined ? null : Number(at);
+};
+
+function focusWord(at) {
+  stopAt(at);
+  wordButtons[at].focus();
+}
+
+function stopAt(at) {
+  if (wordButtons[tabStop]) wordButtons[tabStop].tabIndex = -1;
+  tabStop = at;
+  wordButtons[at].tabIndex = 0;
+}
+
+function tell(at) {
+  if (at !== null) $("detail").textContent = `${wordButtons[at].textContent}: ${wordButtons[at].title}`;
+}
+
+$("words").addEventListener("click", (event) => {
+  const at = placeOf(event);
+  if (at !== null) play(at);
+});
+$("words").addEventListener("keydown", (event) => {
+  const at = placeOf(event);
+  if (at === null) return;
+  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: wordButtons.length - 1 }[event.key];
+  if (!wordButtons[to]) return;
+  event.preventDefault();
+  focusWord(to);
+});
+$("words").addEventListener("focusin", (event) => {
+  const at = placeOf(event);
+  if (at === null) return;
+  stopAt(at);
+  tell(at);
+});
+$("words").addEventListener("mouseover", (event) => tell(placeOf(event)));
+
+// ---- Copying
+
+const textOf = (words) => joined(words.map((word) => word.text).filter(Boolean));
+
+// Spaces between words, but for scripts that have none (as asr/scripts.py).
+const UNSPACED = "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3005-\\u3007\\u3041-\\u312f\\u31a0-\\u31bf\\u31f0-\\u31ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\uff66-\\uff9f\\u{20000}-\\u{3ffff}";
+const NEEDLESS = new RegExp(`(?<=[${UNSPACED}]) | (?=[${UNSPACED}])`, "gu");
+const joined = (texts) => texts.join(" ").replace(NEEDLESS, "");
+
+$("copy").addEventListener("click", async () => {
+  complain("");
+  if (await copied(textOf(shown.words))) return say("Copied.");
+  say("");
+  getSelection().selectAllChildren($("words"));
+  complain("This browser lets no page copy here: the text is selected, copy it by hand.");
+});
+
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);  // only over https, and on this machine
+    return true;
+  } catch {
+    const area = element("textarea", { value: text });
+    area.style.position = "fixed";  // so that nothing scrolls to it
+    $("result").append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    $("copy").focus();
+    return done;
+  }
+}

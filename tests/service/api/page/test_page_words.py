@@ -1,0 +1,116 @@
+"""The words on the page: shown, heard by a click, walked by keyboard, copied; the microphone."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from asr.runtime import Recognizer
+from asr.text import normalise
+from asr.transcript import displayed
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_file_becomes_words_with_times_and_confidence(
+    spoken: Page, english: Recognizer, clips: list[Path]
+) -> None:
+    words = displayed(english.transcribe(clips[0]).words)
+    expect(spoken.locator(".word")).to_have_text([word.text for word in words])
+    assert spoken.locator(".word").first.get_attribute("aria-label") == (
+        f"{words[0].text}, at 0:0{int(10 * words[0].start) / 10}, "
+        f"{round(100 * words[0].confidence)} percent sure"
+    )
+    expect(spoken.get_by_role("status")).to_contain_text(f"{len(words)} words in")
+    expect(spoken.locator(".doubt.word")).to_have_count(
+        sum(round(100 * word.confidence) < 70 for word in words)
+    )
+
+
+def test_a_word_that_is_clicked_is_heard_and_no_more(
+    spoken: Page, english: Recognizer, clips: list[Path]
+) -> None:
+    words = displayed(english.transcribe(clips[0]).words)
+    audio = spoken.locator("#audio")
+    audio.evaluate("audio => audio.addEventListener('pause', () => { audio.stopped = true; })")
+    spoken.locator(".word").nth(4).click()
+    expect(spoken.locator("#detail")).to_contain_text(words[4].text)
+    expect(audio).to_have_js_property("stopped", True)  # once the word is over
+    stopped, duration = audio.evaluate("audio => [audio.currentTime, audio.duration]")
+    assert words[4].end <= stopped < duration
+
+
+def test_it_is_usable_by_keyboard_alone(spoken: Page) -> None:
+    spoken.locator("#audio").evaluate("audio => { audio.tabIndex = -1; audio.controls = false; }")
+    spoken.evaluate("document.activeElement.blur()")
+    for name in ("file", "record"):
+        spoken.keyboard.press("Tab")
+        assert spoken.evaluate("document.activeElement.id") == name
+    while spoken.evaluate("document.activeElement.className") != "name":
+        spoken.keyboard.press("Tab")
+    spoken.keyboard.press("Enter")  # to the words of this recording
+    assert spoken.evaluate("document.activeElement.id") == "result-title"
+    while "word" not in spoken.evaluate("document.activeElement.className"):
+        spoken.keyboard.press("Tab")
+    for key, at in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("Home", 0)):
+        spoken.keyboard.press(key)
+        assert spoken.evaluate("document.activeElement.dataset.at") == str(at)
+    spoken.keyboard.press("End")
+    spoken.keyboard.press("Enter")
+    expect(spoken.locator("#audio")).not_to_have_js_property("currentTime", 0)
+    spoken.keyboard.press("Tab")  # past all words at once
+    assert "word" not in spoken.evaluate("document.activeElement.className")
+
+
+def test_the_microphone_is_heard(page: Page, english: Recognizer, clips: list[Path]) -> None:
+    page.get_by_role("button", name="Record").click()
+    # The clip is 4.6 s, and comes again and again.
+    page.get_by_role("button", name=re.compile(r"Stop .0:(0[6-9]|[1-5]\d)")).click()
+    page.locator(".word").first.wait_for()
+    page.get_by_text("words in").first.wait_for()
+    heard = set(map(normalise, page.locator(".word").all_inner_texts()))
+    said = {word.text for word in english.transcribe(clips[0]).words}
+    assert len(said & heard) >= len(said) / 3, heard  # opus and a meeting's noise filters between
+
+
+def test_while_recording_no_old_result_is_shown(spoken: Page) -> None:
+    spoken.get_by_role("button", name="Record").click()
+    expect(spoken.get_by_role("button", name="Stop")).to_be_visible()
+    expect(spoken.locator("#result")).to_be_hidden()
+    expect(spoken.get_by_role("status")).to_have_text("Recording …")
+    spoken.get_by_role("button", name="Stop").click()
+    expect(spoken.locator("#queue li")).to_have_count(2)
+    expect(spoken.locator("#result-title")).to_contain_text("Recording of")
+
+
+def pasted(page: Page) -> str:
+    """What the clipboard holds."""
+    page.locator("#settings").evaluate("details => { details.open = true; }")
+    page.locator("#hotwords").press("Control+V")
+    return page.locator("#hotwords").input_value()
+
+
+@pytest.fixture
+def by_http(page: Page, english_address: str, clips: list[Path]) -> Page:
+    """The page by plain http, where browsers keep the clipboard from it, with words on it."""
+    page.goto(english_address.replace("127.0.0.1", "plain.example"))
+    assert page.evaluate("navigator.clipboard === undefined")
+    page.set_input_files("#file", clips[0])
+    page.get_by_text("words in").first.wait_for()
+    return page
+
+
+def test_the_text_is_copied_also_by_plain_http(
+    by_http: Page, english: Recognizer, clips: list[Path]
+) -> None:
+    by_http.get_by_role("button", name="Copy text").click()
+    expect(by_http.get_by_role("status")).to_have_text("Copied.")
+    assert pasted(by_http) == english.transcribe(clips[0]).text
+
+
+def test_where_nothing_can_be_copied_it_says_so(by_http: Page) -> None:
+    by_http.evaluate("() => { document.execCommand = () => false; }")  # as a browser may refuse it
+    by_http.get_by_role("button", name="Copy text").click()
+    expect(by_http.locator("#alert")).to_contain_text("copy it by hand")
+    assert by_http.evaluate("getSelection().toString().length > 10")
