@@ -4,6 +4,7 @@ from asr.bundle.bundle import Bundle, default_bundle, shipped
 from asr.bundle.card import record_figure
 from asr.bundle.change import (
     changed_copy,
+    put_acoustics,
     put_calibration,
     put_decoding,
     put_g2p,
@@ -32,6 +33,7 @@ __all__ = [
     "TrainingInfo",
     "changed_copy",
     "default_bundle",
+    "put_acoustics",
     "put_calibration",
     "put_decoding",
     "put_g2p",

@@ -13,13 +13,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from asr.bundle.bundle import G2P_MODEL, LEXICON, LM, PUNCTUATION, Bundle, checksum
+from asr.bundle.bundle import (
+    CHECKED_FILES,
+    G2P_MODEL,
+    LEXICON,
+    LM,
+    PUNCTUATION,
+    Bundle,
+    checksum,
+)
 from asr.bundle.card import write_info
 from asr.bundle.info import BundleInfo
 from asr.errors import BadBundle, BadData, BadOption
 from asr.files import replacing
 from asr.text import PhoneTokenizer
 from asr.text.pronunciations import G2P, Pronunciations
+
+_KEPT = ("name", "decoding", "lm", "lexicon", "punctuation", "calibration")
+"""What a bundle keeps when it gets other weights."""
 
 
 @contextmanager
@@ -43,6 +54,31 @@ def changed_copy(path: Path, out: Path) -> Iterator[Path]:
             copy.rename(out)
     except OSError as error:
         raise BadOption(f"{out} cannot be written ({error.strerror}).") from error
+
+
+def put_acoustics(path: Path, other: Bundle) -> Bundle:
+    """The bundle at `path` with the acoustic model of another one that spells in the same units.
+
+    Language model, lexicon, marks, decoding defaults and calibration stay; figures, which hold for
+    the weights, go.
+
+    Raises:
+        BadBundle: `path` is no sound bundle, cannot be written, or spells in other units.
+    """
+    bundle = Bundle.open(path)
+    if other.tokenizer.state() != bundle.tokenizer.state():
+        raise BadBundle(f"{other.path} spells in other units than {bundle.path}.")
+    try:
+        for name in CHECKED_FILES:
+            with replacing(bundle.path / name) as file, (other.path / name).open("rb") as content:
+                shutil.copyfileobj(content, file)
+    except OSError as error:
+        raise BadBundle(f"{other.path} cannot be put into {path} ({error.strerror}).") from error
+    own, new = bundle.info, other.info
+    kept = {key: getattr(own, key) for key in _KEPT}
+    checksums = own.checksums | new.checksums
+    write_info(bundle.path, replace(new, **kept, checksums=checksums, figures=()))
+    return Bundle.open(path)
 
 
 def put_lm(path: Path, lm: Path, about: Mapping[str, Any], similar: bool = False) -> Bundle:

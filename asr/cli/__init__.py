@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from asr.cli import (
+    adapt,
     align,
     calibrate,
     check,
@@ -68,6 +69,7 @@ app.command()(align.align)
 app.command()(serve.serve)
 app.command()(check.check)
 fit.register(app)
+app.command()(adapt.adapt)
 app.command()(export.export)
 app.command()(calibrate.calibrate)
 app.command()(evaluate.evaluate)

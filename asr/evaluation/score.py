@@ -62,6 +62,11 @@ class Score:
     insertions: int
     utterances: tuple[Scored, ...]
 
+    @property
+    def errors(self) -> int:
+        """Words substituted, deleted and inserted."""
+        return self.substitutions + self.deletions + self.insertions
+
     def worst(self, most: int) -> list[Scored]:
         """The utterances with the highest word error rate; if equal, those with the most errors."""
         wrong = [utterance for utterance in self.utterances if utterance.errors]

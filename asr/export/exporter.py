@@ -19,7 +19,7 @@ from asr.model import AcousticModel
 from asr.training.checkpoint import Checkpoint
 
 
-def export(checkpoint: Path, out: Path, precision: Precision | None = None) -> Bundle:
+def export(checkpoint: Path | Checkpoint, out: Path, precision: Precision | None = None) -> Bundle:
     """Writes the bundle `out` from a checkpoint and opens it.
 
     The weights are rounded to half precision first, so that torch and ONNX use the same ones. Then
@@ -27,6 +27,7 @@ def export(checkpoint: Path, out: Path, precision: Precision | None = None) -> B
     `out` is replaced as a whole.
 
     Args:
+        checkpoint: a file of `asr fit`, or what was read of one.
         precision: of the ONNX graph; by default int8 for LSTMs and fp32 for GRUs and RNNs.
 
     Raises:
@@ -42,7 +43,7 @@ def export(checkpoint: Path, out: Path, precision: Precision | None = None) -> B
     out = Path(out).resolve()
     if out.exists() and not (out / INFO).is_file() and not (out.is_dir() and _is_empty(out)):
         raise BadBundle(f"{out} exists and is not a bundle; move it away or name another folder.")
-    trained = _read(Path(checkpoint))
+    trained = _read(checkpoint)
     cell = trained.model.config.cell
     if precision == "int8" and cell != "lstm":
         raise BadOption(f"ONNX Runtime has no int8 {cell}; export it with --precision fp32.")
@@ -98,20 +99,23 @@ def _info(
     )
 
 
-def _read(path: Path) -> Checkpoint:
-    checkpoint = Checkpoint.read(path)
-    _round_to_half(checkpoint.model, path)
+def _read(given: Path | Checkpoint) -> Checkpoint:
+    if isinstance(given, Checkpoint):
+        checkpoint, name = given, ""
+    else:
+        checkpoint, name = Checkpoint.read(Path(given)), f" {given}"
+    _round_to_half(checkpoint.model, name)
     return checkpoint
 
 
-def _round_to_half(model: AcousticModel, path: Path) -> None:
+def _round_to_half(model: AcousticModel, path: str) -> None:
     """Rounds every weight to fp16; the statistics of the features are not changed."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
             weight.copy_(weight.half())
             if not weight.isfinite().all():
                 raise BadBundle(
-                    f"checkpoint {path}: {name} holds values that are not finite in fp16; "
+                    f"checkpoint{path}: {name} holds values that are not finite in fp16; "
                     "the training has diverged, take an earlier checkpoint."
                 )
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from asr.bundle import Bundle, default_bundle
+from asr.bundle import Bundle, default_bundle, put_acoustics
 from asr.bundle.bundle import checksum
 from asr.errors import BadBundle
 from asr.text import CharacterTokenizer
@@ -229,3 +229,10 @@ def test_the_docs_name_the_beam_of_the_bundle_that_ships(shipped_bundle: Path) -
     size = Bundle.open(shipped_bundle).info.decoding["beam_size"]
     docs = (Path(__file__).parents[2] / "docs" / "decoding.md").read_text("utf-8")
     assert f"A beam of {size}, as in the shipped bundle" in docs
+
+
+def test_weights_of_other_units_are_refused(bundle_copy: Path, phone_bundle: Path) -> None:
+    before = (bundle_copy / "bundle.json").read_bytes()
+    with pytest.raises(BadBundle, match="spells in other units"):
+        put_acoustics(bundle_copy, Bundle.open(phone_bundle))
+    assert (bundle_copy / "bundle.json").read_bytes() == before

@@ -109,13 +109,16 @@ def asr(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
     command = ["asr", *map(str, arguments)]
     with tempfile.TemporaryDirectory() as folder:
         said = [Path(folder) / name for name in ("out", "err")]
-        process = start(_main, command, str(cwd), dict(os.environ), said)
+        process = start(command_line, command, str(cwd), dict(os.environ), said)
         code = ended(process)
         texts = [path.read_text(encoding="utf-8") for path in said]
     return subprocess.CompletedProcess(command, code, *texts)
 
 
-def _main(command: list[str], cwd: str, environment: dict[str, str], said: list[Path]) -> None:
+def command_line(
+    command: list[str], cwd: str, environment: dict[str, str], said: list[Path]
+) -> None:
+    """Runs `asr` in this process, its stdout and stderr in two files."""
     from asr.cli import main
 
     for descriptor, path in enumerate(said, start=1):

@@ -21,13 +21,13 @@ def folder(
     A table (csv, tsv or jsonl) names recordings, relative to itself, and their texts in columns
     called `path` and `text` or one of their other usual names; further columns `id` and `speaker`
     are kept, and `start` and `end` (seconds) are stretches of a recording. If there are tables,
-    only they are read.
+    only they are read; `root` may also be one of them.
 
     Args:
         encoding: of tables and texts.
         separator: between the columns of tables; without it, each table's first line tells.
     """
-    files = sorted(root.rglob("*"))
+    files = [root] if root.is_file() else sorted(root.rglob("*"))
     if tables := _ending(files, _TABLES):
         for table in tables:
             yield from _table(table, encoding, separator)

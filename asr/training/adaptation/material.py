@@ -1,0 +1,184 @@
+"""What a model is adapted to: recordings with texts, checked and cut into two parts."""
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr.audio import SAMPLE_RATE
+from asr.bundle import Bundle
+from asr.corpus import Survey, Utterance, importers, read_lines, survey
+from asr.corpus.importers import Discovery
+from asr.corpus.recordings.cache import Progress
+from asr.errors import BadData
+from asr.text import PhoneTokenizer, Pronouncer
+from asr.text.pronunciations import WithGuesses
+
+LEAST_SECONDS = 30.0
+"""Of speech to learn from."""
+_TEST_SHARE = 0.2
+_TEST_SECONDS = (60.0, 300.0)
+"""At least, unless that is more than a third of the speech; and at most."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A manifest in the folder of an adaptation."""
+
+    manifest: Path
+    seconds: tuple[float, ...]
+    """Of each clip."""
+
+    @property
+    def total(self) -> float:
+        """Seconds of speech."""
+        return sum(self.seconds)
+
+
+@dataclass(frozen=True)
+class Material:
+    """The parts of some speech."""
+
+    train: Part
+    test: Part
+    left_out: tuple[str, ...]
+    """A sentence for each item that cannot be used."""
+
+
+def gather(
+    source: Path, folder: Path, bundle: Bundle, progress: Progress, test: Path | None = None
+) -> Material:
+    """Speech that the bundle may be adapted to, as manifests in `folder`.
+
+    A part is cut off to test on, by the texts: what is said in one part is not said in the other,
+    and the order of the recordings changes nothing.
+
+    Args:
+        source: a folder as `asr data folder` takes it, a table, or a manifest.
+        test: speech to test on, as `source`; then nothing is cut off.
+
+    Raises:
+        BadData: it cannot be read, or there is too little of it.
+    """
+    speech = _Speech.read(source, folder / "speech.jsonl", bundle, progress)
+    if test is None:
+        chosen = _cut_off(speech.usable, speech.seconds)
+        left = set(range(len(speech.usable))) - chosen
+        train = speech.part(left, folder / "train.jsonl")
+        cut = speech.part(chosen, folder / "test.jsonl")
+        problems = speech.problems
+    else:
+        other = _Speech.read(test, folder / "other.jsonl", bundle, progress)
+        train = speech.part(range(len(speech.usable)), folder / "train.jsonl")
+        cut = other.part(range(len(other.usable)), folder / "test.jsonl")
+        problems = speech.problems + other.problems
+    if train.total < LEAST_SECONDS or not cut.seconds:
+        raise BadData(
+            f"{source} has {sum(speech.seconds):.0f} s of speech with {len(speech.texts)} texts, "
+            f"too little to learn from and to test on: give {LEAST_SECONDS:.0f} s to learn from at "
+            "least, better five minutes, and some more sentences."
+        )
+    return Material(train, cut, problems)
+
+
+@dataclass(frozen=True)
+class _Speech:
+    """The usable lines of a source."""
+
+    lines: dict[int, str]
+    """Of its manifest, by their numbers."""
+    usable: Sequence[Utterance]
+    seconds: Sequence[float]
+    """Of each usable line."""
+    problems: tuple[str, ...]
+
+    @classmethod
+    def read(cls, source: Path, manifest: Path, bundle: Bundle, progress: Progress) -> "_Speech":
+        """The lines of a source, of which `manifest` is made."""
+        imported = _imported(source, manifest, bundle)
+        surveyed = survey(
+            manifest,
+            bundle.tokenizer,
+            progress,
+            frames=bundle.model.frames,
+            pronounce=_pronouncer(bundle),
+            cache=manifest.parent / CACHE,
+            normal=bundle.normalise,
+        )
+        lines = dict(read_lines(manifest))
+        seconds = [length / SAMPLE_RATE for length in surveyed.lengths.tolist()]
+        problems = imported + tuple(_faults(surveyed, lines, manifest.parent))
+        return cls(lines, surveyed.usable, seconds, problems)
+
+    @property
+    def texts(self) -> set[str]:
+        """The different texts."""
+        return {utterance.text for utterance in self.usable}
+
+    def part(self, indices: Collection[int], manifest: Path) -> Part:
+        """A manifest of some of the usable lines."""
+        chosen = sorted(indices)
+        text = "".join(self.lines[self.usable[index].line] for index in chosen)
+        manifest.write_text(text, encoding="utf-8")
+        return Part(manifest, tuple(self.seconds[index] for index in chosen))
+
+
+CACHE = "sounds"
+"""The folder of decoded recordings, within that of an adaptation."""
+
+
+def _imported(source: Path, manifest: Path, bundle: Bundle) -> tuple[str, ...]:
+    """Writes the manifest of a source; a sentence for each item that is left out."""
+    try:
+        return importers.write_manifest(_discovered(source), manifest, bundle.normalise).problems
+    except BadData as error:
+        _, _, reasons = str(error).partition("\n")
+        if not reasons:
+            raise
+        raise BadData(
+            f"{source} has no recording with a text that can be used: give each recording its text "
+            f"in a file beside it, or a table, or a manifest.\n{reasons}"
+        ) from error
+
+
+def _discovered(source: Path) -> Iterator[Discovery]:
+    if source.suffix == ".jsonl" and source.is_file():
+        return importers.manifest(source)
+    if not source.exists():
+        raise BadData(f"there is no {source}; name a folder of recordings, a table or a manifest.")
+    return importers.folder(source)
+
+
+def _faults(surveyed: Survey, lines: Mapping[int, str], folder: Path) -> Iterator[str]:
+    """What `asr fit` would leave out."""
+    for finding in surveyed.errors:
+        audio = os.path.normpath(folder / json.loads(lines[finding.line])["audio"])
+        yield f"{audio}: {finding.reason}"
+
+
+def _pronouncer(bundle: Bundle) -> Pronouncer | None:
+    if not isinstance(bundle.tokenizer, PhoneTokenizer) or bundle.lexicon is None:
+        return None
+    return Pronouncer(bundle.tokenizer, WithGuesses.load(bundle.lexicon, bundle.g2p))
+
+
+def _cut_off(utterances: Sequence[Utterance], seconds: Sequence[float]) -> set[int]:
+    """The utterances to test on: whole texts, in an order that depends on the texts alone."""
+    total = sum(seconds)
+    least, most = _TEST_SECONDS
+    wanted = min(max(_TEST_SHARE * total, least), most, total / 3)
+    by_text: dict[str, list[int]] = {}
+    for index, utterance in enumerate(utterances):
+        by_text.setdefault(utterance.text, []).append(index)
+    chosen: set[int] = set()
+    for text in sorted(by_text, key=_mixed):
+        if sum(seconds[index] for index in chosen) >= wanted:
+            break
+        chosen.update(by_text[text])
+    return chosen
+
+
+def _mixed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,92 @@
+"""How a model is adapted, by the amount of speech."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.bundle import Bundle
+from asr.training.adaptation.material import CACHE, Material
+
+_BATCH_SECONDS = 40.0
+"""Few recordings: small batches make more steps of them."""
+_VALIDATIONS = 4
+_REHEARSED = 0.3
+"""Share of the batches, where there are clips to rehearse."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one adaptation."""
+
+    epochs: int
+    rate: float = 3e-4
+    """The peak of the learning rate."""
+    share: float = 0.5
+    """How far the weights go from the old ones to those of training."""
+
+    @classmethod
+    def of(cls, seconds: float, epochs: int | None = None) -> "Recipe":
+        """The recipe for so much speech to learn from, or with so many epochs."""
+        return cls(epochs=epochs or (20 if seconds < 600 else 12))
+
+    def config(
+        self,
+        bundle: Bundle,
+        material: Material,
+        run: Path,
+        rehearsal: Path | None = None,
+        device: str = "auto",
+        sources: str = "",
+    ) -> dict[str, Any]:
+        """The config of `asr fit`."""
+        folder = material.train.manifest.parent
+        longest = max(material.train.seconds + material.test.seconds)
+        shares = [{"manifest": str(rehearsal.resolve()), "share": _REHEARSED}] if rehearsal else []
+        return {
+            "seed_everything": 1,
+            "trainer": {
+                "default_root_dir": str(run),
+                "max_epochs": self.epochs,
+                "accelerator": "gpu" if device == "cuda" else device,
+                "precision": "auto",
+                "gradient_clip_val": 1.0,
+                "num_sanity_val_steps": -1,  # the errors before, for `StopWithoutGain`
+                "check_val_every_n_epoch": -(-self.epochs // _VALIDATIONS),
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                "logger": False,
+                "callbacks": [{"class_path": "asr.training.callbacks.gain.StopWithoutGain"}],
+            },
+            "model": {
+                "network": bundle.model.to_dict() | {"dropout": 0.2},
+                "optimizer": {"learning_rate": self.rate, "warmup": 0.1},
+                "init_from": str(bundle.path),
+                "average": 0.1,
+                "phone_weight": 0.5,
+                "augment": {
+                    "speed": {"factors": [0.9, 1.0, 1.1]},
+                    "gain": {"decibels": [-10.0, 5.0]},
+                    "masks": {
+                        "frequency_masks": 2,
+                        "frequency_width": 15,
+                        "time_share": 0.15,
+                        "time_width": 35,
+                    },
+                },
+            },
+            "data": {
+                "root": str(folder),
+                "train": material.train.manifest.name,
+                "dev": material.test.manifest.name,
+                "shares": shares,
+                "alone_last": 0.0,
+                "units": None,
+                "bad_lines": "drop",
+                "most_dropped": 1.0,  # what is left out has been named
+                "shared_speakers": "allow",
+                "batch_seconds": max(_BATCH_SECONDS, longest),
+                "short_first": 0,
+                "cache": str(folder / CACHE),
+                "sources": f"{bundle.info.sources} {sources}".strip(),
+            },
+        }
