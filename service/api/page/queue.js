@@ -159,7 +159,7 @@ function forgetJob(item) {
 }
 
 function startOver(item) {
-  item.words = [];
+  Object.assign(item, { words: [], undone: [], redone: [] });
   if (shown === item) showItem(item);
 }
 
@@ -230,6 +230,7 @@ function showActions(item) {
   if (UNDER_WAY.includes(item.state)) act("Cancel", () => cancel(item));
   else {
     if (["failed", "cancelled"].includes(item.state) && item.file) act("Try again", () => { showItem(item); again(item); });
+    if (item.recorded) act("Save sound", () => download(item.file, `${item.name}.${/mp4/.test(item.file.type) ? "m4a" : "webm"}`));
     act("Remove", () => remove(item));
   }
   const had = item.row.actions.contains(document.activeElement);

@@ -37,7 +37,8 @@ async function record() {
 }
 
 function take(file) {
-  const item = add(newItem(file, `Recording of ${new Date().toLocaleTimeString()}`));
+  const item = Object.assign(newItem(file, `Recording of ${new Date().toLocaleTimeString()}`), { recorded: true });
+  add(item);
   showItem(item);
   pump();
 }

@@ -25,7 +25,8 @@ $("locked").addEventListener("submit", (event) => {
   items.filter((item) => item.state === "failed" && item.status === 401).forEach(again);
 });
 addEventListener("beforeunload", (event) => {
-  if (recorder || items.some((item) => item.state === "sending")) event.preventDefault();
+  const unsaved = items.some((item) => item.state === "sending" || (item.unsaved && !$("remember").checked));
+  if (recorder || unsaved) event.preventDefault();
 });
 
 recall();

@@ -1,9 +1,11 @@
 // The words of a recording: shown in paragraphs, heard by a click, walked by arrow keys.
 
-const PAUSE_S = 0.8;  // as in the subtitles
+const PAUSE_S = 0.8;  // ends a segment and a subtitle
+const LONG_PAUSE_S = 2, LONGEST_PAUSE_S = 4, FULL_S = 60;  // end a paragraph, as asr/transcript/paragraphs.py
 
 let shown = null;  // the item whose words are on the page
 let wordButtons = [];  // one for each of its words
+let paragraphStart = 0;  // the first word of the last paragraph
 let tabStop = 0;  // the word that Tab stops at; the arrows go on from there
 let until = Infinity;  // where the audio is to stop
 
@@ -31,6 +33,17 @@ function newWord(spoken, opens) {
   return { text, start: spoken.start, end: spoken.end, confidence: spoken.probability, spoken: [spoken], opens };
 }
 
+// ---- Texts
+
+const isWritten = (word) => word.spoken[0].written !== undefined;
+const textOf = (words) => joined(words.map((word) => word.text).filter(Boolean));
+
+// Spaces between words, but for scripts that have none (as asr/scripts.py).
+const UNSPACED = "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3005-\\u3007\\u3041-\\u312f\\u31a0-\\u31bf\\u31f0-\\u31ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\uff66-\\uff9f\\u{20000}-\\u{3ffff}";
+const HAS_UNSPACED = new RegExp(`[${UNSPACED}]`, "u");
+const NEEDLESS = new RegExp(`(?<=[${UNSPACED}]) | (?=[${UNSPACED}])`, "gu");
+const joined = (texts) => texts.join(" ").replace(NEEDLESS, "");
+
 // ---- On the page
 
 function showItem(item) {
@@ -42,7 +55,10 @@ function showItem(item) {
   $("words").replaceChildren();
   $("detail").textContent = "";
   wordButtons = [];
-  tabStop = 0;
+  tabStop = paragraphStart = 0;
+  current = -1;
+  find();
+  showEdits();
   if (!item) return;
   item.row.line.classList.add("shown");
   item.row.name.setAttribute("aria-current", "true");
@@ -62,18 +78,37 @@ function appendWords(first) {
   const { words } = shown;
   $("worked").hidden = !words.length;
   for (let at = first; at < words.length; at += 1) {
-    const begins = !at || words[at].start - words[at - 1].end >= PAUSE_S;
-    const line = begins ? newParagraph(words[at].start) : $("words").lastElementChild.lastElementChild;
+    if (!at || beginsParagraph(words[at], words[at - 1], words[paragraphStart])) {
+      paragraphStart = at;
+      newParagraph(words[at].start);
+    }
+    const line = $("words").lastElementChild.lastElementChild;
     wordButtons.push(wordButton(words[at], at));
     line.append(wordButtons[at], " ");
   }
+  find();
 }
 
 function newParagraph(start) {
-  const line = element("span");
-  const paragraph = element("p", { dir: "auto" }, element("time", { textContent: clock(start) }), line);
-  $("words").append(paragraph);
-  return line;
+  const time = element("time", { textContent: clock(start) });
+  $("words").append(element("p", { dir: "auto" }, time, element("span")));
+}
+
+// Paragraphs end with a segment: at a long pause, or when they are full; within a sentence at the longest.
+function beginsParagraph(word, last, first) {
+  const pause = word.start - last.end;
+  if (!word.opens) return false;
+  if (isWritten(last) && !/[.?!]$/.test(last.text)) return pause >= LONGEST_PAUSE_S;
+  return pause >= LONG_PAUSE_S || last.end - first.start >= FULL_S;
+}
+
+function paragraphsOf(words) {
+  const paragraphs = [];
+  words.forEach((word, at) => {
+    if (!at || beginsParagraph(word, words[at - 1], paragraphs.at(-1)[0])) paragraphs.push([]);
+    paragraphs.at(-1).push(word);
+  });
+  return paragraphs;
 }
 
 function wordButton(word, at) {
@@ -84,11 +119,13 @@ function wordButton(word, at) {
 }
 
 function dress(made, word) {
-  const sure = Math.round(100 * word.confidence);
-  made.textContent = word.text;
-  made.className = `word ${sure < 70 ? "doubt" : sure < 90 ? "unsure" : "sure"}`;
-  made.title = `${clock(word.start)} to ${clock(word.end)}, ${sure} % sure`;
-  made.setAttribute("aria-label", `${word.text}, at ${clock(word.start)}, ${sure} percent sure`);
+  const sure = Math.round(100 * word.confidence), edited = isEdited(word), removed = !word.text;
+  const trust = edited ? "edited" : sure < 70 ? "doubt" : sure < 90 ? "unsure" : "sure";
+  const what = removed ? "removed" : edited ? `edited, heard was ${heardText(word)}` : `${sure} % sure`;
+  made.textContent = word.text || heardText(word);
+  made.className = `word ${trust} ${removed ? "removed" : ""}`;
+  made.title = `${clock(word.start)} to ${clock(word.end)}, ${what}`;
+  made.setAttribute("aria-label", `${made.textContent}, at ${clock(word.start)}, ${what.replace("%", "percent")}`);
 }
 
 // ---- Playing
@@ -98,7 +135,7 @@ function play(at) {
   if (!shown.file) return;
   until = word.end + 0.12;  // a little more, so that no ending is clipped
   $("audio").currentTime = Math.max(0, word.start - 0.06);
-  $("audio").play();
+  $("audio").play().catch(() => {});  // the next click may end it before it has begun
 }
 
 // The last word that has begun by a time.
@@ -173,36 +210,3 @@ $("words").addEventListener("focusin", (event) => {
   tell(at);
 });
 $("words").addEventListener("mouseover", (event) => tell(placeOf(event)));
-
-// ---- Copying
-
-const textOf = (words) => joined(words.map((word) => word.text).filter(Boolean));
-
-// Spaces between words, but for scripts that have none (as asr/scripts.py).
-const UNSPACED = "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3005-\\u3007\\u3041-\\u312f\\u31a0-\\u31bf\\u31f0-\\u31ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\uff66-\\uff9f\\u{20000}-\\u{3ffff}";
-const NEEDLESS = new RegExp(`(?<=[${UNSPACED}]) | (?=[${UNSPACED}])`, "gu");
-const joined = (texts) => texts.join(" ").replace(NEEDLESS, "");
-
-$("copy").addEventListener("click", async () => {
-  complain("");
-  if (await copied(textOf(shown.words))) return say("Copied.");
-  say("");
-  getSelection().selectAllChildren($("words"));
-  complain("This browser lets no page copy here: the text is selected, copy it by hand.");
-});
-
-async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);  // only over https, and on this machine
-    return true;
-  } catch {
-    const area = element("textarea", { value: text });
-    area.style.position = "fixed";  // so that nothing scrolls to it
-    $("result").append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    $("copy").focus();
-    return done;
-  }
-}

@@ -33,6 +33,7 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_foreign_runs(
     assert "unsafe" not in policy and "http" not in policy
     links = re.findall(r"(?:src|href)=\"([^\"]*)\"", response.text)
     assert all(link.startswith("data:") for link in links)
+    assert len(response.content) < 80_000  # as docs/page.md says
     page = browser.new_page()
     page.goto(english_address)
     page.evaluate(

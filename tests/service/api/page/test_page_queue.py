@@ -211,6 +211,18 @@ def test_a_job_goes_on_when_the_connection_is_lost(
     expect(state(page)).to_contain_text("words in 0:32.0")
 
 
+def test_a_job_is_followed_again_when_the_page_is_opened_again(
+    page: Page, server: tuple[FastAPI, httpx.Client], long: dict[str, Any]
+) -> None:
+    page.get_by_label("Remember the key").check()
+    with frozen(server[0].state.registry.first.pid):
+        page.set_input_files("#file", long)
+        expect(state(page)).to_contain_text("Reading, 0 %")
+        page.reload()
+        expect(state(page)).to_contain_text("Reading, 0 %")
+    expect(state(page)).to_contain_text("words in 0:32.0")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [

@@ -22,7 +22,7 @@ def test_a_file_becomes_words_with_times_and_confidence(
         f"{words[0].text}, at 0:0{int(10 * words[0].start) / 10}, "
         f"{round(100 * words[0].confidence)} percent sure"
     )
-    expect(spoken.get_by_role("status")).to_contain_text(f"{len(words)} words in")
+    expect(spoken.locator("#status")).to_contain_text(f"{len(words)} words in")
     expect(spoken.locator(".doubt.word")).to_have_count(
         sum(round(100 * word.confidence) < 70 for word in words)
     )
@@ -78,7 +78,7 @@ def test_while_recording_no_old_result_is_shown(spoken: Page) -> None:
     spoken.get_by_role("button", name="Record").click()
     expect(spoken.get_by_role("button", name="Stop")).to_be_visible()
     expect(spoken.locator("#result")).to_be_hidden()
-    expect(spoken.get_by_role("status")).to_have_text("Recording …")
+    expect(spoken.locator("#status")).to_have_text("Recording …")
     spoken.get_by_role("button", name="Stop").click()
     expect(spoken.locator("#queue li")).to_have_count(2)
     expect(spoken.locator("#result-title")).to_contain_text("Recording of")
@@ -105,7 +105,7 @@ def test_the_text_is_copied_also_by_plain_http(
     by_http: Page, english: Recognizer, clips: list[Path]
 ) -> None:
     by_http.get_by_role("button", name="Copy text").click()
-    expect(by_http.get_by_role("status")).to_have_text("Copied.")
+    expect(by_http.locator("#status")).to_have_text("Copied.")
     assert pasted(by_http) == english.transcribe(clips[0]).text
 
 

@@ -1,0 +1,168 @@
+"""Words are corrected, found and saved: their times stay, and what was done can be undone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import Page, expect
+
+from asr.audio import SAMPLE_RATE, load
+from asr.runtime import Recognizer
+from asr.transcript import displayed, write
+
+pytestmark = pytest.mark.slow
+
+
+def saved(page: Page, format: str) -> str:
+    """The file of a format that the page gives."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"Save as {format}").click()
+    assert download.value.suggested_filename.endswith(f".{format.lower()}")
+    return download.value.path().read_text(encoding="utf-8")
+
+
+def word(page: Page, at: int) -> Any:
+    return page.locator(".word").nth(at)
+
+
+def correct(page: Page, at: int, text: str) -> None:
+    word(page, at).dblclick()
+    page.locator("#words input").fill(text)
+    page.keyboard.press("Enter")
+
+
+def test_files_are_those_of_the_recogniser(
+    page: Page, english: Recognizer, clips: list[Path], tmp_path: Path
+) -> None:
+    silences = [np.zeros(SAMPLE_RATE * seconds, np.float32) for seconds in (1, 5, 3, 60, 2)]
+    parts = [
+        part
+        for clip, silence in zip(clips, silences, strict=False)
+        for part in (load(clip).samples, silence)
+    ]
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.concatenate(parts), SAMPLE_RATE)
+    for recording in (*clips[:2], long):
+        spoken = english.transcribe(recording)
+        page.set_input_files("#file", recording)
+        expect(page.locator("#queue .state").last).to_contain_text("words in")
+        for format in ("TXT", "SRT", "VTT"):
+            assert saved(page, format) == write(spoken, format.lower())
+        made = json.loads(saved(page, "JSON"))
+        assert made.keys() == spoken.to_dict().keys()
+        assert made["words"] == spoken.to_dict()["words"]
+        assert [part["text"] for part in made["segments"]] == [
+            segment.text for segment in spoken.segments
+        ]
+        assert made["confidence"] == pytest.approx(spoken.confidence, abs=2e-4)
+
+
+def test_a_corrected_word_keeps_its_times_and_is_saved(
+    spoken: Page, english: Recognizer, clips: list[Path]
+) -> None:
+    heard = displayed(english.transcribe(clips[0]).words)
+    correct(spoken, 1, "<b>men & women</b>")
+    expect(word(spoken, 1)).to_have_text("<b>men & women</b>")
+    assert spoken.evaluate("document.activeElement.dataset.at") == "1"
+    correct(spoken, 2, "")
+    expect(word(spoken, 2)).to_have_class("word edited removed")
+    texts = [heard[0].text, "<b>men & women</b>", *(each.text for each in heard[3:])]
+    assert saved(spoken, "TXT") == f"{' '.join(texts)}\n"
+    assert "&lt;b&gt;men &amp; women&lt;/b&gt;" in saved(spoken, "VTT")
+    made = json.loads(saved(spoken, "JSON"))["words"]
+    assert len(made) == len(heard) - 1
+    assert made[1] == {
+        "text": "b men women b",
+        "written": "<b>men & women</b>",
+        "start": pytest.approx(heard[1].start, abs=1e-3),
+        "end": pytest.approx(heard[1].end, abs=1e-3),
+        "confidence": pytest.approx(heard[1].confidence, abs=1e-4),
+        "heard": heard[1].text,
+    }
+
+
+def test_edits_are_undone_and_done_again(spoken: Page) -> None:
+    before = spoken.locator(".word").all_inner_texts()
+    undo, redo = (spoken.get_by_role("button", name=name) for name in ("Undo", "Redo"))
+    expect(undo).to_be_disabled()
+    correct(spoken, 0, "One")
+    correct(spoken, 3, "two")
+    undo.click()
+    expect(word(spoken, 3)).to_have_text(before[3])
+    word(spoken, 3).press("Control+z")
+    expect(word(spoken, 0)).to_have_text(before[0])
+    expect(undo).to_be_disabled()
+    word(spoken, 0).press("Control+Shift+z")
+    redo.click()
+    expect(spoken.locator(".word")).to_have_text(["One", *before[1:3], "two", *before[4:]])
+    undo.click()
+    correct(spoken, 1, "new")
+    expect(redo).to_be_disabled()
+
+
+def test_words_are_corrected_by_keyboard_alone(spoken: Page) -> None:
+    before = spoken.locator(".word").all_inner_texts()
+    word(spoken, 0).focus()
+    spoken.keyboard.press("ArrowRight")
+    spoken.keyboard.press("F2")
+    spoken.keyboard.type("nobody")  # in place of the word, which is selected
+    spoken.keyboard.press("Escape")
+    expect(word(spoken, 1)).to_have_text(before[1])
+    expect(word(spoken, 1)).to_be_focused()
+    spoken.keyboard.press("F2")
+    spoken.keyboard.type("nobody")
+    spoken.keyboard.press("Enter")
+    spoken.keyboard.press("ArrowRight")
+    expect(word(spoken, 2)).to_be_focused()
+    expect(spoken.locator(".word")).to_have_text([before[0], "nobody", *before[2:]])
+
+
+def test_words_are_found_whatever_their_capitals_and_marks(spoken: Page) -> None:
+    texts = spoken.locator(".word").all_inner_texts()
+    find, found = spoken.get_by_label("Find"), spoken.locator("#found")
+    find.fill(f"{texts[1].upper()} {texts[2]}")
+    expect(found).to_have_text("1 of 1")
+    expect(spoken.locator(".found")).to_have_text(texts[1:3])
+    correct(spoken, 5, texts[1])
+    find.fill(texts[1])
+    expect(found).to_have_text("1 of 2")
+    find.press("Enter")
+    expect(found).to_have_text("2 of 2")
+    expect(spoken.locator(".current")).to_have_attribute("data-at", "5")
+    find.press("Shift+Enter")
+    expect(found).to_have_text("1 of 2")
+    find.fill("nowhere")
+    expect(found).to_have_text("not found")
+    expect(spoken.get_by_role("button", name="Next")).to_be_disabled()
+
+
+def test_nothing_is_remembered_unless_asked(spoken: Page) -> None:
+    spoken.reload()
+    expect(spoken.locator("#queue li")).to_have_count(0)
+    assert spoken.evaluate("localStorage.length + document.cookie.length") == 0
+
+
+def test_results_and_fields_are_remembered_and_forgotten(spoken: Page) -> None:
+    spoken.get_by_label("Remember the key").check()
+    texts = spoken.locator(".word").all_inner_texts()
+    correct(spoken, 1, "nobody")
+    spoken.locator("#settings").evaluate("details => { details.open = true; }")
+    spoken.get_by_label("Names and rare words").fill("Quilter")
+    spoken.get_by_label("Decoder").select_option("beam")
+    spoken.reload()
+    expect(spoken.get_by_label("Remember the key")).to_be_checked()
+    expect(spoken.locator("#hotwords")).to_have_value("Quilter")
+    expect(spoken.locator("#decoder")).to_have_value("beam")
+    spoken.get_by_role("button", name="Show").click()
+    expect(spoken.locator(".word")).to_have_text([texts[0], "nobody", *texts[2:]])
+    expect(spoken.locator("#audio")).to_be_hidden()
+    assert "nobody" in saved(spoken, "SRT")
+    spoken.get_by_role("button", name="Forget all").click()
+    assert spoken.evaluate("localStorage.length") == 0
+    expect(spoken.locator("#hotwords")).to_have_value("")
+    spoken.reload()
+    expect(spoken.locator("#queue li")).to_have_count(0)
+    expect(spoken.get_by_label("Remember the key")).not_to_be_checked()
