@@ -139,6 +139,33 @@ def jsonl(
 
 
 @app.command()
+def split(
+    manifest: Annotated[Path, typer.Argument(help="JSON lines with `audio` and `text`.")],
+    out: _OutFile,
+    apart: Annotated[Path, typer.Argument(help="Manifest to write of the speakers set apart.")],
+    share: Annotated[
+        float, typer.Option(help="Share of the speakers to set apart, about.", min=0.01, max=0.99)
+    ] = 0.2,
+    language: LanguageOption = "en",
+) -> None:
+    """Set some speakers of a manifest apart, such as for `data.test`, on which nothing is chosen.
+
+    A hash of each speaker's name decides: no speaker is in both manifests, and nobody changes sides
+    when the manifest grows. Lines without a speaker are split by their ids.
+    Exit code 0: every line used; 1: some named and left out; 2: nothing could be done.
+    """
+    from asr.corpus import importers
+
+    most, fewer = importers.split_by_speaker(importers.manifest(manifest), share)
+    if not most or not fewer:
+        raise BadOption(
+            f"{manifest} has too few speakers to set {share:.0%} of them apart: change --share."
+        )
+    texts = _Texts(language)
+    _finish([_written(most, out, texts), _written(fewer, apart, texts)])
+
+
+@app.command()
 def kaldi(
     root: Annotated[Path, typer.Argument(help="Data folder, with wav.scp and text.")],
     out: _OutFile,

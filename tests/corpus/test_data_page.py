@@ -72,7 +72,7 @@ def spoken(recording: Path) -> MonoCut:
 
 
 def test_the_commands_do_what_the_page_says(checkout: Path) -> None:
-    assert len(COMMANDS) == 14 and len(set(COMMANDS)) == 14
+    assert len(COMMANDS) == 15 and len(set(COMMANDS)) == 15
     for command in COMMANDS:
         program, *arguments = shlex.split(command)
         assert program == "asr"
@@ -82,7 +82,8 @@ def test_the_commands_do_what_the_page_says(checkout: Path) -> None:
     assert written == {
         "train-clean-5.jsonl", "dev-clean-2.jsonl", "train.jsonl", "mine.jsonl", "copy.jsonl",
         "kaldi.jsonl", "nemo.jsonl", "cuts.jsonl", "ljspeech.jsonl", "german.jsonl",
-        "clean.jsonl", "guessed.jsonl", "guessed.jsonl.journal", "shards",
+        "clean.jsonl", "dev.jsonl", "test.jsonl", "guessed.jsonl",
+        "guessed.jsonl.journal", "shards",
     }  # fmt: skip
     assert (checkout / "heard" / "heard.png").is_file()
     assert (checkout / "caches" / "earshot" / "sounds.sqlite").is_file()

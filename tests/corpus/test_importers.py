@@ -134,6 +134,27 @@ def test_a_manifest_is_copied_by_corpus(tmp_path: Path) -> None:
     assert "has no line of the corpus nope: choose from" in refused(none, tmp_path / "no.jsonl")
 
 
+def test_speakers_are_set_apart_and_stay_there(tmp_path: Path) -> None:
+    source, most, apart = (tmp_path / name for name in ("all.jsonl", "most.jsonl", "apart.jsonl"))
+    clip = layouts.CLIPS[0]
+    said = {"audio": str(layouts.TRAIN / clip["audio"]), "text": clip["text"]}
+    sides: dict[str, Path] = {}
+    for speakers in (40, 200):  # the corpus grows
+        lines = [{**said, "speaker": f"s{n % speakers}"} for n in range(2 * speakers)]
+        source.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+        done = asr("data", "split", source, most, apart)
+        assert done.returncode == 0, done.stderr
+        found = {path: {line["speaker"] for line in rows(path)} for path in (most, apart)}
+        assert not found[most] & found[apart]
+        assert len(rows(most)) + len(rows(apart)) == 2 * speakers
+        assert 0.1 * speakers < len(found[apart]) < 0.3 * speakers
+        assert all(speaker in found[side] for speaker, side in sides.items())
+        sides = {speaker: side for side, names in found.items() for speaker in names}
+    source.write_text(json.dumps(said), encoding="utf-8")
+    none = asr("data", "split", source, most, tmp_path / "none.jsonl")
+    assert "too few speakers to set 20% of them apart" in refused(none, tmp_path / "none.jsonl")
+
+
 @pytest.mark.parametrize("sign", ["7", "½", "£", "€", "%", "&", "@", "#", "="])
 def test_what_only_a_reader_could_say_is_named(tmp_path: Path, sign: str) -> None:
     """Left in, no unit could spell it; dropped in silence, the text would not be what is said."""

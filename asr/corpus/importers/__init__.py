@@ -12,7 +12,7 @@ from asr.corpus.importers.kaldi import kaldi
 from asr.corpus.importers.lhotse import lhotse
 from asr.corpus.importers.librispeech import librispeech, librispeech_subsets
 from asr.corpus.importers.ljspeech import ljspeech
-from asr.corpus.importers.manifests import labelled, manifest
+from asr.corpus.importers.manifests import labelled, manifest, split_by_speaker
 from asr.corpus.importers.nemo import nemo
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "ljspeech",
     "manifest",
     "nemo",
+    "split_by_speaker",
     "write_manifest",
 ]

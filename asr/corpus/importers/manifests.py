@@ -1,5 +1,6 @@
 """earshot's own manifests: copied, or made from a recogniser's transcripts."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -45,6 +46,28 @@ def manifest(path: Path, corpora: Iterable[str] = ()) -> Iterator[Discovery]:
             f"{path} has no line of the corpus {', '.join(sorted(missing))}: choose from "
             f"{', '.join(sorted(there - {''})) or 'none, for no line names its corpus'}."
         )
+
+
+def split_by_speaker(
+    discoveries: Iterable[Discovery], share: float
+) -> tuple[list[Discovery], list[Discovery]]:
+    """The lines of most speakers, and those of a share of them who are set apart.
+
+    A hash of the speaker's name decides, so that nobody changes sides when a corpus grows. Lines
+    without a speaker are split by their ids.
+    """
+    most: list[Discovery] = []
+    apart: list[Discovery] = []
+    for found in discoveries:
+        name = found.speaker or found.id or str(found.audio)
+        (apart if _fraction(name) < share else most).append(found)
+    return most, apart
+
+
+def _fraction(name: str) -> float:
+    """A number from 0 to 1 that depends on the name alone."""
+    digest = hashlib.sha256(name.encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 class Label(Protocol):
