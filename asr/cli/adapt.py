@@ -1,5 +1,6 @@
 """`asr adapt SPEECH -o BUNDLE`: minutes of somebody's speech -> a bundle that knows it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from asr.evaluation import Score
     from asr.training.adaptation.material import Material
     from asr.training.adaptation.recipe import Recipe
+    from asr.training.checkpoint import Checkpoint
 
 _FEW_WORDS = 300
 """Words below which a difference of a tenth of the errors may be chance."""
@@ -66,6 +68,7 @@ def adapt(
         from asr.bundle import Bundle, default_bundle
         from asr.training.adaptation.material import gather
         from asr.training.adaptation.recipe import Recipe
+        from asr.training.adaptation.run import train
 
     if out.exists():
         raise BadOption(f"{out} is there already: name another folder for the new bundle.")
@@ -80,7 +83,7 @@ def adapt(
         _tell(material, recipe)
         config = recipe.config(before, material, work / "run", rehearsal, device, sources)
         try:
-            _adapt(before, out, material, recipe, config, old, device)
+            _adapt(before, out, material, lambda: train(recipe, config), old, device)
         except _NothingGained as reason:
             typer.echo(f"asr: nothing was gained, so {out} is not written: {reason}", err=True)
             raise typer.Exit(1) from None
@@ -91,20 +94,18 @@ def _adapt(
     before: "Bundle",
     out: Path,
     material: "Material",
-    recipe: "Recipe",
-    config: dict[str, object],
+    learn: Callable[[], "Checkpoint | None"],
     old: Path | None,
     device: str,
 ) -> None:
     """Trains, measures, and writes the bundle if the new speech has fewer errors."""
     from asr.bundle import changed_copy, put_acoustics
     from asr.export import export
-    from asr.training.adaptation.run import train
 
     work = material.test.manifest.parent
     sets = {"new speech": material.test.manifest} | ({"old speech": old} if old else {})
     scores = _scores(before.path, sets, device)
-    trained = train(recipe, config)
+    trained = learn()
     if trained is None:
         raise _NothingGained("training gave no fewer errors of the speech to test on.")
     exported = export(trained, work / "exported", before.precision)

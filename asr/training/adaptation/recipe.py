@@ -1,5 +1,6 @@
 """How a model is adapted, by the amount of speech."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from asr.training.adaptation.material import CACHE, Material
 _BATCH_SECONDS = 40.0
 """Few recordings: small batches make more steps of them."""
 _VALIDATIONS = 4
+_FIVE_MINUTES = 300.0
+_PASSES, _FEWEST_PASSES = 20, 4
+"""Over five minutes and less; and over hours."""
 _REHEARSED = 0.3
 """Share of the batches, where there are clips to rehearse."""
 
@@ -26,8 +30,12 @@ class Recipe:
 
     @classmethod
     def of(cls, seconds: float, epochs: int | None = None) -> "Recipe":
-        """The recipe for so much speech to learn from, or with so many epochs."""
-        return cls(epochs=epochs or (20 if seconds < 600 else 12))
+        """The recipe for so much speech to learn from, or with so many epochs.
+
+        Four times as much speech is read half as often, in twice as many steps.
+        """
+        passes = round(_PASSES * math.sqrt(_FIVE_MINUTES / seconds))
+        return cls(epochs=epochs or min(_PASSES, max(_FEWEST_PASSES, passes)))
 
     def config(
         self,
