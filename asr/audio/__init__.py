@@ -13,6 +13,7 @@ from asr.audio.load import (
     load_stretch,
     stream,
 )
+from asr.audio.recording import Recording
 from asr.sampling import SAMPLE_RATE
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "AudioSource",
     "Limits",
     "Meter",
+    "Recording",
     "changed",
     "header_seconds",
     "levelled",

@@ -1,20 +1,23 @@
 """Recordings -> audio, in separate processes: a file that crashes one affects no other."""
 
 import contextlib
+import math
 import os
 import pickle
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
-from asr.audio import Audio, Limits, stream
+from asr.audio import SAMPLE_RATE, Audio, Limits, Recording
 from asr.audio.pieces import Samples
 from asr.batch.inputs import Input
-from asr.errors import AsrError
+from asr.errors import AsrError, BadAudio
 from asr.options import Selection
 
 _TRIES = 2
@@ -26,26 +29,69 @@ _SIGN_S = 1.0
 """Seconds between two signs of life of a process."""
 
 
-class Decoder:
-    """A process that reads one recording at a time; it starts on first use."""
+@dataclass(frozen=True)
+class Long:
+    """A recording that is too long to be held: it is read piece by piece, channel by channel."""
 
-    def __init__(self, limits: Limits, selection: Selection = Selection()) -> None:
-        self._options = limits, selection
+    channels: int
+
+
+Answer: TypeAlias = tuple[Audio, ...] | Long | Audio | str | None
+"""What a process says: the channels of a recording; that it is long; a piece of a channel, and ()
+after the last; a sentence if it cannot be read; None as a sign of life."""
+
+
+class Decoder:
+    """A process that reads one recording at a time; it starts on first use.
+
+    Args:
+        longest: seconds up to which a recording is held as a whole.
+    """
+
+    def __init__(
+        self, limits: Limits, selection: Selection = Selection(), longest: float = math.inf
+    ) -> None:
+        self._options = limits, selection, longest
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
         self._changing = threading.Lock()
 
-    def read(self, item: Input) -> tuple[Audio, ...] | str:
+    def read(self, item: Input) -> tuple[Audio, ...] | Long | str:
         """The recording's selected channels, or the sentence that says why there is none.
 
         A process that a file crashes is started anew. EOFError after `end`.
         """
         if item.problem is not None:
             return item.problem
+        answer: tuple[Audio, ...] | Long | str = self.trying(item, lambda: self._ask(item, None))
+        return answer
+
+    def pieces(self, item: Input, channel: int) -> Generator[Audio]:
+        """A channel of a long recording at its level, in pieces.
+
+        Raises:
+            BadAudio: it cannot be read.
+            Exception: its process has ended; `trying` asks again.
+        """
+        try:
+            answer: Answer = self._ask(item, channel)
+            while isinstance(answer, Audio):
+                yield answer
+                answer = self._receive()
+        except BaseException:
+            self.stop()  # what it has still to say is no answer to the next question
+            raise
+        if isinstance(answer, str):
+            raise BadAudio(answer)
+
+    def trying(self, item: Input, ask: Callable[[], Any]) -> Any:
+        """What `ask` returns, or a sentence where it cannot be had.
+
+        If it ends the process, it is asked again, of a new one.
+        """
         for _ in range(_TRIES):
             try:
-                self._send(os.fspath(item.path))
-                return self._receive()
+                return ask()
             except TimeoutError:
                 self.stop()
                 return (
@@ -82,7 +128,12 @@ class Decoder:
             self._process.wait()
             self._process = None
 
-    def _send(self, path: str) -> None:
+    def _ask(self, item: Input, channel: int | None) -> Any:
+        """The first answer of the process; all of it if no channel is named."""
+        self._send((os.fspath(item.path), channel))
+        return self._receive()
+
+    def _send(self, question: tuple[str, int | None]) -> None:
         with self._changing:
             if self._ended:
                 raise EOFError
@@ -91,7 +142,7 @@ class Decoder:
                 self._process = _started()
         if begins:
             self._write(self._options)
-        self._write(path)
+        self._write(question)
 
     def _write(self, message: object) -> None:
         assert self._process is not None and self._process.stdin is not None
@@ -99,15 +150,15 @@ class Decoder:
             pickle.dump(message, self._process.stdin)
             self._process.stdin.flush()
 
-    def _receive(self) -> tuple[Audio, ...] | str:
-        """The answer to what was sent; TimeoutError without a sign of life for too long."""
+    def _receive(self) -> Answer:
+        """The next answer to what was sent; TimeoutError without a sign of life for too long."""
         assert self._process is not None and self._process.stdout is not None
         given_up = threading.Event()
         while True:
             patience = threading.Timer(_PATIENCE_S, _give_up, (self._process, given_up))
             patience.start()
             try:
-                answer: tuple[Audio, ...] | str | None = pickle.load(self._process.stdout)
+                answer: Answer = pickle.load(self._process.stdout)
             except (EOFError, OSError, pickle.UnpicklingError):
                 if given_up.is_set():
                     raise TimeoutError from None
@@ -142,9 +193,13 @@ def child() -> None:
     asked: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     try:
-        limits, selection = asked.get()
+        limits, selection, longest = asked.get()
         while True:
-            _answer(asked.get(), limits, selection, answers)
+            path, channel = asked.get()
+            watch = partial(_with_signs, answers=answers)
+            recording = Recording(path, selection, limits, watch)
+            for answer in _answers(recording, path, channel, longest):
+                _write(answer, answers)
     except OSError:
         os._exit(0)
 
@@ -157,25 +212,38 @@ def _listen(asked: "SimpleQueue[Any]") -> None:
     os._exit(0)
 
 
-def _answer(path: str, limits: Limits, selection: Selection, answers: BinaryIO) -> None:
-    _write(_read(path, limits, selection, answers), answers)
-
-
-def _write(answer: tuple[Audio, ...] | str | None, answers: BinaryIO) -> None:
+def _write(answer: Answer, answers: BinaryIO) -> None:
     pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
     answers.flush()
 
 
-def _read(
-    path: str, limits: Limits, selection: Selection, answers: BinaryIO
-) -> tuple[Audio, ...] | str:
-    """The recording's selected channels, or why there are none."""
+def _answers(
+    recording: Recording, path: str, channel: int | None, longest: float
+) -> Iterator[Answer]:
+    """The recording's selected channels, or the pieces of one of them."""
     try:
-        return Audio.apart(_with_signs(stream(path, limits, selection=selection), answers))
+        if channel is None:
+            yield _held(recording, longest)
+        else:
+            yield from map(Audio, recording.channel(channel))
+            yield ()
     except AsrError as error:
-        return str(error)
+        yield str(error)
     except OSError as error:
-        return f"{path} cannot be read ({error.strerror}): check the disk"
+        yield f"{path} cannot be read ({error.strerror}): check the disk"
+
+
+def _held(recording: Recording, longest: float) -> tuple[Audio, ...] | Long:
+    """The recording's channels, if it does not last too long to be held."""
+    pieces: list[Samples] = []
+    samples = 0
+    with contextlib.closing(recording.pieces()) as coming:
+        for piece in coming:
+            pieces.append(piece)
+            samples += len(piece)
+            if samples > longest * SAMPLE_RATE:
+                return Long(piece.shape[1])
+    return Audio.apart(pieces)
 
 
 def _with_signs(pieces: Iterator[Samples], answers: BinaryIO) -> Iterator[Samples]:

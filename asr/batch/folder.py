@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,10 +18,10 @@ from asr.audio import Limits
 from asr.batch.inputs import Input
 from asr.batch.journal import Journal, OutputLost
 from asr.batch.outputs import json_line
-from asr.batch.pipeline import Pipeline, Result, version_of
+from asr.batch.pipeline import Pipeline, Result, Version, version_of
 from asr.batch.shards import Shard
 from asr.batch.tally import Tally, reason
-from asr.batch.workplace import ERRORS, RESULTS, journals, list_path, remove
+from asr.batch.workplace import ERRORS, RESULTS, journals, list_path, remove, windows_path
 from asr.errors import BadOption
 from asr.files import replacing, write_atomically
 from asr.options import Selection
@@ -197,6 +198,7 @@ def collect(
             job.selection,
             partial(_save, job),
             job.jobs,
+            partial(_kept, job),
         )
         tally.clocks = pipeline.clocks
         try:
@@ -205,6 +207,8 @@ def collect(
         finally:
             tally.abandoned = pipeline.is_at_work
         _keep(journal, tally)
+        if not tally.stopped:
+            shutil.rmtree(windows_path(job.output, job.shard), ignore_errors=True)
         _write_lists(job, journal)
     except OutputLost as error:
         with suppress(OutputLost):
@@ -267,6 +271,15 @@ def known_journals(job: FolderJob, journal: Journal) -> Iterator[list[Journal]]:
         for other in known:
             opened.callback(other.close)
         yield [journal, *known]
+
+
+def _kept(job: FolderJob, item: Input, version: Version) -> Path:
+    """Where the windows of a long recording are kept until it is done."""
+    made = repr((os.path.abspath(item.path), version, asdict(job.selection)))
+    folder = windows_path(job.output, job.shard) / hashlib.sha256(made.encode()).hexdigest()
+    with suppress(OSError):  # then the job goes on without
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _save(job: FolderJob, result: Result) -> Result:

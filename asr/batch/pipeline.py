@@ -1,20 +1,24 @@
 """Audio decoding, engine, search and writing side by side, each on files that the last one is done
-with: results come in the order of finishing, and what waits between the stages is bounded."""
+with: results come in the order of finishing, and what waits between the stages is bounded. A long
+recording passes through engine and search by itself, window by window."""
 
 import atexit
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from asr.audio import Audio, Limits
-from asr.batch.decoders import Decoder
+from asr.batch.decoders import Decoder, Long
 from asr.batch.flow import Clock, Link
 from asr.batch.inputs import Input
-from asr.errors import AsrError
+from asr.errors import AsrError, BadAudio
 from asr.machine import usable_cores
 from asr.options import Selection
 from asr.transcript import Transcript
@@ -63,8 +67,10 @@ class _Work:
     version: Version | None
     seconds: float
     """Of all channels that are read."""
-    content: "tuple[Audio, ...] | tuple[LogProbs, ...] | Transcript | str"
+    content: "tuple[Audio, ...] | Long | tuple[LogProbs, ...] | Transcript | str"
     """What the last stage made of it; a sentence if there is no more to be made."""
+    kept: Path | None = None
+    """Folder of what a stopped job has made of it."""
 
     @property
     def cost(self) -> float:
@@ -83,6 +89,10 @@ class _Work:
 Finish: TypeAlias = Callable[[Result], Result]
 
 
+Keep: TypeAlias = Callable[[Input, Version], Path]
+"""The folder for what is made of a long recording until its result is finished."""
+
+
 def as_it_is(result: Result) -> Result:
     """Nothing is written."""
     return result
@@ -95,6 +105,7 @@ class Pipeline:
         options: of `recognizer.options`.
         finish: called for each result in threads of its own; what it raises ends the job.
         jobs: the most decoding processes.
+        keep: without it, a job that is stopped begins a long recording anew.
     """
 
     def __init__(
@@ -106,8 +117,12 @@ class Pipeline:
         selection: Selection,
         finish: Finish = as_it_is,
         jobs: int | None = None,
+        keep: Keep | None = None,
     ) -> None:
+        from asr.runtime.windows import WINDOW_SECONDS  # which decoding processes need not load
+
         self._recognizer, self._options, self._finish = recognizer, options, finish
+        self._keep = keep
         self._start = selection.start
         self._source = enumerate(inputs)
         self._next = threading.Lock()
@@ -119,21 +134,30 @@ class Pipeline:
         if recognizer.device == "cpu":
             batch = min(batch, _CPU_BATCH_S * count)
             count = min(count, max(_CPU_DECODERS, count // _CORES_PER_DECODER))
-        self._decoders = [Decoder(limits, selection) for _ in range(count)]
+        self._decoders, self._readers = (
+            [Decoder(limits, selection, WINDOW_SECONDS) for _ in range(several)]
+            for several in (count, _LANES)
+        )
         held = _HELD_BATCHES * batch
         self._decoded = Link[_Work](_cost, held, batch, count)
+        self._long = Link[_Work](_one, _HELD_RESULTS, 0.0, count)
         self._lattices = Link[_Work](_cost, held, batch, _LANES)
-        self._read = Link[_Work](_one, _HELD_RESULTS, 0.0, count + 2 * _LANES)
+        self._read = Link[_Work](_one, _HELD_RESULTS, 0.0, count + 3 * _LANES)
         self._results = Link[tuple[int, Result]](_one, _HELD_RESULTS, 0.0, _WRITERS)
         self.clocks = {
             "decoding": Clock(count),
             "engine": Clock(_LANES),
             "search": Clock(_LANES),
+            "long recordings": Clock(_LANES),
             "writing": Clock(_WRITERS),
         }
         """How long each stage worked and waited."""
         self._threads = [
-            *(self._thread([self._decoded, self._read], self._decode, d) for d in self._decoders),
+            *(
+                self._thread([self._decoded, self._long, self._read], self._decode, decoder)
+                for decoder in self._decoders
+            ),
+            *(self._thread([self._read], self._read_long, reader) for reader in self._readers),
             *(self._thread([self._lattices, self._read], self._run_engine) for _ in range(_LANES)),
             *(self._thread([self._read], self._search) for _ in range(_LANES)),
             *(self._thread([self._results], self._write) for _ in range(_WRITERS)),
@@ -169,7 +193,7 @@ class Pipeline:
     def stop(self) -> None:
         """Reads no further recording; what is decoded is still transcribed."""
         self._stopped = True
-        for decoder in self._decoders:
+        for decoder in (*self._decoders, *self._readers):
             decoder.end()
 
     def end(self) -> None:
@@ -178,7 +202,7 @@ class Pipeline:
             return
         self._ended = True
         self.stop()
-        for link in (self._decoded, self._lattices, self._read, self._results):
+        for link in (self._decoded, self._long, self._lattices, self._read, self._results):
             link.end()
         atexit.unregister(self.end)
 
@@ -214,11 +238,51 @@ class Pipeline:
                 with clock.counting("busy"):
                     work = _decoded(work, decoder)
                 with clock.counting("blocked"):
-                    (self._read if isinstance(work.content, str) else self._decoded).give(work)
+                    self._after_decoding(work).give(work)
         except EOFError:
             pass  # the job was stopped
         finally:
             decoder.stop()
+
+    def _after_decoding(self, work: _Work) -> Link[_Work]:
+        if isinstance(work.content, str):
+            return self._read
+        return self._long if isinstance(work.content, Long) else self._decoded
+
+    def _read_long(self, reader: Decoder) -> None:
+        try:
+            self._stage("long recordings", self._long, self._read, partial(self._long_one, reader))
+        except EOFError:
+            pass  # the job was stopped
+        finally:
+            reader.stop()
+
+    def _long_one(self, reader: Decoder, batch: Sequence[_Work]) -> list[_Work]:
+        (work,) = batch
+        assert isinstance(work.content, Long) and work.version is not None
+        work = replace(work, kept=self._keep and self._keep(work.input, work.version))
+        said = reader.trying(work.input, partial(self._channels, reader, work))
+        if not isinstance(said, str) and work.version != version_of(work.input.path):
+            said = _changed(work)
+        if isinstance(said, str):
+            return [work.with_(said)]
+        return [work.with_(Transcript.together(said, self._start))]
+
+    def _channels(self, reader: Decoder, work: _Work) -> list[Transcript] | str:
+        """The transcripts of a long recording's channels, or why there are none."""
+        assert isinstance(work.content, Long)
+        said = []
+        for channel in range(work.content.channels):
+            kept = None
+            if work.kept is not None:
+                kept = partial(self._recognizer.kept, work.kept / str(channel))
+            with closing(reader.pieces(work.input, channel)) as pieces:
+                waves = (piece.samples for piece in pieces)
+                try:
+                    said.append(self._recognizer.read_waves(waves, self._options, kept))
+                except BadAudio as error:
+                    return str(error)
+        return said
 
     def _next_input(self, clock: Clock) -> _Work | None:
         with clock.counting("starved"), self._next:
@@ -274,6 +338,8 @@ class Pipeline:
             (work,) = taken
             with clock.counting("busy"):
                 result = self._finish(_result(work))
+                if work.kept is not None:
+                    shutil.rmtree(work.kept, ignore_errors=True)
             with clock.counting("blocked"):
                 self._results.give((work.place, result))
 
@@ -289,13 +355,15 @@ def _one(_: object) -> float:
 def _decoded(work: _Work, decoder: Decoder) -> _Work:
     """Reads the recording."""
     heard = decoder.read(work.input)
-    if isinstance(heard, str):
+    if isinstance(heard, str | Long):
         return work.with_(heard)
     if work.version != version_of(work.input.path):
-        return work.with_(
-            f"{work.input.path} changed while it was read: run the command again when it is whole"
-        )
+        return work.with_(_changed(work))
     return replace(work, content=heard, seconds=sum(audio.duration for audio in heard))
+
+
+def _changed(work: _Work) -> str:
+    return f"{work.input.path} changed while it was read: run the command again when it is whole"
 
 
 def version_of(path: Path) -> Version | None:
@@ -313,7 +381,7 @@ def _one_by_one(
     """What `run` makes of a batch; if it fails, of each recording, or the reason why nothing."""
     try:
         yield from run(batch)
-    except AsrError:
+    except (AsrError, EOFError):  # nothing of one recording: the job cannot go on, or is stopped
         raise
     except Exception as error:
         if len(batch) > 1:

@@ -50,6 +50,11 @@ def journal_path(output: Path, shard: Shard) -> Path:
     return output / HIDDEN / f"journal{shard.suffix}.sqlite"
 
 
+def windows_path(output: Path, shard: Shard) -> Path:
+    """The folder of what a part has made of long recordings that are not done."""
+    return output / HIDDEN / f"windows{shard.suffix}"
+
+
 def journals(output: Path) -> dict[Shard, Path]:
     """The journals of an output folder: of the whole, and of parts."""
     found = {}

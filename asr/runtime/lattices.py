@@ -3,13 +3,15 @@
 Shapes: B batch, U frames, V units.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import numpy as np
 
 from asr.audio import SAMPLE_RATE
 from asr.runtime.engine import Engine, LogProbs, Wave
+from asr.runtime.kept import KeptRow, completed
 from asr.runtime.windows import WINDOW_SECONDS, Grid, Window, batches, cut, windows_of
 
 
@@ -47,16 +49,25 @@ def lattices(engine: Engine, waves: Sequence[Wave], grid: Grid) -> list[LogProbs
     return [join(windows, [next(ordered) for _ in windows]) for windows in cuts]
 
 
-def lattice_parts(engine: Engine, pieces: Iterable[Wave], grid: Grid) -> Iterator[list[LogProbs]]:
+def lattice_parts(
+    engine: Engine,
+    pieces: Iterable[Wave],
+    grid: Grid,
+    kept: Callable[[int], KeptRow] | None = None,
+) -> Iterator[list[LogProbs]]:
     """The parts `(U, V)` of a recording's lattice, in order, while its samples come.
 
     As many come at a time as the engine takes at once.
+
+    Args:
+        kept: the file of a window, by its place in the recording.
     """
-    windows = windows_of(pieces, grid)
+    windows = enumerate(windows_of(pieces, grid))
     most = max(1, int(engine.batch_seconds / WINDOW_SECONDS))
     while batch := list(islice(windows, most)):
-        found = rows(engine, [wave for _, wave in batch])
+        files = [kept(index) if kept else None for index, _ in batch]
+        found = completed(partial(rows, engine), [wave for _, (_, wave) in batch], files)
         yield [
             row[window.skip : window.skip + window.keep]
-            for (window, _), row in zip(batch, found, strict=True)
+            for (_, (window, _)), row in zip(batch, found, strict=True)
         ]

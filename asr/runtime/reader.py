@@ -27,8 +27,9 @@ from asr.decoding import (
 )
 from asr.options import Options
 from asr.punctuation import Punctuator, Writer
-from asr.runtime.engine import LogProbs, stacked
+from asr.runtime.engine import LogProbs, Wave, stacked
 from asr.runtime.windows import batches
+from asr.sampling import SAMPLE_RATE
 from asr.text import Tokenizer
 from asr.transcript import Alternative, Segment, Transcript, Word, sentences
 
@@ -57,6 +58,14 @@ class Length:
     """How long a recording is, which is known when it has been read."""
 
     seconds: float = math.inf
+
+    def of(self, waves: Iterable[Wave]) -> Iterator[Wave]:
+        """The pieces of a recording, after the last of which its length is known."""
+        samples = 0
+        for wave in waves:
+            samples += len(wave)
+            yield wave
+        self.seconds = samples / SAMPLE_RATE
 
 
 @dataclass(frozen=True)

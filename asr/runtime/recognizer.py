@@ -7,6 +7,7 @@ Shapes: B batch, U frames, V units.
 """
 
 import ctypes
+import hashlib
 import heapq
 import inspect
 import math
@@ -25,6 +26,7 @@ from asr.audio import (
     Audio,
     AudioSource,
     Limits,
+    Recording,
     header_seconds,
     levelled,
 )
@@ -38,9 +40,9 @@ from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection, check
 from asr.punctuation import Punctuator
 from asr.runtime.alignment import Token, align_text, tokens
 from asr.runtime.engine import Engine, LogProbs, Wave
+from asr.runtime.kept import KeptRow
 from asr.runtime.lattices import join, lattice_parts, lattices, rows
 from asr.runtime.reader import Decoded, Length, Partial, Reader, joined
-from asr.runtime.recording import Recording
 from asr.runtime.windows import WINDOW_SECONDS, Grid, Window, cut
 from asr.transcript import Segment, Transcript
 
@@ -275,7 +277,7 @@ class Recognizer:
         if not isinstance(recording, Recording):
             recording = Recording(recording)
         length = Length()
-        parts = lattice_parts(self.engine, recording.channel(0, length), self._grid)
+        parts = lattice_parts(self.engine, length.of(recording.channel(0)), self._grid)
         return Transcript.together([self._aligned(parts, length, written)], start)
 
     def align_lattice(self, lattice: LogProbs, duration: float, text: str) -> Transcript:
@@ -297,33 +299,22 @@ class Recognizer:
         """The segments of one channel of a recording, which name the channel as told."""
         length = Length()
         partial = self.partial(options, recording.selection.start, channel)
-        for together in lattice_parts(self.engine, recording.channel(index, length), self._grid):
+        waves = length.of(recording.channel(index))
+        for together in lattice_parts(self.engine, waves, self._grid):
             yield from partial.add(together)
         yield from partial.end(length.seconds)
-
-    def _parts(
-        self, recording: Recording, index: int, length: Length, options: Options
-    ) -> Iterator[Decoded]:
-        """What is decoded in the segments of a channel, while it is read."""
-        parts = lattice_parts(self.engine, recording.channel(index, length), self._grid)
-        return self._reader(options).decode_parts(parts, options)
 
     def _said(
         self, group: "Recording | Sequence[Sequence[Audio]]", options: Options
     ) -> list[list[Transcript]]:
         """The transcripts of each recording's channels."""
         if isinstance(group, Recording):
-            return [[self._long(group, index, options) for index in range(group.channels())]]
+            channels = map(group.channel, range(group.channels()))
+            return [[self.read_waves(waves, options) for waves in channels]]
         audios = [audio for channels in group for audio in channels]
         durations = [audio.duration for audio in audios]
         found = iter(self.read(self.lattices(audios), durations, options))
         return [[next(found) for _ in channels] for channels in group]
-
-    def _long(self, recording: Recording, index: int, options: Options) -> Transcript:
-        """The transcript of one channel of a recording, in bounded memory."""
-        length = Length()
-        decoded = joined(self._parts(recording, index, length, options), options.nbest)
-        return self._reader(options).transcript(decoded, length.seconds, options)
 
     @_shows_options
     def options(self, **values: Unpack[OptionValues]) -> Options:
@@ -394,6 +385,30 @@ class Recognizer:
             options: of `self.options`.
         """
         return self._reader(options).read(lattices, durations, options)
+
+    def read_waves(
+        self,
+        waves: Iterable[Wave],
+        options: Options,
+        kept: Callable[[int], KeptRow] | None = None,
+    ) -> Transcript:
+        """The transcript of a recording whose samples come in pieces, in bounded memory.
+
+        Args:
+            waves: at their level, as of `asr.audio.Recording.channel`.
+            options: of `self.options`.
+            kept: the file in which a window's log-probabilities are kept, by its place.
+        """
+        length, reader = Length(), self._reader(options)
+        parts = lattice_parts(self.engine, length.of(waves), self._grid, kept)
+        decoded = joined(reader.decode_parts(parts, options), options.nbest)
+        return reader.transcript(decoded, length.seconds, options)
+
+    def kept(self, prefix: Path, window: int) -> KeptRow:
+        """The file of a window's log-probabilities; another bundle or device has another one."""
+        made = repr((sorted(self.bundle.info.checksums.items()), self.device))
+        digest = hashlib.sha256(made.encode()).hexdigest()[:16]
+        return KeptRow(prefix.with_name(f"{prefix.name}.{window}.{digest}.npy"))
 
     def partial(self, options: Options, start: float = 0.0, channel: int | None = None) -> Partial:
         """The transcript of a recording whose lattice comes in parts; it has no alternatives.

@@ -4,8 +4,6 @@ It keeps the log-probabilities of a recording's windows until all of them are th
 requests come from `service.engine.scheduler`.
 """
 
-import contextlib
-import hashlib
 import os
 import threading
 import time
@@ -19,8 +17,8 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, load
 from asr.bundle import shipped
-from asr.files import replacing
 from asr.runtime import Recognizer
+from asr.runtime.kept import completed
 from asr.runtime.reader import Partial
 from asr.transcript import Segment, Transcript
 from service.engine.decode_pool import SAMPLE_BYTES
@@ -180,40 +178,19 @@ class _Device:
         return (model_done - started) / seconds, (ended - model_done) / seconds
 
     def _run(self, message: RunModel, memory: Sequence[Memory]) -> None:
-        rows = [self._kept(piece) for piece in message.pieces]
-        missing = [index for index, row in enumerate(rows) if row is None]
-        waves = [_samples(message.pieces[index], memory[index]) for index in missing]
-        for index, row in zip(missing, self._recognizer.run(waves) if waves else [], strict=True):
-            rows[index] = row
-            self._keep(message.pieces[index], row)
+        pieces = message.pieces
+        waves = [_samples(piece, shared) for piece, shared in zip(pieces, memory, strict=True)]
+        kept = [
+            None if piece.kept is None else self._recognizer.kept(piece.kept, piece.index)
+            for piece in pieces
+        ]
+        rows = completed(self._recognizer.run, waves, kept)
         with self._lock:
             for piece, row in zip(message.pieces, rows, strict=True):
                 self._rows[piece.job][piece.index] = row
             for job in message.finished:
                 self._rows.pop(job, None)
                 self._partial.pop(job, None)
-
-    def _kept(self, piece: Piece) -> Any:
-        """The log-probabilities of a piece from its file; None if there is no sound one."""
-        if piece.kept is None:
-            return None
-        with contextlib.suppress(OSError, ValueError, EOFError):
-            return np.load(self._file(piece.kept, piece), allow_pickle=False)
-        return None
-
-    def _keep(self, piece: Piece, row: Any) -> None:
-        if piece.kept is None:
-            return
-        # A full disk costs time after a restart, and nothing now. The recording may be deleted.
-        with contextlib.suppress(OSError), replacing(self._file(piece.kept, piece)) as file:
-            np.save(file, row)
-
-    def _file(self, prefix: Path, piece: Piece) -> Path:
-        """The file of a piece: that of another bundle or device has another name."""
-        recognizer = self._recognizer
-        made = repr((sorted(recognizer.bundle.info.checksums.items()), recognizer.device))
-        digest = hashlib.sha256(made.encode()).hexdigest()[:16]
-        return prefix.with_name(f"{prefix.name}.{piece.index}.{digest}.npy")
 
     def _search(self, message: Search) -> list[Transcript]:
         recognizer = self._recognizer
