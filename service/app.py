@@ -18,12 +18,13 @@ from service.access.middleware import BodyLimits, RequestIds, RootPath
 from service.access.upload_limits import UploadLimits
 from service.access.usage import Usage
 from service.api.openapi import extend_schema
-from service.api.routes import JOB_PATH, ROUTERS, UPLOAD_PATHS
+from service.api.routes import JOB_PATH, LIVE_PATH, ROUTERS, UPLOAD_PATHS
 from service.engine.decode_pool import DECODER, DecodePool, DecodeTimeouts
 from service.engine.device import DEVICE
 from service.engine.registry import ModelRegistry
 from service.errors import add_error_handlers
 from service.jobs.jobs import Jobs
+from service.live.sessions import Sessions
 from service.monitoring.logs import AccessLog
 from service.monitoring.metrics import Metrics, RequestMetrics
 from service.settings import Settings
@@ -95,6 +96,9 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
     app.state.settings, app.state.registry, app.state.metrics = settings, registry, metrics
     app.state.decoders, app.state.stop, app.state.reload = decoders, stop, reload
     app.state.jobs, app.state.usage = jobs, usage
+    app.state.live = Sessions(
+        settings.live_sessions, lambda: registry.first.real_time_factor, metrics
+    )
     app.state.keys = _keys(settings)
     app.state.admins = read_keys(settings.admin_keys.get_secret_value(), None, "EARSHOT_ADMIN_KEYS")
     app.state.metrics_keys = read_keys(
@@ -149,7 +153,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         per_minute=settings.key_requests_per_minute,
         at_once=settings.key_requests_at_once,
         usage=app.state.usage,
-        paths=(*UPLOAD_PATHS, JOB_PATH),
+        paths=(*UPLOAD_PATHS, JOB_PATH, LIVE_PATH),
     )
     app.add_middleware(
         BodyLimits,
@@ -172,7 +176,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
     app.add_middleware(
-        RequestMetrics, metrics=app.state.metrics, early_routes=(*UPLOAD_PATHS, JOB_PATH)
+        RequestMetrics, metrics=app.state.metrics, early_routes=(*UPLOAD_PATHS, JOB_PATH, LIVE_PATH)
     )
     if settings.root_path:
         app.add_middleware(RootPath, root_path=settings.root_path)

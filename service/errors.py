@@ -7,16 +7,18 @@ those.
 """
 
 import logging
+import uuid
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from asr.errors import AsrError, BadAudio, BadOption, TooLong
 
@@ -42,6 +44,21 @@ class ErrorBody(BaseModel):
     """The body of every response that is not a success."""
 
     error: ErrorDetail
+
+
+class EventErrorDetail(ErrorDetail):
+    """An error on a WebSocket."""
+
+    event_id: str | None = None
+    """The client's event that it is about, as far as that has an id."""
+
+
+class ErrorEvent(BaseModel):
+    """An error, as an event on a WebSocket."""
+
+    type: Literal["error"] = "error"
+    event_id: str = Field(default_factory=lambda: f"event_{uuid.uuid4().hex}")
+    error: EventErrorDetail
 
 
 class ApiError(Exception):
@@ -192,7 +209,7 @@ def add_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(expected, answer)
 
 
-async def answer(request: Request, error: Exception) -> JSONResponse:
+async def answer(request: HTTPConnection, error: Exception) -> JSONResponse:
     """The response for an error, which is also logged with the request's id."""
     api_error = _as_api_error(request, error)
     request.state.refused = api_error.detail.code or f"http_{api_error.status}"  # for the metrics
@@ -200,13 +217,18 @@ async def answer(request: Request, error: Exception) -> JSONResponse:
         logging.ERROR if api_error.status == 500 else logging.INFO,
         "%d %s %r: %r",
         api_error.status,
-        request.method,
+        request.scope.get("method", "GET"),  # of a WebSocket's request too
         request.url.path[:500],
         api_error.detail.message,
         exc_info=error if api_error.status == 500 else None,
     )
     body = ErrorBody(error=api_error.detail)
     return JSONResponse(body.model_dump(), api_error.status, headers=api_error.headers)
+
+
+def error_event(error: ApiError, event_id: str | None = None) -> ErrorEvent:
+    """The event for an error, which may be about a client's event of that id."""
+    return ErrorEvent(error=EventErrorDetail(**error.detail.model_dump(), event_id=event_id))
 
 
 def missing_field(name: str) -> ApiError:
@@ -224,7 +246,7 @@ def complaint(error: ErrorDetails) -> str:
     return f"{message[:1].lower()}{message[1:]}, got {repr(error['input'])[:100]}"
 
 
-def _as_api_error(request: Request, error: Exception) -> ApiError:
+def _as_api_error(request: HTTPConnection, error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestValidationError):
@@ -258,8 +280,8 @@ def _wrong_field(error: ErrorDetails) -> ApiError:
     return ApiError(422, message, param=name, code="invalid_value")
 
 
-def _http_error(request: Request, error: HTTPException) -> ApiError:
-    path, method = request.url.path, request.method
+def _http_error(request: HTTPConnection, error: HTTPException) -> ApiError:
+    path, method = request.url.path, request.scope["method"]
     allowed = Headers(error.headers).get("allow", "other methods")
     messages = {
         404: f"There is nothing at {path}; /openapi.json lists what this service answers.",

@@ -97,6 +97,13 @@ class Settings(BaseSettings):
     root_path: Annotated[str, Field(pattern="^(/[A-Za-z0-9._~-]+)*$")] = ""
     """Path under which a proxy shows the service, as /speech, whether or not the proxy removes
     it."""
+    live_sessions: Annotated[int | None, Field(ge=0)] = None
+    """Live sessions (/v1/realtime) at a time; more are refused with 503. By default as many as the
+    measured throughput allows."""
+    live_utterance_s: Annotated[float, Field(ge=5, le=60)] = 30.0
+    """Longest turn of a live session, in seconds: a longer one is cut at its quietest place."""
+    live_idle_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    """Seconds without any sound after which a live session is closed."""
     jobs_folder: Path | None = None
     """Folder for jobs: their store, recordings and results. It must outlive the service, and belong
     to one service alone. Without it nobody may post jobs."""

@@ -13,6 +13,7 @@ from asr.audio.load import (
     load_stretch,
     stream,
 )
+from asr.audio.pcm import PcmStream
 from asr.audio.recording import Recording
 from asr.sampling import SAMPLE_RATE
 
@@ -23,6 +24,7 @@ __all__ = [
     "AudioSource",
     "Limits",
     "Meter",
+    "PcmStream",
     "Recording",
     "changed",
     "header_seconds",

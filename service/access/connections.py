@@ -22,12 +22,15 @@ import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from service.errors import ApiError, ErrorBody
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
+MOST_MESSAGE = 2**20
+"""Bytes of a message on a WebSocket: 16 s of sound."""
 BACKLOG = 2048
 """Connections that the system queues until they are accepted."""
 _ACCEPTED_AT_ONCE = 64  # before the first of them can be refused
@@ -111,19 +114,87 @@ class ConnectionLimits:
         return any(parsed in network for network in self._proxies)
 
 
-class Connection(H11Protocol):
+class _Counted(asyncio.Protocol):
+    """A connection that is counted, and closed while its client does not read what it is sent."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+
+    def __init__(self, *, limits: ConnectionLimits, **uvicorn_arguments: Any) -> None:
+        super().__init__(**uvicorn_arguments)
+        self._limits = limits
+        self._counted: str | None = None
+        self._unread: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._counted is not None:
+            self._limits.leave(self._counted)
+            self._counted = None
+        self._stop_unread_timer()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._check_reading_later()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_unread_timer()
+
+    def _check_reading_later(self) -> None:
+        seconds = self._limits.settings.body_timeout_s
+        left = _unread_bytes(self.transport)
+        self._unread = self.loop.call_later(seconds, self._check_reading, left, seconds)
+
+    def _check_reading(self, before: int, seconds: float) -> None:
+        read = before - _unread_bytes(self.transport)
+        if read < self._limits.settings.least_bytes_per_second * seconds:
+            self._limits.on_refusal("unread")
+            return self.transport.abort()
+        self._check_reading_later()
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+
+class Socket(_Counted, WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket; its app ends it when the server stops."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._stopping = asyncio.Event()
+
+    def take(self, address: str | None) -> None:
+        """Count it in place of the connection from which it was made."""
+        self._counted = address
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):  # else the request was no good one, and is answered
+            self.scope["state"]["stopping"] = self._stopping
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()  # what is left to send would wait for a client that is gone
+
+    def shutdown(self) -> None:
+        if self.handshake_complete and not self.close_sent:
+            return self._stopping.set()
+        super().shutdown()
+
+
+class Connection(_Counted, H11Protocol):
     """uvicorn's connection, refused if there are too many and closed if it is too slow.
 
     One timer runs while a request's head arrives, and while a body arrives whose request is already
     answered. Another one runs while the client does not read its answer.
     """
 
-    def __init__(self, *, limits: ConnectionLimits, **uvicorn_arguments: Any) -> None:
-        super().__init__(**uvicorn_arguments)
-        self._limits = limits
-        self._counted: str | None = None
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
         self._arrival: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
         self._payload = self._framing = 0  # bytes of the current body, and of its chunks' headers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -140,11 +211,14 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._counted is not None:
-            self._limits.leave(self._counted)
-            self._counted = None
+        self._stop_arrival_timer()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
         self._stop_arrival_timer()
         self._stop_unread_timer()
+        address, self._counted = self._counted, None
+        super().handle_websocket_upgrade(event)
+        cast(Socket, self.transport.get_protocol()).take(address)
 
     def data_received(self, data: bytes) -> None:
         cycle, held = self.cycle, len(self.cycle.body) if self.cycle else 0
@@ -174,14 +248,6 @@ class Connection(H11Protocol):
         message = "The request cannot be read: it is not HTTP/1.1."
         self._end(ApiError(400, message, code="bad_http"))
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._check_reading_later()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._stop_unread_timer()
-
     def _set_arrival_timer(self) -> None:
         """Start the timer, or stop it if a request is under way."""
         if self.cycle is not None and not self.cycle.response_complete:
@@ -202,23 +268,6 @@ class Connection(H11Protocol):
         seconds = self._limits.settings.head_timeout_s
         message = f"The request's head did not come within {seconds:g} s: send it faster."
         self._end(ApiError(408, message, code="too_slow"))
-
-    def _check_reading_later(self) -> None:
-        seconds = self._limits.settings.body_timeout_s
-        left = _unread_bytes(self.transport)
-        self._unread = self.loop.call_later(seconds, self._check_reading, left, seconds)
-
-    def _check_reading(self, before: int, seconds: float) -> None:
-        read = before - _unread_bytes(self.transport)
-        if read < self._limits.settings.least_bytes_per_second * seconds:
-            self._limits.on_refusal("unread")
-            return self.transport.abort()
-        self._check_reading_later()
-
-    def _stop_unread_timer(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
 
     def _end(self, error: ApiError) -> None:
         """Send the error if no answer has started, and close the connection."""
@@ -285,7 +334,9 @@ def server_config(app: FastAPI, settings: Settings, **uvicorn_arguments: Any) ->
     return uvicorn.Config(
         app,
         http=cast(type[asyncio.Protocol], functools.partial(Connection, limits=limits)),
-        ws="none",
+        ws=cast(type[asyncio.Protocol], functools.partial(Socket, limits=limits)),
+        ws_max_size=MOST_MESSAGE,
+        ws_per_message_deflate=False,
         access_log=False,
         forwarded_allow_ips=settings.trusted_proxies.strip(),
         backlog=_ACCEPTED_AT_ONCE,

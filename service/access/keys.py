@@ -15,13 +15,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asr.errors import BadOption
+from service.access.sockets import SOCKET_KEY, refuse
 from service.access.usage import Usage
-from service.errors import ApiError, answer
+from service.errors import ApiError
 
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,64})[:\s]\s*(?P<digest>[0-9a-f]{64})")
 _PROTECTED = "/v1/"
@@ -121,18 +121,17 @@ class KeyCheck:
         self._usage: dict[str, _Usage] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        protected = scope["type"] == "http" and scope["path"].startswith(_PROTECTED)
+        protected = scope["type"] != "lifespan" and scope["path"].startswith(_PROTECTED)
         if not protected or not self._digests:
             return await self.app(scope, receive, send)
         try:
-            name = key_name(self._digests, Headers(scope=scope).get("authorization", ""))
+            name = key_name(self._digests, _authorization(scope))
             scope["state"]["key"] = name  # so that the log names the key of refused requests too
             use = self._take(name)
             if self._usage_today is not None and scope["path"] in self._paths:
                 self._usage_today.check(name)
         except ApiError as error:
-            response = await answer(Request(scope), error)
-            return await response(scope, receive, send)
+            return await refuse(scope, receive, send, error)
         use.under_way += 1
         try:
             await self.app(scope, receive, send)
@@ -154,6 +153,15 @@ class KeyCheck:
                 raise _too_many("has used up its requests for now", (1.0 - use.left) / rate)
             use.left -= 1.0
         return use
+
+
+def _authorization(scope: Scope) -> str:
+    """The Authorization header. A browser can send none for a WebSocket: OpenAI's clients name the
+    key as one of its subprotocols then."""
+    for protocol in scope.get("subprotocols", ()):
+        if protocol.startswith(SOCKET_KEY):
+            return f"Bearer {protocol.removeprefix(SOCKET_KEY)}"
+    return Headers(scope=scope).get("authorization", "")
 
 
 def key_name(digests: Mapping[str, str], authorization: str) -> str:

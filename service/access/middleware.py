@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ApiError, answer
@@ -30,7 +30,7 @@ class RootPath:
         self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(f"{self._root_path}/"):
+        if scope["type"] != "lifespan" and scope["path"].startswith(f"{self._root_path}/"):
             scope = {**scope, "path": scope["path"].removeprefix(self._root_path)}
         await self.app(scope, receive, send)
 
@@ -45,7 +45,7 @@ class RequestIds:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         claimed = Headers(scope=scope).get("x-request-id", "")
         request_id = claimed if _VALID_ID.fullmatch(claimed) else f"req_{uuid.uuid4().hex}"
@@ -56,8 +56,9 @@ class RequestIds:
 
         async def send_named(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
+            if message["type"].endswith(("http.response.start", "websocket.accept")):
                 started = True
+                message.setdefault("headers", [])
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
@@ -68,7 +69,7 @@ class RequestIds:
         except Exception as error:
             if started:
                 raise  # too late for another status: the server closes the connection
-            response = await answer(Request(scope), error)
+            response = await answer(HTTPConnection(scope), error)
             await response(scope, receive, send_named)
 
 

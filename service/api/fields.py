@@ -151,7 +151,7 @@ class ResultQuery(AnswerFields):
 
 
 class HowFields(Fields):
-    """How a recording is to be read."""
+    """How speech is to be read."""
 
     model: Annotated[str, Field(examples=["whisper-1"])] = "whisper-1"
     """The id of a served model, or one of OpenAI's names, which stand for the default one."""
@@ -163,18 +163,6 @@ class HowFields(Fields):
     hotwords: Annotated[Phrases, Field(examples=[["Nyx", "Eyjafjallajökull"]])] = []
     """Words or phrases to favour: the field may be sent several times, and commas separate phrases.
     With any, the default decoder is `beam`."""
-    track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
-    """Which audio track of a film is used, counted from 1; by default the one marked as default."""
-    channels: Annotated[str, Field(pattern="^(mix|split|[1-9][0-9]?)$", examples=["mix"])] = "mix"
-    """`mix` reads the mean of all channels, `split` each by itself into one transcript in order of
-    time, and a number that channel alone, counted from 1."""
-    nbest: int | None = _option("nbest", most=50, example=1)
-
-
-class RequestFields(LayoutFields, HowFields):
-    """How a recording is to be transcribed: the fields that both endpoints have."""
-
-    speakers: str | None = _SPEAKERS
     written: bool | None = _option("written")
     digits: Literal["always", "never"] | None = _option("digits")
 
@@ -220,21 +208,27 @@ class RequestFields(LayoutFields, HowFields):
         return option
 
 
-class TranscriptionForm(RequestFields, AnswerFields):
-    """The form of OpenAI's endpoint."""
+class RequestFields(LayoutFields, HowFields):
+    """How a recording is to be transcribed: the fields that both endpoints have."""
 
-    file: UploadFile
-    """The recording: wav, flac, mp3, ogg, opus, m4a, mp4 or webm, recognised by its bytes."""
+    track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
+    """Which audio track of a film is used, counted from 1; by default the one marked as default."""
+    channels: Annotated[str, Field(pattern="^(mix|split|[1-9][0-9]?)$", examples=["mix"])] = "mix"
+    """`mix` reads the mean of all channels, `split` each by itself into one transcript in order of
+    time, and a number that channel alone, counted from 1."""
+    nbest: int | None = _option("nbest", most=50, example=1)
+    speakers: str | None = _SPEAKERS
+
+
+class OpenAIFields(HowFields):
+    """How speech is to be read, with OpenAI's own names."""
+
     languages: Annotated[list[Language], Field(examples=[["en"]])] = []
     """The languages that may be spoken: only that of the model."""
     prompt: Annotated[str, Field(examples=["Nyx, Eyjafjallajökull"])] = ""
     """Names in it are favoured by the decoder `beam`; `docs/http.md` says which."""
     keywords: Annotated[Phrases, Field(examples=[["Nyx"]])] = []
     """OpenAI's name for `hotwords`; the two lists are joined."""
-    stream: bool = False
-    """`true` answers with server-sent events: the text in parts, then all of it."""
-    temperature: Annotated[float, Field(ge=0, le=1, examples=[0])] = 0.0
-    """Accepted for OpenAI's clients; it has no effect, as this kind of model does not sample."""
 
     def spoken(self) -> list[tuple[str, str]]:
         """Each language that the request gives, after the field's name."""
@@ -262,6 +256,17 @@ class TranscriptionForm(RequestFields, AnswerFields):
                     recognizer.options(**both)
                     return both
         return options
+
+
+class TranscriptionForm(OpenAIFields, RequestFields, AnswerFields):
+    """The form of OpenAI's endpoint."""
+
+    file: UploadFile
+    """The recording: wav, flac, mp3, ogg, opus, m4a, mp4 or webm, recognised by its bytes."""
+    stream: bool = False
+    """`true` answers with server-sent events: the text in parts, then all of it."""
+    temperature: Annotated[float, Field(ge=0, le=1, examples=[0])] = 0.0
+    """Accepted for OpenAI's clients; it has no effect, as this kind of model does not sample."""
 
 
 class TranscribeQuery(RequestFields):

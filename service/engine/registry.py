@@ -19,6 +19,8 @@ from fastapi.concurrency import run_in_threadpool
 from asr.bundle import Bundle, default_bundle
 from asr.errors import AsrError, BadOption
 from asr.runtime import Recognizer
+from asr.runtime.engine import Wave
+from asr.transcript import Transcript
 from service.engine.decode_pool import DecodePool
 from service.engine.device import DEVICE
 from service.engine.jobs import How
@@ -32,7 +34,8 @@ from service.settings import Settings
 log = logging.getLogger(__name__)
 
 _OPENAI_NAMES = re.compile(
-    r"(whisper-1|gpt-transcribe|gpt-4o-transcribe|gpt-4o-mini-transcribe)(-\d{4}-\d{2}-\d{2})?"
+    r"(whisper-1|gpt-transcribe|gpt-live-transcribe|gpt-4o-transcribe|gpt-4o-mini-transcribe)"
+    r"(-\d{4}-\d{2}-\d{2})?"
 )
 
 
@@ -182,6 +185,13 @@ class ModelRegistry:
             return await transcriber.transcribe_behind(
                 path, name, options, channels, track, background
             )
+
+    async def read(
+        self, model: str, options: dict[str, Any], samples: Wave, within_s: float
+    ) -> Transcript:
+        """The transcript of samples `(S,)` at 16 kHz by `model`; as `Transcriber.read`."""
+        with self._used(model) as transcriber:
+            return await transcriber.read(samples, options, within_s)
 
     @contextlib.contextmanager
     def _used(self, model: str) -> Iterator[Transcriber]:

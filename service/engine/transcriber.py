@@ -13,8 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from asr.audio import levelled
 from asr.options import Selection
 from asr.runtime import Recognizer
+from asr.runtime.engine import Wave
 from asr.transcript import Transcript
 from service.engine.admission import Admission, Estimator, Overloaded, Throughput, Ticket
 from service.engine.decode_pool import ChannelAudio, DecodePool
@@ -22,6 +24,7 @@ from service.engine.device import DEVICE, Load
 from service.engine.jobs import DeviceLost, How, Job, RecordingFailed
 from service.engine.order import InOrder, OnSegment
 from service.engine.scheduler import DeviceTimeouts, Scheduler
+from service.engine.worker import Memory
 from service.errors import ApiError
 from service.monitoring.metrics import Metrics
 from service.settings import Settings
@@ -97,6 +100,7 @@ class Transcriber:
         self._admission = Admission(
             _FIRST_THROUGHPUT, settings.deadline_s, settings.max_queue_seconds
         )
+        self._deadline_s = settings.deadline_s
         self._timers: set[asyncio.Timeout] = set()
         self._stopping = False
         self._warm: Recognizer | None = None
@@ -253,6 +257,30 @@ class Transcriber:
             )
         return self._result(jobs, decode_s, decoded - started - decode_s)
 
+    async def read(self, samples: Wave, options: dict[str, Any], within_s: float) -> Transcript:
+        """The transcript of samples `(S,)` at 16 kHz, before recordings that may wait longer.
+
+        Raises:
+            ApiError: the model fails on them, or they are not read within the service's deadline.
+        """
+        self._refuse_if_unavailable()
+        now = time.monotonic()
+        held = Memory()
+        held.append(memoryview(levelled(samples).tobytes()))
+        timer = asyncio.timeout_at(now if self._stopping else now + self._deadline_s)
+        self._timers.add(timer)
+        try:
+            async with timer:
+                with _failures_told():
+                    job = await self._scheduler.transcribe(
+                        ChannelAudio(held, len(samples)), options, now + within_s, lambda _: None
+                    )
+        except TimeoutError as error:
+            raise _STOPPING if self._stopping else _late(self._deadline_s) from error
+        finally:
+            self._timers.discard(timer)
+        return job.transcript.result()
+
     async def _process(
         self,
         body: bytes,
@@ -333,7 +361,11 @@ class Transcriber:
         if self._stopping:
             return _STOPPING
         # It waited for a new process or was restarted on one: another try is likely to succeed.
-        return _LOST if self._scheduler.disturbed(ticket.arrived) else _late(ticket)
+        return (
+            _LOST
+            if self._scheduler.disturbed(ticket.arrived)
+            else _late(ticket.deadline - ticket.arrived)
+        )
 
 
 @contextmanager
@@ -370,11 +402,10 @@ _STOPPING = ApiError(
 )
 
 
-def _late(ticket: Ticket) -> ApiError:
-    within = ticket.deadline - ticket.arrived
+def _late(within_s: float) -> ApiError:
     return ApiError(
         504,
-        f"The recording was not transcribed within {within:.0f} s: send a shorter one, or try "
+        f"The recording was not transcribed within {within_s:.0f} s: send a shorter one, or try "
         "again when the load is lower.",
         code="deadline_passed",
         headers={"x-should-retry": "false"},

@@ -104,7 +104,7 @@ class AccessLog:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_QUIET):
+        if scope["type"] == "lifespan" or scope["path"].startswith(_QUIET):
             return await self.app(scope, receive, send)
         started = time.monotonic()
         noted = NotedSend(send)
@@ -112,14 +112,15 @@ class AccessLog:
             await self.app(scope, receive, noted)
         finally:
             seconds = round(time.monotonic() - started, 4)
+            method = scope.get("method", "GET")  # of a WebSocket's request too
             fields = {
                 "key": scope["state"].get("key"),
-                "method": scope["method"],
+                "method": method,
                 "path": scope["path"],
                 "status": noted.status or None,  # None: the client disconnected before the answer
                 "seconds": seconds,
                 "bytes": Headers(scope=scope).get("content-length"),
             }
             path = quote(scope["path"])[:_LONGEST_PATH]
-            values = (scope["method"], path, noted.status or "unanswered", seconds)
+            values = (method, path, noted.status or "unanswered", seconds)
             log.info("%s %s %s in %.3f s", *values, extra={"fields": fields})

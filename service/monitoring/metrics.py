@@ -66,6 +66,14 @@ class Metrics:
         for outcome in ("answered", "failed", "given_up"):
             self.callbacks.labels(outcome)
         self.spool = self._gauge("spool_bytes", "Recordings of jobs on the disk.")
+        self.live = self._gauge("live_sessions", "Live sessions that are open.")
+        self.live_looks = self._counter(
+            "live_readings", "Readings of turns that were still being said.", "outcome"
+        )
+        self.live_looks.labels("done")
+        self.live_final = self._histogram(
+            "live_final_seconds", "From the known end of a turn to its final text.", _SECONDS
+        )
         self.answers = self._histogram(
             "request_seconds", "From the first byte to the answer.", _SECONDS, "route"
         )
@@ -134,7 +142,7 @@ class RequestMetrics:
         self._early_routes = early_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         started = time.monotonic()
         noted = NotedSend(send)
@@ -147,7 +155,8 @@ class RequestMetrics:
             route = getattr(scope.get("route"), "path", unmatched)
             if noted.status:
                 self._metrics.requests.labels(route, str(noted.status)).inc()
-                self._metrics.answers.labels(route).observe(time.monotonic() - started)
+                if scope["type"] == "http":  # a session lasts as long as its client wants
+                    self._metrics.answers.labels(route).observe(time.monotonic() - started)
             else:
                 self._metrics.disconnects.inc()
             reason = scope["state"].get("refused")

@@ -1,4 +1,4 @@
-"""The status of an answer, for whoever counts or logs it."""
+"""The status of an answer, also of a WebSocket's, for whoever counts or logs it."""
 
 from starlette.types import Message, Send
 
@@ -13,6 +13,8 @@ class NotedSend:
 
     async def __call__(self, message: Message) -> None:
         """Pass a message on."""
-        if message["type"] == "http.response.start":
+        if message["type"].endswith("http.response.start"):
             self.status = message["status"]
+        elif message["type"] == "websocket.accept":
+            self.status = 101
         await self._send(message)

@@ -65,16 +65,18 @@ MAY_USE = {
         "asr.audio", "asr.transcript", "service.access.usage", "service.engine",
         "service.monitoring", "fastapi",
     },
+    "service.live": {"asr.audio", "asr.transcript", "service.monitoring", "numpy"},
     "service.api": {
-        "asr.runtime", "asr.text", "asr.transcript", "service.access", "service.engine",
-        "service.jobs", "service.monitoring", "fastapi", "prometheus_client", "pydantic",
+        "asr.audio", "asr.runtime", "asr.text", "asr.transcript", "service.access",
+        "service.engine", "service.jobs", "service.live", "service.monitoring", "fastapi",
+        "prometheus_client", "pydantic",
         "pydantic_core", "python_multipart", "starlette",
     },
     # The files beside the service's rooms.
     "service": {
         "asr.audio", "service.access", "service.api", "service.engine", "service.jobs",
-        "service.monitoring", "fastapi", "pydantic", "pydantic_core", "pydantic_settings",
-        "starlette", "uvicorn",
+        "service.live", "service.monitoring", "fastapi", "pydantic", "pydantic_core",
+        "pydantic_settings", "starlette", "uvicorn",
     },
 }  # fmt: skip
 FOR_ALL = {
@@ -87,7 +89,7 @@ ORDER = (
     {"asr.decoding", "asr.export"},
     {"asr.runtime", "asr.training"},
     {"asr.batch", "asr.evaluation", "asr.inspection", "asr.study", "service.monitoring"},
-    {"asr.fitting", "service.access", "service.engine"},
+    {"asr.fitting", "service.access", "service.engine", "service.live"},
     {"service.jobs"},
     {"service.api"},
     {"service"},

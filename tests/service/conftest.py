@@ -39,6 +39,7 @@ def settings(tiny_bundle: Path) -> Settings:
         max_seconds=MAX_SECONDS,
         hang_s=600,
         deadline_s=3600,
+        live_sessions=64,
     )
 
 

@@ -8,6 +8,7 @@ from service.api.routes import (
     metrics,
     models,
     page,
+    realtime,
     transcribe,
     transcriptions,
     usage,
@@ -24,6 +25,7 @@ ROUTERS = tuple(
         transcribe,
         align,
         vad,
+        realtime,
         jobs,
         usage,
         admin,
@@ -32,5 +34,7 @@ ROUTERS = tuple(
 )
 UPLOAD_PATHS = (transcriptions.PATH, transcribe.PATH, align.PATH, vad.PATH)
 """Where recordings are sent to, which are held in memory."""
+LIVE_PATH = realtime.PATH
+"""Where sound is sent to while it is said."""
 JOB_PATH = jobs.PATH
 """Where recordings of jobs are sent to, which are held on the disk."""

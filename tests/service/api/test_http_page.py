@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ def test_an_example_is_answered_as_shown(english_address: str, at: int) -> None:
         assert answered == expected
     else:
         assert list(map(shape, answered)) == list(map(shape, expected))
+
+
+def test_the_live_example_prints_what_is_said(english_address: str, tmp_path: Path) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    script = tmp_path / "live.py"
+    script.write_text(program.replace("http://127.0.0.1:8000", english_address), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.endswith("\nThe man said to the universe, sir, I exist.\n"), done.stderr
 
 
 def values(text: str) -> list[Any]:

@@ -1,0 +1,52 @@
+"""`WS /v1/realtime`: live speech, in the shape of OpenAI's realtime transcription sessions."""
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter
+from starlette.websockets import WebSocket
+
+from service.access.sockets import refuse, subprotocol
+from service.api.live_door import Door
+from service.errors import ApiError
+from service.live.sessions import Sessions
+from service.settings import Settings
+
+PATH = "/v1/realtime"
+router = APIRouter()
+
+
+@router.websocket(PATH)
+async def realtime(websocket: WebSocket) -> None:
+    """Follow a client's speech; docs/http.md has the events."""
+    state, scope = websocket.app.state, websocket.scope
+    settings: Settings = state.settings
+    sessions: Sessions = state.live
+    key = str(getattr(websocket.state, "key", ""))
+    model = websocket.query_params.get("model")
+    door = Door(
+        websocket, settings, state.registry, state.metrics, state.usage, key,
+        scope["state"]["stopping"],
+    )  # fmt: skip
+    try:
+        _check_origin(websocket, settings)
+        with sessions.one_more():
+            await door.begin(model)
+            await websocket.accept(subprotocol(scope))
+            await door.serve()
+    except ApiError as error:
+        await refuse(scope, websocket.receive, websocket.send, error)
+
+
+def _check_origin(websocket: WebSocket, settings: Settings) -> None:
+    """ApiError (403) if another site's page asks: browsers let it, and send what their user may."""
+    origin = websocket.headers.get("origin")
+    allowed = {one.strip() for one in settings.cors_origins.split(",")}
+    if origin is None or "*" in allowed or origin in allowed:
+        return
+    if urlsplit(origin).netloc != websocket.headers.get("host"):
+        raise ApiError(
+            403,
+            f"Pages of {origin[:100]!r} may not use this service: list it in EARSHOT_CORS_ORIGINS.",
+            param="origin",
+            code="origin_refused",
+        )

@@ -1,0 +1,1 @@
+"""Live speech: turns, what is settled of them, and the sessions that read them."""
