@@ -14,6 +14,7 @@ function beginEdit(at) {
     ended = true;
     const text = field.value.trim().replace(/\s+/g, " ");
     field.replaceWith(place);
+    if (shown?.words[at] !== word) return;  // they are read anew
     if (keeps && text !== word.text) edit(at, text);
     if (focuses) focusWord(at);
   };
@@ -69,6 +70,7 @@ function redo() {
 }
 
 function showEdits() {
+  $("correct").disabled = !shown?.words.length;
   $("undo").disabled = !shown?.undone.length;
   $("redo").disabled = !shown?.redone.length;
 }

@@ -36,15 +36,21 @@ function recall() {
     $(id).value = value;
   }
   for (const result of memory.results) {
-    add({ ...newItem(null, result.name), ...result, state: result.job ? "waiting" : result.state });
+    add({ ...newItem(null, result.name), ...result, ...stateOf(result) });
   }
   pump();
+}
+
+function stateOf({ job, state, note }) {
+  if (job) return { state: "waiting", note: "" };  // it is followed again
+  if (["done", "failed"].includes(state)) return { state, note };
+  return { state: "failed", note: "The page was closed meanwhile: add the file again for the rest." };
 }
 
 function remembered() {
   try {
     const memory = JSON.parse(localStorage.getItem(PLACE));
-    return Array.isArray(memory?.results) ? memory : null;
+    return Array.isArray(memory?.results) && memory.fields ? memory : null;
   } catch {
     return null;  // storage is switched off
   }

@@ -78,6 +78,7 @@ async function run(item) {
 function finish(item) {
   change(item, { state: "done", share: null, note: "" });
   say(`${item.name}: ${summary(item)}`);
+  if (item.recorded && !recorder) $("live").hidden = true;  // the whole is better than its captions
   if (!shown?.words.length && !recorder) showItem(item);
   remember();
 }
@@ -113,7 +114,7 @@ async function runRequest(item) {
   };
   const options = { signal: item.cancel.signal, sent, heard };
   heard(await post("v1/audio/transcriptions", formOf(item, { stream: "true" }), options));
-  if (!item.seconds) throw unreachable();  // the stream broke off
+  if (item.seconds === null) throw unreachable();  // the stream broke off
 }
 
 async function runJob(item) {
@@ -146,7 +147,7 @@ async function followJob(item) {
       if (!ended) await sleep(RECONNECT_S, signal);
     }
   } catch (error) {
-    if (!(error.wait <= LONGEST_WAIT_S)) forgetJob(item);
+    if (!(error.wait <= LONGEST_WAIT_S || error.status === 401)) forgetJob(item);
     throw error;
   }
   forgetJob(item);
@@ -159,7 +160,7 @@ function forgetJob(item) {
 }
 
 function startOver(item) {
-  Object.assign(item, { words: [], undone: [], redone: [] });
+  Object.assign(item, { words: [], seconds: null, undone: [], redone: [] });
   if (shown === item) showItem(item);
 }
 

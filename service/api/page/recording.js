@@ -16,7 +16,7 @@ async function record() {
     return complain(whyNoMicrophone(error));
   }
   showItem(null);
-  const chunks = [], began = performance.now();
+  const chunks = [], began = performance.now(), stopCaptions = caption(stream);
   recorder = new MediaRecorder(stream);
   const stopMeter = meter(stream, () => {
     $("record").textContent = `Stop (${clock((performance.now() - began) / 1000).slice(0, -2)})`;
@@ -25,6 +25,7 @@ async function record() {
   recorder.onstop = () => {
     const file = new Blob(chunks, { type: recorder.mimeType });
     stopMeter();
+    stopCaptions();
     stream.getTracks().forEach((track) => track.stop());
     recorder = null;
     $("record").className = "";

@@ -14,6 +14,7 @@ $("file").addEventListener("change", () => {
 });
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     $("drop").classList.toggle("over", kind === "dragover");
     if (kind === "drop") addFiles(event.dataTransfer.files);

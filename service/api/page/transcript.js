@@ -57,8 +57,6 @@ function showItem(item) {
   wordButtons = [];
   tabStop = paragraphStart = 0;
   current = -1;
-  find();
-  showEdits();
   if (!item) return;
   item.row.line.classList.add("shown");
   item.row.name.setAttribute("aria-current", "true");
@@ -87,6 +85,7 @@ function appendWords(first) {
     line.append(wordButtons[at], " ");
   }
   find();
+  showEdits();
 }
 
 function newParagraph(start) {

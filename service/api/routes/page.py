@@ -44,7 +44,7 @@ _HEADERS = {
     "content-security-policy": "; ".join(
         (
             "default-src 'none'",
-            f"script-src {_hashes('script')}",
+            f"script-src {_hashes('script')} blob:",  # the page's own, that collects sound
             f"style-src {_hashes('style')}",
             "connect-src 'self'",
             "media-src blob:",
