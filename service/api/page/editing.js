@@ -21,8 +21,10 @@ function beginEdit(at) {
   field.onblur = () => end(true, false);
   field.onkeydown = (event) => {
     event.stopPropagation();
-    if (event.key === "Enter" && !event.isComposing) end(true, true);
-    if (event.key === "Escape") end(false, true);
+    const keeps = event.key === "Enter" && !event.isComposing;
+    if (!keeps && event.key !== "Escape") return;
+    event.preventDefault();  // else Enter would press the word that gets the focus
+    end(keeps, true);
   };
   $("audio").pause();
   place.replaceWith(field);

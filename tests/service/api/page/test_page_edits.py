@@ -115,6 +115,7 @@ def test_words_are_corrected_by_keyboard_alone(spoken: Page) -> None:
     spoken.keyboard.press("F2")
     spoken.keyboard.type("nobody")
     spoken.keyboard.press("Enter")
+    expect(spoken.locator("#audio")).to_have_js_property("currentTime", 0)  # nothing is played
     spoken.keyboard.press("ArrowRight")
     expect(word(spoken, 2)).to_be_focused()
     expect(spoken.locator(".word")).to_have_text([before[0], "nobody", *before[2:]])
