@@ -32,7 +32,7 @@ class AcousticModel(nn.Module):
         super().__init__()
         self.config = config
         self.features = LogMel(config.features)
-        self.subsampling = Subsampling(config.features.mels, config.channels, config.width)
+        self.subsampling = Subsampling(config)
         self.recurrent = RecurrentStack(config, n_phones or n_units)  # phones are nearer to sound
         self.head = nn.Linear(config.width, n_units)
         self.phone_head = nn.Linear(config.width, n_phones) if n_phones else None

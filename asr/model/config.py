@@ -7,18 +7,14 @@ from asr.errors import BadOption
 from asr.sampling import SAMPLE_RATE
 
 Cell: TypeAlias = Literal["lstm", "gru", "rnn"]
-FACTOR = 4
-"""Feature frames for each output frame."""
+Norm: TypeAlias = Literal["inside", "behind"]
+_STRIDES = {2: (2, 1), 3: (3, 1), 4: (2, 2)}
+"""Of the two convolutions in time, by the factor of both."""
 
 
-def subsampled(frames: Any) -> Any:
-    """Output frames of so many feature frames: exact, for ints, arrays and tensors."""
-    return halved(halved(frames))
-
-
-def halved(size: Any) -> Any:
-    """Frames that a convolution of stride 2 leaves."""
-    return (size + 1) // 2
+def strided(size: Any, stride: int) -> Any:
+    """What a convolution of this stride leaves of so many: exact, for ints, arrays and tensors."""
+    return (size + stride - 1) // stride
 
 
 @dataclass(frozen=True)
@@ -72,6 +68,8 @@ class ModelConfig:
     """The log-mel front end."""
     channels: int = 32
     """Channels of the two subsampling convolutions."""
+    subsampling: Literal[2, 3, 4] = 4
+    """Feature frames for each output frame."""
     cell: Cell = "lstm"
     """Kind of recurrent cell: lstm, gru, or the vanilla rnn."""
     layers: int = 4
@@ -81,6 +79,15 @@ class ModelConfig:
     directions: Literal[1, 2] = 2
     """2: each layer reads the frames ahead and back; 1: only ahead, so that a frame knows nothing
     of what comes after it."""
+    projection: int = 0
+    """Numbers to which a linear layer brings the output of each recurrent layer (Sak et al., "Long
+    short-term memory recurrent neural network architectures for large scale acoustic modeling",
+    2014; here the layer itself does not read them); 0 for none."""
+    residual: bool = False
+    """Whether each layer but the first adds what it reads to its output (He et al., "Deep residual
+    learning for image recognition", 2016)."""
+    norm: Norm = "inside"
+    """Where a residual layer has its LayerNorm: inside, on what is added, or behind, on the sum."""
     forget_bias: float = 1.0
     """What the forget gates of an LSTM start with: at 0 they are half open, at 1 nearly three
     quarters (Jozefowicz et al., "An empirical exploration of recurrent network architectures",
@@ -101,6 +108,21 @@ class ModelConfig:
             )
         if self.directions not in (1, 2):
             raise BadOption(f"layers cannot have {self.directions} directions: give 1 or 2.")
+        if self.subsampling not in _STRIDES:
+            raise BadOption(f"subsampling by {self.subsampling} cannot be: give 2, 3 or 4.")
+        if self.projection < 0:
+            raise BadOption(
+                f"projection to {self.projection} cannot be: give a size, or 0 for none."
+            )
+        if self.norm not in get_args(Norm):
+            raise BadOption(f"norm {self.norm!r} is neither inside nor behind.")
+        if self.norm != "inside" and not self.residual:
+            raise BadOption(
+                f"norm {self.norm} has no effect without residual layers: set residual, or leave "
+                "it out."
+            )
+        if self.residual and self.layers == 1:
+            raise BadOption("residual has no effect on a single layer: leave it out.")
         if self.forget_bias != 1.0 and self.cell != "lstm":
             raise BadOption(
                 f"forget_bias {self.forget_bias} has no effect: a cell of kind {self.cell} has no "
@@ -115,12 +137,17 @@ class ModelConfig:
     @property
     def width(self) -> int:
         """Numbers that a recurrent layer gives for each frame."""
-        return self.directions * self.hidden
+        return self.projection or self.directions * self.hidden
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Of the two convolutions, in time."""
+        return _STRIDES[self.subsampling]
 
     @property
     def frame_samples(self) -> int:
         """Samples between output frames."""
-        return FACTOR * self.features.hop
+        return self.subsampling * self.features.hop
 
     @property
     def frame_seconds(self) -> float:
@@ -129,7 +156,10 @@ class ModelConfig:
 
     def frames(self, samples: Any) -> Any:
         """Output frames of recordings of so many samples: exact, for ints, arrays and tensors."""
-        return subsampled(self.features.frames(samples))
+        frames = self.features.frames(samples)
+        for stride in self.strides:
+            frames = strided(frames, stride)
+        return frames
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and bundles."""

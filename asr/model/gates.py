@@ -104,7 +104,7 @@ def trace(model: AcousticModel, samples: Any) -> Iterator[LayerTrace]:
         for direction, curves in _opened(layer, x[0]).items():
             kind = _CELLS[type(layer.ahead)]
             yield LayerTrace(number, direction, curves, kind.memory, kind.keeps)
-        x = _passed_on(model, number, layer(x, lengths))
+        x = _passed_on(model, number, x, layer(x, lengths))
 
 
 @torch.no_grad()
@@ -130,10 +130,10 @@ def held(model: AcousticModel, samples: Any, layer: int, value: float) -> Tensor
     for number, one in enumerate(layers, start=1):
         if number == layer:
             outputs = [curves["hidden"] for curves in _opened(one, x[0], value).values()]
-            read = torch.cat(outputs, dim=-1)[None]
+            found = torch.cat(outputs, dim=-1)[None]
         else:
-            read = one(x, lengths)
-        x = _passed_on(model, number, read)
+            found = one(x, lengths)
+        x = _passed_on(model, number, x, found)
     return torch.cat([spell(head, x[0]) for head in model.heads], dim=-1)
 
 
@@ -150,8 +150,8 @@ def _layers(model: AcousticModel) -> list[RecurrentLayer]:
     return list(model.recurrent.layers)  # type: ignore[arg-type]
 
 
-def _passed_on(model: AcousticModel, number: int, read: Tensor) -> Tensor:
-    return model.recurrent.passed_on(number, model.recurrent.norms[number - 1](read))
+def _passed_on(model: AcousticModel, number: int, read: Tensor, found: Tensor) -> Tensor:
+    return model.recurrent.passed_on(number, model.recurrent.output(number, read, found))
 
 
 def _opened(

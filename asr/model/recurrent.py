@@ -1,7 +1,7 @@
 """Recurrent layers that read each utterance in one or both directions, exactly over its length.
 
-Shapes: B batch, T frames, D input width, H hidden units of a direction, W = H or 2 H the width of a
-layer's output, V units of a head.
+Shapes: B batch, T frames, D input width, H hidden units of a direction, N directions, W the width
+of a layer's output: N H, or that of its projection; V units of a head.
 """
 
 from collections import deque
@@ -20,7 +20,7 @@ CELLS: Mapping[Cell, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GR
 
 
 class RecurrentLayer(nn.Module):
-    """One recurrent layer in one or both directions: `(B, T, D)` -> `(B, T, W)`, padding zero.
+    """One recurrent layer in one or both directions: `(B, T, D)` -> `(B, T, N H)`, padding zero.
 
     Each direction is one fused module over a padded batch. The backward one reads every utterance
     flipped by its own length, so it starts at the last valid frame, never in padding. Packed
@@ -110,6 +110,8 @@ class SelfConditioning(nn.Module):
 class RecurrentStack(nn.Module):
     """Recurrent layers, each with LayerNorm and dropout: `(B, T, D)` -> `(B, T, W)`.
 
+    A layer may have a projection, and add what it reads (`ModelConfig.residual`).
+
     Args:
         n_units: units of the head of `SelfConditioning`, if the config has it.
         inputs: D; as wide as the output unless told.
@@ -123,17 +125,38 @@ class RecurrentStack(nn.Module):
             RecurrentLayer(read, config.hidden, config.cell, config.directions, config.forget_bias)
             for read in widths
         )
+        outputs = config.directions * config.hidden
+        self.projections = nn.ModuleList(
+            nn.Linear(outputs, width) for _ in range(config.layers if config.projection else 0)
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.layers))
+        self.residual, self.norm = config.residual, config.norm
         self.dropout = nn.Dropout(config.dropout)
         self.conditioned = config.self_conditioning
         self.conditioning = SelfConditioning(width, n_units) if self.conditioned else None
 
     def states(self, x: Tensor, lengths: Tensor) -> Iterator[Tensor]:
         """The output of each layer in order, `(B, T, W)`; padding has no meaning."""
-        for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True), start=1):
-            x = self.dropout(norm(layer(x, lengths)))
+        for number, layer in enumerate(self.layers, start=1):
+            x = self.output(number, x, layer(x, lengths))
             yield x
             x = self.passed_on(number, x)
+
+    def output(self, number: int, read: Tensor, found: Tensor) -> Tensor:
+        """The output `(B, T, W)` of layer `number`, whose cells found `(B, T, N H)` in what they
+        read: projected, normalised and added to what was read, as far as the config has it."""
+        if len(self.projections):
+            found = self.projections[number - 1](found)
+        norm = self.norms[number - 1]
+        if not self.adds(number):
+            return self.dropout(norm(found))  # type: ignore[no-any-return]
+        if self.norm == "behind":
+            return self.dropout(norm(read + found))  # type: ignore[no-any-return]
+        return read + self.dropout(norm(found))  # type: ignore[no-any-return]
+
+    def adds(self, number: int) -> bool:
+        """Whether layer `number` adds what it reads to its output."""
+        return self.residual and number > 1
 
     def passed_on(self, number: int, x: Tensor) -> Tensor:
         """What the next layer reads of the output of layer `number`: `(B, T, W)`."""

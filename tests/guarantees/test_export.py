@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -30,6 +31,14 @@ BATCHES = {
     "three, one of no samples": [16_000, 0, 641],
     "eight": [1, 399, 400, 559, 560, 16_001, 33_000, 47_999],
 }
+
+LAYERS: list[dict[str, Any]] = [
+    {"subsampling": 2},
+    {"subsampling": 3, "residual": True},
+    {"projection": 16, "self_conditioning": 2},
+    {"projection": 20, "residual": True, "norm": "behind", "directions": 1},
+    {"residual": True, "norm": "behind", "cell": "gru", "self_conditioning": 1},
+]
 
 Graphs = dict[tuple[str, str, int], tuple[AcousticModel, onnxruntime.InferenceSession]]
 
@@ -90,6 +99,26 @@ def test_graph_is_the_model_in_any_batch(
     wave = noise(lengths, padding, spare)
 
     assert_equal(model, session, wave, np.array(lengths))
+
+
+@pytest.mark.parametrize("layers", LAYERS, ids=str)
+def test_graph_is_the_model_whatever_its_layers(layers: dict[str, Any], clips: list[Path]) -> None:
+    torch.manual_seed(5)
+    model = AcousticModel(ModelConfig(channels=4, layers=3, hidden=24, **layers), 11).eval()
+    with torch.no_grad():
+        model.head.weight.mul_(10.0)
+    graph = build_graph(model)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    speech = load(clips[0]).samples
+    lengths = [len(speech), 0, 399, 7_041, 640, 880, 1_040, 1_041]
+    wave = np.full((len(lengths), len(speech)), np.nan, np.float32)
+    for row, length in zip(wave, lengths, strict=True):
+        row[:length] = speech[:length]
+
+    assert_equal(model, session, wave, np.array(lengths))
+    assert run(session, wave, np.array(lengths))[1].tolist() == [
+        model.config.frames(length) for length in lengths
+    ]
 
 
 @pytest.mark.parametrize("normalize", NORMALIZATIONS)

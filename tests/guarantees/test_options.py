@@ -66,6 +66,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str,
     return lambda **keys: train(tuple(sorted(keys.items())))
 
 
+RESIDUAL = {"model.network.residual": "true"}
 # Key -> the value that other weights come of, and the keys beside which they do.
 WEIGHTS: dict[str, tuple[str, dict[str, str]]] = {
     "seed_everything": ("7", {}),
@@ -112,7 +113,11 @@ WEIGHTS: dict[str, tuple[str, dict[str, str]]] = {
     "model.network.forget_bias": ("0.0", {}),
     "model.network.hidden": ("9", {}),
     "model.network.layers": ("3", {}),
+    "model.network.norm": ("behind", RESIDUAL),
+    "model.network.projection": ("6", {}),
+    "model.network.residual": ("true", {}),
     "model.network.self_conditioning": ("1", {"model.middle_layer": "1"}),
+    "model.network.subsampling": ("3", {}),
     "model.optimizer.final": ("0.5", CYCLE),
     "model.optimizer.learning_rate": ("2e-3", {}),
     "model.optimizer.schedule": ("one-cycle", {}),
@@ -233,7 +238,10 @@ def test_what_cannot_be_is_refused(key: str, tmp_path: Path) -> None:
         ("model.middle_layer", "2", "model.middle_layer below 2"),
         ("model.network.cell", "lsmt", "model.network.cell does not fit"),
         ("model.network.directions", "3", "model.network.directions does not fit"),
+        ("model.network.norm", "behind", "no effect without residual"),
+        ("model.network.projection", "-1", "give a size, or 0"),
         ("model.network.self_conditioning", "2", "a layer below 2"),
+        ("model.network.subsampling", "5", "model.network.subsampling does not fit"),
         ("model.network.self_conditioning", "1", "set model.middle_layer 1 too"),
         ("model.optimizer.final", "2", "optimizer.final"),
         ("model.optimizer.learning_rate", "fast", "learning_rate does not fit"),

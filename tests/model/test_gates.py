@@ -20,7 +20,14 @@ CELLS: tuple[Cell, ...] = ("lstm", "gru", "rnn")
 def model(cell: Cell, directions: Literal[1, 2] = 2) -> AcousticModel:
     torch.manual_seed(2)
     config = ModelConfig(
-        cell=cell, layers=2, hidden=16, channels=4, directions=directions, self_conditioning=1
+        cell=cell,
+        layers=2,
+        hidden=16,
+        channels=4,
+        directions=directions,
+        projection=12 if directions == 1 else 0,
+        residual=True,
+        self_conditioning=1,
     )
     made = AcousticModel(config, 10, 7).eval()
     assert made.recurrent.conditioning is not None
@@ -44,7 +51,7 @@ def test_the_opened_layers_end_in_what_the_fused_ones_give(
     assert [(item.layer, item.direction) for item in found] == list(product((1, 2), names))
     features, lengths = network.features(wave[None], torch.tensor([len(wave)]))
     x, lengths = network.subsampling(features, lengths)
-    for layer, norm in zip(network.recurrent.layers, network.recurrent.norms, strict=True):
+    for layer in network.recurrent.layers:
         each, found = found[:directions], found[directions:]
         ahead, both = each[0], layer(x, lengths)
         opened = torch.cat([item.curves["hidden"] for item in each], dim=-1)
@@ -52,7 +59,8 @@ def test_the_opened_layers_end_in_what_the_fused_ones_give(
         if cell == "lstm":
             output, memory = ahead.curves["output"], ahead.curves["cell"]
             assert torch.allclose(ahead.curves["hidden"], output * memory.tanh())
-        x = network.recurrent.passed_on(ahead.layer, norm(both))
+        x = network.recurrent.output(ahead.layer, x, both)
+        x = network.recurrent.passed_on(ahead.layer, x)
 
 
 @pytest.mark.parametrize(("cell", "directions"), [("lstm", 2), ("gru", 2), ("lstm", 1)])

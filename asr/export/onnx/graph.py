@@ -3,7 +3,7 @@
 It is not traced, since tracing turns lengths into constants. Each function corresponds to one
 module of `asr.model` and does the same in ONNX's operators.
 Shapes: B batch, S samples, T feature frames, U output frames, F mels, C channels, H hidden,
-N directions, W = N H width of a layer, V units of all heads.
+N directions, W width of a layer, V units of all heads.
 """
 
 from typing import Any, cast
@@ -66,9 +66,11 @@ def _subsampling(g: GraphWriter, subsampling: Subsampling, x: str, lengths: str)
         key = f"subsampling.{name}"
         weight = g.weight(f"{key}.weight", convolution.weight)
         bias = g.weight(f"{key}.bias", convolution.bias)
-        x = g.op("Conv", x, weight, bias, name=key, strides=[2, 2], pads=[1, 1, 1, 1])
-        x = g.op("Relu", x)  # (B, C, T / 2, F / 2)
-        lengths = g.op("Div", g.op("Add", lengths, g.integers(1)), g.integers(2))
+        strides = list(convolution.stride)
+        x = g.op("Conv", x, weight, bias, name=key, strides=strides, pads=[1, 1, 1, 1])
+        x = g.op("Relu", x)  # (B, C, T / stride, F / 2)
+        reach = g.op("Add", lengths, g.integers(strides[0] - 1))
+        lengths = g.op("Div", reach, g.integers(strides[0]))
         x = g.masked(x, g.padding(x, lengths, axis=2))
     x = g.op("Transpose", x, perm=[0, 2, 1, 3])  # (B, C, U, F / 4) -> (B, U, C, F / 4)
     x = g.op("Reshape", x, g.integers(0, 0, -1))  # (B, U, C * F / 4)
@@ -80,14 +82,26 @@ def write_recurrent(g: GraphWriter, stack: RecurrentStack, x: str, lengths: str)
     # An utterance without frames gets one frame of zeros, which is masked like all padding.
     read = g.op("Cast", g.op("Max", lengths, g.integers(1)), to=INT32)
     x = g.op("Transpose", x, perm=[1, 0, 2])  # (B, U, D) -> (U, B, D)
-    for index, (layer, norm) in enumerate(zip(stack.layers, stack.norms, strict=True)):
-        key = f"recurrent.{index}"
-        x = _layer(g, key, cast(RecurrentLayer, layer), x, read)
-        x = _normalized(g, f"{key}.norm", cast(nn.LayerNorm, norm), x)
+    for index, layer in enumerate(stack.layers):
+        found = _layer(g, f"recurrent.{index}", cast(RecurrentLayer, layer), x, read)
+        x = _output(g, stack, index, x, found)
         if stack.conditioning is not None and stack.conditioned == index + 1:
             x = _conditioned(g, stack.conditioning, x)
     x = g.op("Transpose", x, perm=[1, 0, 2])  # (U, B, W) -> (B, U, W)
     return g.masked(x, g.padding(x, lengths))
+
+
+def _output(g: GraphWriter, stack: RecurrentStack, index: int, read: str, found: str) -> str:
+    """As `RecurrentStack.output`."""
+    key = f"recurrent.{index}"
+    if len(stack.projections):
+        found = g.linear(f"{key}.project", cast(nn.Linear, stack.projections[index]), found)
+    norm = cast(nn.LayerNorm, stack.norms[index])
+    if not stack.adds(index + 1):
+        return _normalized(g, f"{key}.norm", norm, found)
+    if stack.norm == "behind":
+        return _normalized(g, f"{key}.norm", norm, g.op("Add", read, found))
+    return g.op("Add", read, _normalized(g, f"{key}.norm", norm, found))
 
 
 def _conditioned(g: GraphWriter, conditioning: SelfConditioning, x: str) -> str:
@@ -102,7 +116,7 @@ def _normalized(g: GraphWriter, key: str, norm: nn.LayerNorm, x: str) -> str:
 
 
 def _layer(g: GraphWriter, key: str, layer: RecurrentLayer, x: str, lengths: str) -> str:
-    """`(U, B, W)` -> `(U, B, W)`, zero after each length."""
+    """`(U, B, D)` -> `(U, B, N H)`, zero after each length."""
     kind, gates, attributes = _OPERATORS[type(layer.ahead)]
     directions = layer.directions.values()
 
@@ -126,4 +140,4 @@ def _layer(g: GraphWriter, key: str, layer: RecurrentLayer, x: str, lengths: str
         **attributes,
     )  # (U, N, B, H)
     y = g.op("Transpose", y, perm=[0, 2, 1, 3])  # (U, N, B, H) -> (U, B, N, H)
-    return g.op("Reshape", y, g.integers(0, 0, -1))  # (U, B, W)
+    return g.op("Reshape", y, g.integers(0, 0, -1))  # (U, B, N H)
