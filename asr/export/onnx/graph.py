@@ -71,7 +71,9 @@ def _subsampling(g: GraphWriter, subsampling: Subsampling, x: str, lengths: str)
         x = g.op("Relu", x)  # (B, C, T / stride, F / 2)
         reach = g.op("Add", lengths, g.integers(strides[0] - 1))
         lengths = g.op("Div", reach, g.integers(strides[0]))
-        x = g.masked(x, g.padding(x, lengths, axis=2))
+        # A product is computed in place, and nothing here is infinite.
+        kept = g.op("Not", g.padding(x, lengths, axis=2))
+        x = g.op("Mul", x, g.op("Cast", kept, to=FLOAT))
     x = g.op("Transpose", x, perm=[0, 2, 1, 3])  # (B, C, U, F / 4) -> (B, U, C, F / 4)
     x = g.op("Reshape", x, g.integers(0, 0, -1))  # (B, U, C * F / 4)
     return g.linear("subsampling.project", subsampling.project, x), lengths

@@ -19,9 +19,14 @@ IR_VERSION = 8  # the format of that opset's time, as old ONNX Runtimes refuse n
 
 
 class GraphWriter:
-    """Nodes in the order they are computed; every method returns the name of a value."""
+    """Nodes in the order they are computed; every method returns the name of a value.
 
-    def __init__(self) -> None:
+    Args:
+        prefix: of the names of values without one; a graph within another needs its own.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self._nodes: list[onnx.NodeProto] = []
         self._weights: dict[str, onnx.TensorProto] = {}
 
@@ -44,11 +49,13 @@ class GraphWriter:
         return self._constant(np.array(value, dtype=np.int64))
 
     def _constant(self, value: NDArray[Any]) -> str:
-        return self.weight(f"{value.dtype}{list(value.shape)} {value.tolist()}", value)
+        return self.weight(
+            f"{self._prefix}{value.dtype}{list(value.shape)} {value.tolist()}", value
+        )
 
     def op(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """The first output of a new node of this kind; "" stands for an omitted input."""
-        output = name or f"{kind} {len(self._nodes)}"
+        output = name or f"{self._prefix}{kind} {len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
@@ -68,6 +75,13 @@ class GraphWriter:
     def masked(self, x: str, padding: str) -> str:
         """`x` with zeros where `padding` is true, also in place of NaN."""
         return self.op("Where", padding, self.floats(0.0), x)
+
+    def graph(self, inputs: list[str], outputs: list[str]) -> onnx.GraphProto:
+        """What was written, as the body of another graph's node."""
+        begin, end = (
+            [onnx.ValueInfoProto(name=name) for name in names] for names in (inputs, outputs)
+        )
+        return helper.make_graph(self._nodes, "body", begin, end, list(self._weights.values()))
 
     def model(
         self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
