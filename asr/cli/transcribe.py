@@ -24,7 +24,7 @@ from asr.cli.options import (
 from asr.cli.output import one_line
 from asr.cli.progress import bar
 from asr.errors import BadOption
-from asr.options import SELECTION, Selection
+from asr.options import Selection
 from asr.transcript import LAYOUT, Layout
 
 if TYPE_CHECKING:
@@ -189,11 +189,6 @@ def _print(
     from asr.cli.folder import refuse_hopeless, tell, tell_passed_over
 
     refuse_hopeless(inputs)
-    if len(inputs) == 1 and _is_long(inputs[0].path):
-        # Read here, window by window: a process that decodes would hold the whole recording.
-        kept = {name: getattr(selection, name) for name in SELECTION}
-        printer(inputs[0].path, load().transcribe(inputs[0].path, **kept, **options))
-        return
     failed = 0
     recognizer = load()
     with (
@@ -212,14 +207,6 @@ def _print(
     tell_passed_over(inputs)
     if failed:
         raise typer.Exit(2 if failed == len(inputs) else 1)
-
-
-def _is_long(path: Path) -> bool:
-    """Whether a recording has several windows, as far as its header says."""
-    from asr.audio import header_seconds
-    from asr.runtime.windows import WINDOW_SECONDS
-
-    return path.is_file() and header_seconds(path) > WINDOW_SECONDS
 
 
 def _print_one(
