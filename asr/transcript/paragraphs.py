@@ -37,7 +37,7 @@ def _ends(held: list[Segment], following: Segment) -> bool:
     if following.channel != last.channel:
         return True
     pause, word = following.start - last.end, last.words[-1]
-    if word.written is not None and not word.ends_sentence:
+    if word.written is not None and not last.ends_sentence:
         return pause >= MISSED_S
     by_text = word.ends_paragraph and pause >= SHORT_PAUSE_S
     return by_text or pause >= PAUSE_S or last.end - held[0].start >= FULL_S

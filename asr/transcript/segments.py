@@ -30,11 +30,6 @@ class Word:
     ends_paragraph: bool = False
     """Whether, by its text, a paragraph ends behind it."""
 
-    @property
-    def ends_sentence(self) -> bool:
-        """Whether it is written with a mark that ends a sentence."""
-        return self.written is not None and self.written.endswith(_SENTENCE_ENDS)
-
     def later(self, seconds: Seconds) -> "Word":
         """The same word in a recording that starts so many seconds earlier."""
         return replace(self, start=self.start + seconds, end=self.end + seconds)
@@ -82,6 +77,11 @@ class Segment:
         return self.words[-1].end
 
     @property
+    def ends_sentence(self) -> bool:
+        """Whether a mark behind its last word ends a sentence."""
+        return _ends_sentence(self.words)
+
+    @property
     def confidence(self) -> float:
         """The mean over the words: the expected share of right ones."""
         return fmean(word.confidence for word in self.words)
@@ -108,20 +108,30 @@ def between_pauses(words: Iterable[Word], pause: Seconds = PAUSE_S) -> Iterator[
 
     A segment is given as soon as the word after it is known.
     """
-    return _cut(words, lambda last, following: following.start - last.end >= pause)
+    return _cut(words, lambda held, following: following.start - held[-1].end >= pause)
 
 
 def sentences(words: Iterable[Word]) -> Iterator[Segment]:
     """The same, cut also behind the words that end a sentence, where marks are known."""
     return _cut(
-        words, lambda last, following: last.ends_sentence or following.start - last.end >= PAUSE_S
+        words,
+        lambda held, following: (
+            following.start - held[-1].end >= PAUSE_S
+            or (following.written != "" and _ends_sentence(held))
+        ),
     )
 
 
-def _cut(words: Iterable[Word], ends: Callable[[Word, Word], bool]) -> Iterator[Segment]:
+def _ends_sentence(words: Sequence[Word]) -> bool:
+    """Whether the last word, or the number that it is part of, has a mark that ends a sentence."""
+    written = next((word.written for word in reversed(words) if word.written != ""), None)
+    return written is not None and written.endswith(_SENTENCE_ENDS)
+
+
+def _cut(words: Iterable[Word], ends: Callable[[list[Word], Word], bool]) -> Iterator[Segment]:
     held: list[Word] = []
     for word in words:
-        if held and ends(held[-1], word):
+        if held and ends(held, word):
             yield Segment(tuple(held))
             held = []
         held.append(word)

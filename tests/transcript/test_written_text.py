@@ -1,6 +1,7 @@
 """Transcripts whose words know how they are written: segments, paragraphs, subtitles, numbers."""
 
 import json
+from dataclasses import replace
 
 from asr.transcript import Layout, Transcript, Word, cues, paragraphs, write
 
@@ -47,6 +48,22 @@ def test_sentences_are_segments() -> None:
     assert said.segments[1].plain == "was it so"
     rows = write(said, "tsv").splitlines()
     assert [row.split("\t")[2] for row in rows[1:]] == texts
+
+
+def test_a_number_of_several_words_that_ends_a_sentence_stays_whole() -> None:
+    written = {"left": "Left", "in": "in", "nineteen": "1945.", "forty": "", "five": "", "he": "He"}
+    said = transcript(
+        tuple(
+            Word(text, 0.5 * at, 0.5 * at + 0.4, 0.5, None, shown)
+            for at, (text, shown) in enumerate(written.items())
+        ),
+        90.0,
+    )
+    assert [segment.text for segment in said.segments] == ["Left in 1945.", "He"]
+    assert said.segments[0].ends_sentence and not said.segments[1].ends_sentence
+    paused = replace(said.words[-1], start=5.0, end=5.4)  # after 2.6 s: a paragraph
+    parts = paragraphs(transcript((*said.words[:-1], paused), 90.0).segments)
+    assert [part[0].text for part in parts] == ["Left in 1945.", "He"]
 
 
 def test_a_long_pause_within_a_sentence_still_cuts() -> None:
