@@ -253,6 +253,7 @@ function remove(item) {
   items.splice(at, 1);
   item.row.line.remove();
   if (shown === item) showItem(null);
+  if (item.recorded && !recorder) $("live").hidden = true;
   $("recordings").hidden = !items.length;
   (items[at] ?? items[at - 1])?.row.actions.lastElementChild.focus();
   if (!items.length) $("file").focus();

@@ -70,6 +70,17 @@ def test_a_checker_of_accessibility_finds_no_fault(
         page.get_by_text("words in").first.wait_for()
         page.get_by_role("alert").first.wait_for()
         found.append(Axe().run(page))
+        page.get_by_role("button", name="Correct word").click()
+        page.locator("#words input").fill("another")
+        found.append(Axe().run(page))
+        page.keyboard.press("Enter")
+        page.get_by_label("Find").fill("another")
+        page.get_by_label("Remember the key").check()
+        found.append(Axe().run(page))
+        page.get_by_role("button", name="Record").click()
+        page.locator("#captions p").first.wait_for()
+        found.append(Axe().run(page))
+        page.get_by_role("button", name="Stop").click()
     assert [fault for result in found for fault in faults(result)] == []
 
 
