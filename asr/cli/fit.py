@@ -33,7 +33,7 @@ def _command(context: typer.Context) -> None:
         if run is not None:
             # In front, so that other arguments override the run's config.
             arguments = [*fit.resume_arguments(Path(run)), *arguments]
-        if "--help" in arguments:
+        if {"--help", "--help-all"} & set(arguments):
             typer.echo(f"{_HELP[name]}\n")
     fit.run(name, arguments)
 

@@ -9,9 +9,11 @@ import re
 import signal
 import threading
 import warnings
+from argparse import SUPPRESS
 from typing import Any
 
 import lightning as L
+from jsonargparse import set_parsing_settings
 from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LightningCLI
@@ -135,6 +137,27 @@ def parser_actions(parser: Any) -> list[Any]:
     parsers = [parser] if subcommands is None else list(subcommands.choices.values())
     actions = [action for inner in parsers for action in inner._actions]
     return [action for action in actions if "help" not in action.dest.split(".")]
+
+
+def shorten_help(parser: Any, usage: str, kept: frozenset[str]) -> None:
+    """Leaves Lightning's own keys out of a parser's help, but for those in `kept`."""
+    ours: list[Any] = []
+    theirs: list[Any] = []
+    for group in parser._action_groups:
+        keys = [action.dest for action in group._group_actions]
+        is_theirs = any(key == "ckpt_path" or key.partition(".")[0] == "trainer" for key in keys)
+        (theirs if is_theirs else ours).append(group)
+    for group in theirs:
+        for action in group._group_actions:
+            if action.dest not in kept:
+                action.help = SUPPRESS
+    parser._action_groups = ours + theirs
+    parser.usage, parser.description = usage, None
+
+
+def read_attribute_docs() -> None:
+    """Lets help show the docstrings below a dataclass's fields."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
 def type_of(action: Any) -> Any:

@@ -155,6 +155,18 @@ def test_an_unknown_key_is_refused() -> None:
     assert "layerz" in done.stderr
 
 
+def test_help_shows_our_keys_first_and_lightnings_on_request() -> None:
+    short, whole = asr("fit", "--help").stdout, asr("fit", "--help-all").stdout
+    for key in ("model.network.residual", "model.network.features.mels", "data.batch_seconds"):
+        assert f"--{key} " in short and f"--{key} " in whole
+    assert "Feature frames for each output frame." in short
+    assert short.index("--data.batch_seconds") < short.index("--trainer.max_epochs")
+    for key in ("trainer.callbacks", "trainer.sync_batchnorm", "weights_only"):
+        assert f"--{key} " not in short and f"--{key} " in whole
+    assert "`asr fit --help-all`" in short
+    assert "data.epoch_words" in asr("fit", "--task", "punctuation", "--help").stdout
+
+
 def test_no_corpus_folder_says_how_to_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EARSHOT_DATA", raising=False)
     done = asr("fit", "--config", "configs/default_en.yaml")

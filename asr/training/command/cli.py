@@ -23,7 +23,7 @@ from asr.training.callbacks.checkpoints import (
     Saving,
 )
 from asr.training.checkpoint import Checkpoint
-from asr.training.command.parser import StrictParser
+from asr.training.command.parser import StrictParser, WholeHelp
 from asr.training.command.precision import SpeechTrainer
 from asr.training.command.refusals import refuse_half_on_cpu, refuse_idle
 from asr.training.data.folder import corpus_folder
@@ -33,6 +33,7 @@ from asr.training.lightning_internals import (
     PlainCLI,
     group_values,
     innermost,
+    read_attribute_docs,
     silence_lightning,
 )
 from asr.training.module import CtcTraining
@@ -43,6 +44,7 @@ from asr.training.run_record import RunRecord
 _RARE = 20  # occurrences
 CONFIG, CHECKPOINTS = "config.yaml", "checkpoints"
 Task = Literal["speech", "punctuation"]
+HELP, HELP_ALL = "--help", "--help-all"
 TASK_HELP = "What is trained: a recogniser, or a model of marks and capitals."
 Cli = TypeVar("Cli", bound="RunCLI")
 
@@ -178,15 +180,20 @@ class SaveConfig(SaveConfigCallback):
 
 
 def parse(arguments: Sequence[str], cli: type[Cli], **kwargs: Any) -> Cli:
-    """Parses the arguments with a command line of this class, and runs its subcommand."""
+    """Parses the arguments with a command line of this class, and runs its subcommand.
+
+    `--help` shows our keys, `--help-all` Lightning's too.
+    """
+    wanted = [HELP if argument == HELP_ALL else argument for argument in arguments]
     silence_lightning()
+    read_attribute_docs()
     punctuation = issubclass(cli, PunctuationCLI)
     return cli(
         PunctuationTraining if punctuation else CtcTraining,
         PunctuationData if punctuation else SpeechData,
-        args=list(arguments),
+        args=wanted,
         trainer_class=SpeechTrainer,
-        parser_class=StrictParser,
+        parser_class=WholeHelp if HELP_ALL in arguments else StrictParser,
         trainer_defaults={"devices": 1, "use_distributed_sampler": False},
         seed_everything_default=1,
         auto_configure_optimizers=False,  # its keys would replace model.optimizer

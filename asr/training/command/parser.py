@@ -12,6 +12,7 @@ from asr.training.lightning_internals import (
     error_groups,
     innermost,
     parser_actions,
+    shorten_help,
     type_of,
     unknown_key,
 )
@@ -22,6 +23,20 @@ class StrictParser(LightningArgumentParser):
 
     command = "asr fit"
     """Whose keys these are."""
+    shown = frozenset(
+        f"trainer.{key}"
+        for key in (
+            "accumulate_grad_batches",
+            "default_root_dir",
+            "devices",
+            "gradient_clip_val",
+            "max_epochs",
+            "max_steps",
+            "max_time",
+            "precision",
+        )
+    )
+    """Of Lightning's keys, those that help shows too."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
@@ -36,6 +51,13 @@ class StrictParser(LightningArgumentParser):
         if groups:
             raise BadOption(f"{'.'.join(groups)} does not fit: {innermost(rest)}.") from ex
         raise BadOption(f"the config cannot be used: {message}") from ex
+
+    def format_help(self, formatter: Any = None) -> str:
+        """Our keys, and few of Lightning's."""
+        usage = f"{self.command} --config FILE [--KEY VALUE ...]"
+        shorten_help(self, usage, self.shown)
+        text: str = super().format_help(formatter)
+        return f"{text}\n`{self.command} --help-all` shows all keys of Lightning's trainer.\n"
 
     def keys(self) -> list[str]:
         """Every key that a config of any subcommand may have, also in optional groups."""
@@ -58,3 +80,10 @@ def _fields(key: str, kind: Any) -> Iterator[str]:
             for field in dataclasses.fields(option):
                 yield f"{key}.{field.name}"
                 yield from _fields(f"{key}.{field.name}", hints[field.name])
+
+
+class WholeHelp(StrictParser):
+    """Shows the keys of Lightning, too."""
+
+    def format_help(self, formatter: Any = None) -> str:
+        return str(LightningArgumentParser.format_help(self, formatter))
