@@ -94,6 +94,7 @@ class RunRecord(Callback):
                 "audio": str(utterance.audio.resolve()),
                 "start": utterance.start,
                 "end": utterance.end,
+                "speaker": utterance.speaker,
                 "text": utterance.text,
                 "heard": recognised,
                 "wer": round(jiwer.wer(utterance.text, recognised), 4),

@@ -91,6 +91,40 @@ def write_report(run: Path, out: Path, worst: int = 12) -> None:
     out.write_text(f"{page}\n", encoding="utf-8")
 
 
+def write_comparison(runs: Sequence[Path], summary: Mapping[str, str], out: Path) -> None:
+    """A page with the curves of several runs in the same plots.
+
+    Args:
+        summary: what is said of each run, by its name, above the curves.
+
+    Raises:
+        BadData: a folder holds no run, or one that has not logged anything yet.
+    """
+    configs = {str(run): _sessions(run)[-1]["config"] for run in runs}
+    curves = {str(run): read_curves(run) for run in runs}
+    labels = {run: run.replace("$", r"\$") for run in curves}  # which matplotlib reads as TeX
+    page = render(
+        _TEMPLATE,
+        name=", ".join(run.resolve().name for run in runs),
+        summary=summary,
+        curves=[
+            _plot(f"{title}: {label}", labels, _of_each(curves, name))
+            for title, names in _CURVES
+            for name, label in names.items()
+        ],
+        lengths=[],
+        preview=None,
+        config=json.dumps(configs, indent=2),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(f"{page}\n", encoding="utf-8")
+
+
+def _of_each(curves: Mapping[str, Mapping[str, Curve]], name: str) -> dict[str, Curve]:
+    """One quantity's curve of each run that has logged it."""
+    return {run: logged[name] for run, logged in curves.items() if name in logged}
+
+
 def read_curves(run: Path) -> dict[str, Curve]:
     """Every logged quantity by step; if a run was resumed, the later value counts."""
     curves: dict[str, dict[int, float]] = defaultdict(dict)

@@ -1,12 +1,14 @@
 """The page of `asr report`: what it says, and that no text of a run becomes part of the page."""
 
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from commands import asr
 
-from asr.training.run_report import write_report
+from asr.training.run_report import write_comparison, write_report
 
 HOSTILE = "<script>alert('x')</script>\"&amp;"
 CLIP = Path(__file__).parents[2] / "samples" / "1272-141231-0000.flac"
@@ -74,3 +76,37 @@ def test_the_page_has_the_summary_the_curves_and_the_clips(run: Path, tmp_path: 
     assert "Worst of the last validation (2 clips)" in page.texts and "gone" not in page.texts
     assert text.count("<svg") == 2  # the error rates and the lengths of clips
     assert "<td><del>yes</del></td>" in text and "<td>100%</td>" in text
+
+
+def test_no_text_of_several_runs_becomes_part_of_the_page(run: Path, tmp_path: Path) -> None:
+    other = run.with_name("$other$")
+    shutil.copytree(run, other)
+    write_comparison([run, other], {str(run): HOSTILE, str(other): "b"}, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "script" not in page.tags and page.texts.count("alert") >= 5
+    assert text.count("<svg") == 1 and "$other$" in text
+
+
+def test_runs_are_compared_on_the_clips_of_their_last_validation(run: Path, tmp_path: Path) -> None:
+    better, worse = (Path(shutil.copytree(run, tmp_path / name)) for name in ("better", "worse"))
+    for folder, heard in ((better, "a b c"), (worse, "a x x")):
+        clips = [{"id": n, "text": "a b c", "heard": heard, "speaker": n % 9} for n in range(40)]
+        lines = "\n".join(map(json.dumps, clips))
+        (folder / "heard.jsonl").write_text(lines, encoding="utf-8")
+    done = asr("report", worse, better)
+    assert done.returncode == 0, done.stderr
+    one, other, page = done.stdout.splitlines()
+    assert one == f"{worse}: WER 66.67% in the last validation, 120 words"
+    assert other.startswith(f"{better}: WER 0.00%, -66.67% against {worse} (95 % interval -66.67%")
+    assert other.endswith("p = 0.0005)") and page == str(worse / "comparison.html")
+    same = shutil.copytree(worse, tmp_path / "same")
+    assert asr("report", worse, same).stdout.splitlines()[1].endswith("p = 1)")
+    (better / "heard.jsonl").write_text(lines.partition("\n")[0], encoding="utf-8")
+    for refused, words in (
+        ([worse, better], "was validated on 1 clips and"),
+        ([worse, better, "--worst", 3], "--worst has no effect on several runs"),
+        ([worse, tmp_path], "has no validation to compare"),
+    ):
+        done = asr("report", *refused)
+        assert done.returncode == 2 and words in done.stderr and not done.stdout
