@@ -181,7 +181,7 @@ class Door:
         try:
             event = read_event("" if text is None else text)
             await self._do(event)
-            return isinstance(event, Append)
+            return isinstance(event, Append) and bool(event.audio)
         except ApiError as error:
             await self._put(error_event(error, _event_id(text or "")))
             return False

@@ -117,6 +117,19 @@ class LiveFailed(ServerEvent):
     error: ErrorDetail
 
 
+EVENTS = (
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    Committed,
+    Cleared,
+    LiveDelta,
+    LiveCompleted,
+    LiveFailed,
+)
+
+
 def server_events(event: Event, by_detection: bool, with_logprobs: bool) -> list[ServerEvent]:
     """The events for what has happened.
 

@@ -144,6 +144,7 @@ class Clear(ClientEvent):
     type: Literal["input_audio_buffer.clear"]
 
 
+CLIENT_EVENTS = (SessionUpdate, Append, Commit, Clear)
 ClientEvents = Annotated[SessionUpdate | Append | Commit | Clear, Discriminator("type")]
 _EVENT: TypeAdapter[ClientEvents] = TypeAdapter(ClientEvents)
 

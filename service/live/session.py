@@ -1,7 +1,8 @@
 """One live session: samples in, what is said in them out, while it is said and after each turn.
 
-The open turn is read again whenever 0.4 s more have come, and once more when a pause begins: if it
-lasts, that reading is the last one, and the final text is there as soon as the pause is known.
+The open turn is read again whenever 0.4 s more have come: not all of it, but what is not settled,
+with some seconds before it. All of it is read once more when a pause begins: if the pause lasts,
+that reading is the last one, and the final text is there as soon as the pause is known.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from service.live.turns import Detection, Turn, Turns
 from service.monitoring.metrics import Metrics
 
 _STEP = int(0.4 * SAMPLE_RATE)
+_CONTEXT_S = 4.0
 _MOST_WAITING = 4  # turns that are closed and not read
 
 
@@ -92,6 +94,17 @@ class _Open:
     """What that gave; None if it failed."""
     tentative: str = ""
     """What is shown behind what is settled."""
+
+    @property
+    def settled_until(self) -> int:
+        """The sample at which the last settled word ends: none is before the turn's start."""
+        words = self.settling.words
+        return self.start + (int(words[-1].end * SAMPLE_RATE) if words else 0)
+
+    @property
+    def context(self) -> int:
+        """The sample from which on it is read while it is said."""
+        return max(self.start, self.settled_until - int(_CONTEXT_S * SAMPLE_RATE))
 
 
 class Session:
@@ -213,7 +226,7 @@ class Session:
         if pause is not None:
             return Turn(opened.start, pause) if read != pause else None
         stop = self._turns.stop
-        return Turn(opened.start, stop) if stop - read >= _STEP else None
+        return Turn(opened.context, stop) if stop - read >= _STEP else None
 
     async def _look(self, opened: _Open, stretch: Turn) -> None:
         """Read the open turn, unless it ends meanwhile elsewhere than where this reading does."""
@@ -235,15 +248,17 @@ class Session:
             reading.cancel()
         self._metrics.live_looks.labels("done").inc()
         opened.looked, opened.transcript = stretch, transcript
-        await self._show(opened, transcript)
+        await self._show(opened, stretch, transcript)
         if opened is self._open:
             self._hear(opened, stretch, transcript)
 
-    async def _show(self, opened: _Open, transcript: Transcript) -> None:
+    async def _show(self, opened: _Open, stretch: Turn, transcript: Transcript) -> None:
         if transcript.no_speech and not opened.is_told:
             return
         await self._tell(opened)
-        await self._say(opened, opened.settling.read(transcript.words))
+        offset = (stretch.start - opened.start) / SAMPLE_RATE
+        words = [word.later(offset) for word in transcript.words]
+        await self._say(opened, opened.settling.read(words))
 
     async def _say(self, opened: _Open, shown: Shown) -> None:
         if shown.settled or shown.tentative != opened.tentative:
@@ -252,10 +267,12 @@ class Session:
 
     def _hear(self, opened: _Open, stretch: Turn, transcript: Transcript) -> None:
         """Let the model's own blanks decide whether this is speech, and whether it goes on."""
-        words = transcript.words
-        end = opened.start + int(words[-1].end * SAMPLE_RATE) if words else None
-        if opened.is_told and end is None:
-            return
+        if transcript.words:
+            end = stretch.start + int(transcript.words[-1].end * SAMPLE_RATE)
+        elif opened.is_told:
+            end = opened.settled_until
+        else:
+            end = None
         turns, is_noise = self._turns.heard(stretch.stop, end)
         if is_noise:
             self._open = None

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from service.errors import ApiError
 from service.monitoring.metrics import Metrics
 
-COST = 10.0
-"""Seconds of audio that a session has read in a second, with all readings of open turns: measured
-with `benchmarks/live.py`, and as much again to spare."""
+COST = 16.0
+"""Seconds of audio that a session has read in a second in which somebody speaks: some 5 s, of which
+4 s are context, every 0.4 s, and some to spare."""
 
 
 class Sessions:

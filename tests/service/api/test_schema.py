@@ -163,12 +163,15 @@ def errors_type(status: int) -> str:
 
 
 def test_the_schema_types_every_answer(address: str) -> None:
-    paths = httpx.get(f"{address}/openapi.json", timeout=120).json()["paths"]
+    schema = httpx.get(f"{address}/openapi.json", timeout=120).json()
+    paths = schema["paths"]
     answers = paths["/v1/audio/transcriptions"]["post"]["responses"]["200"]["content"]
     assert set(answers) == {"application/json", "text/plain", "text/vtt", "text/event-stream"}
     events = answers["text/event-stream"]["schema"]["contentSchema"]["oneOf"]
     names = [event["$ref"].rpartition("/")[2] for event in events]
     assert names == ["TextDelta", "TextDone", "ErrorBody"]
+    live = schema["x-websockets"]["/v1/realtime"]
+    assert len(live["receives"]["oneOf"]) == 4 and len(live["sends"]["oneOf"]) == 10
     for path in paths.values():
         for operation in path.values():
             for content in operation["responses"]["200"]["content"].values():
