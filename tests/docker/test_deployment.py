@@ -16,6 +16,7 @@ from service.settings import Settings
 
 DOCKER = Path(__file__).parents[2] / "docker"
 KUBERNETES = DOCKER / "kubernetes"
+EXPOSED = DOCKER / "kubernetes-exposed"
 VERSIONS = ("1.29", "1.31", "1.33")
 
 
@@ -30,9 +31,16 @@ def container() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", ["deployment", "service", "poddisruptionbudget"])
-def test_a_manifest_fits_kubernetes_own_schema(name: str, version: str) -> None:
-    kubernetes_validate.validate(read(KUBERNETES / f"{name}.yaml"), version, strict=True)
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(KUBERNETES / f"{name}.yaml" for name in ("deployment", "service", "poddisruptionbudget")),
+        *(EXPOSED / f"{name}.yaml" for name in ("ingress", "networkpolicy")),
+    ],
+    ids=lambda path: path.stem,
+)
+def test_a_manifest_fits_kubernetes_own_schema(path: Path, version: str) -> None:
+    kubernetes_validate.validate(read(path), version, strict=True)
 
 
 def test_the_scaled_object_fits_kedas_schema_and_scales_the_deployment() -> None:
@@ -44,10 +52,47 @@ def test_the_scaled_object_fits_kedas_schema_and_scales_the_deployment() -> None
     assert "replicas" not in deployment["spec"]  # else each `apply` would undo the scaling
 
 
-def test_kustomize_names_every_manifest() -> None:
-    named = set(read(KUBERNETES / "kustomization.yaml")["resources"])
-    files = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
-    assert named == files
+@pytest.mark.parametrize("folder", [KUBERNETES, EXPOSED], ids=lambda path: path.name)
+def test_kustomize_names_every_manifest(folder: Path) -> None:
+    whole = read(folder / "kustomization.yaml")
+    named = {*whole["resources"], *(patch["path"] for patch in whole.get("patches", ()))}
+    files = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
+    assert named - {"../kubernetes"} == files
+
+
+def test_what_is_exposed_belongs_to_the_deployment() -> None:
+    labels = read(KUBERNETES / "deployment.yaml")["spec"]["template"]["metadata"]["labels"]
+    service = read(KUBERNETES / "service.yaml")
+    policy = read(EXPOSED / "networkpolicy.yaml")["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    (opened,) = policy["ingress"][0]["ports"]
+    assert opened["port"] == container()["ports"][0]["name"]
+    monitor = read(EXPOSED / "servicemonitor.yaml")["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    keys = read(EXPOSED / "keys.yaml")
+    assert keys["metadata"]["name"] == read(KUBERNETES / "deployment.yaml")["metadata"]["name"]
+    (box,) = keys["spec"]["template"]["spec"]["containers"]
+    assert box["name"] == container()["name"]
+    assert box["env"][0]["value"].startswith(f"{box['volumeMounts'][0]['mountPath']}/")
+
+
+def test_the_ingress_lets_through_what_the_service_takes_and_no_more_doors() -> None:
+    ingress, settings = read(EXPOSED / "ingress.yaml"), Settings()
+    notes = {
+        name.rpartition("/")[2]: value for name, value in ingress["metadata"]["annotations"].items()
+    }
+    assert int(notes["proxy-body-size"].removesuffix("m")) * 2**20 > settings.max_upload_bytes
+    longest = settings.drain_s + settings.drain_per_second * settings.max_seconds
+    for waiting in ("proxy-read-timeout", "proxy-send-timeout"):
+        assert float(notes[waiting]) > max(longest, settings.live_idle_s)
+    (rule,) = ingress["spec"]["rules"]
+    doors = {(way["path"], way["pathType"]) for way in rule["http"]["paths"]}
+    assert doors == {("/v1", "Prefix"), ("/", "Exact")}
+    for way in rule["http"]["paths"]:
+        backend = way["backend"]["service"]
+        assert backend["name"] == read(KUBERNETES / "service.yaml")["metadata"]["name"]
+        assert backend["port"]["name"] == "http"
 
 
 def test_selectors_ports_and_probes_agree() -> None:
