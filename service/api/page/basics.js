@@ -47,3 +47,14 @@ function sleep(seconds, signal) {
 
 const say = (text) => { $("status").textContent = text; };
 const complain = (text) => { $("alert").textContent = text; $("alert").hidden = !text; };
+
+// The last place in an ascending row whose value is at most a limit; -1 if there is none.
+function lastUpTo(length, valueAt, limit) {
+  let low = 0, high = length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (valueAt(middle) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}

@@ -121,7 +121,7 @@ function placesOf(sought, words) {
     text += `${plain(word.text)} `;
   }
   const places = [];
-  const wordOf = (offset) => starts.findLastIndex((start) => start <= offset);
+  const wordOf = (offset) => lastUpTo(starts.length, (at) => starts[at], offset);
   for (let at = text.indexOf(sought); at >= 0; at = text.indexOf(sought, at + sought.length)) {
     places.push([wordOf(at), wordOf(at + sought.length - 1)]);
   }

@@ -249,6 +249,7 @@ function cancel(item) {
 }
 
 function remove(item) {
+  if (item.unsaved && !confirm(`${item.name} has corrections that are not saved. Remove it?`)) return;
   const at = items.indexOf(item);
   items.splice(at, 1);
   item.row.line.remove();

@@ -8,14 +8,14 @@ const FORMATS = {
 };
 const ONE_LINE_S = 60;  // the text of a recording up to this length is one line
 
-const kept = (item) => item.words.filter((word) => word.text);  // an empty word was removed
+const kept = ({ words }) => words.filter((word) => word.text);  // an empty word was removed
+const partsKept = (parts) => parts.map((words) => kept({ words })).filter((words) => words.length);
 
 // ---- The formats, as `asr transcribe --format` writes them
 
 function asText(item) {
-  const words = kept(item);
-  if (item.seconds <= ONE_LINE_S) return `${textOf(words)}\n`;
-  return paragraphsOf(words).map((paragraph) => `${textOf(paragraph)}\n`).join("\n") || "\n";
+  if (item.seconds <= ONE_LINE_S) return `${textOf(item.words)}\n`;
+  return partsKept(paragraphsOf(item.words)).map((words) => `${textOf(words)}\n`).join("\n") || "\n";
 }
 
 function asSrt(item) {
@@ -33,7 +33,7 @@ function asJson(item) {
   const words = kept(item), all = words.flatMap(wordsOf);
   return `${JSON.stringify({
     text: textOf(words), words: all, confidence: meanConfidence(all), duration: rounded(item.seconds, 3), no_speech: !words.length,
-    segments: segmentsOf(words).map(asSegment),
+    segments: partsKept(segmentsOf(item.words)).map(asSegment),
   })}\n`;
 }
 
@@ -99,7 +99,7 @@ for (const format of Object.keys(FORMATS)) {
 
 $("copy").addEventListener("click", async () => {
   complain("");
-  if (await copied(textOf(kept(shown)))) return say("Copied.");
+  if (await copied(textOf(shown.words))) return say("Copied.");
   say("");
   getSelection().selectAllChildren($("words"));
   complain("This browser lets no page copy here: the text is selected, copy it by hand.");

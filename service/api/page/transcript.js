@@ -138,15 +138,7 @@ function play(at) {
 }
 
 // The last word that has begun by a time.
-function wordAt(seconds) {
-  let low = 0, high = shown.words.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (shown.words[middle].start <= seconds) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
-}
+const wordAt = (seconds) => lastUpTo(shown.words.length, (at) => shown.words[at].start, seconds);
 
 function follow() {
   const audio = $("audio"), now = audio.currentTime;

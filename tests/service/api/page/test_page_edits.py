@@ -167,3 +167,14 @@ def test_results_and_fields_are_remembered_and_forgotten(spoken: Page) -> None:
     spoken.reload()
     expect(spoken.locator("#queue li")).to_have_count(0)
     expect(spoken.get_by_label("Remember the key")).not_to_be_checked()
+
+
+def test_what_was_corrected_is_not_removed_by_mistake(spoken: Page) -> None:
+    correct(spoken, 0, "One")
+    remove = spoken.get_by_role("button", name="Remove:")
+    remove.click()  # and the question is answered with no
+    expect(spoken.locator("#queue li")).to_have_count(1)
+    saved(spoken, "TXT")
+    remove.click()
+    expect(spoken.locator("#queue li")).to_have_count(0)
+    expect(spoken.locator("#result")).to_be_hidden()

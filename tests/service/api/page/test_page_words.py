@@ -74,6 +74,21 @@ def test_the_microphone_is_heard(page: Page, english: Recognizer, clips: list[Pa
     assert len(said & heard) >= len(said) / 3, heard  # opus and a meeting's noise filters between
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("NotAllowedError", "allow it beside the address"), ("NotFoundError", "plug one in")],
+)
+def test_without_a_microphone_it_says_what_to_do(page: Page, name: str, advice: str) -> None:
+    page.evaluate(
+        """name => {
+          navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("no", name); };
+        }""",
+        name,
+    )
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator("#alert")).to_contain_text(advice)
+
+
 def test_while_recording_no_old_result_is_shown(spoken: Page) -> None:
     spoken.get_by_role("button", name="Record").click()
     expect(spoken.get_by_role("button", name="Stop")).to_be_visible()
