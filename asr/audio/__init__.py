@@ -3,7 +3,7 @@
 from asr.audio.formats import EXTENSIONS
 from asr.audio.headers import header_seconds
 from asr.audio.level import Meter, changed, levelled
-from asr.audio.limits import Limits
+from asr.audio.limits import PIECEWISE, Limits
 from asr.audio.load import (
     Audio,
     AudioSource,
@@ -19,6 +19,7 @@ from asr.sampling import SAMPLE_RATE
 
 __all__ = [
     "EXTENSIONS",
+    "PIECEWISE",
     "SAMPLE_RATE",
     "Audio",
     "AudioSource",

@@ -31,3 +31,7 @@ class Limits:
                 f"{label} is too large: at least {size} bytes once decoded, where "
                 f"{self.max_bytes} are allowed; reduce its channels or sampling rate"
             )
+
+
+PIECEWISE = Limits(max_seconds=24 * 3600.0, max_bytes=96 * 2**30)
+"""For recordings that are read piece by piece, whose length costs time and no memory."""

@@ -45,7 +45,7 @@ class Decoder:
     """A process that reads one recording at a time; it starts on first use.
 
     Args:
-        longest: seconds up to which a recording is held as a whole.
+        longest: seconds, of all channels that are read, up to which a recording is held as a whole.
     """
 
     def __init__(
@@ -240,7 +240,7 @@ def _held(recording: Recording, longest: float) -> tuple[Audio, ...] | Long:
     with contextlib.closing(recording.pieces()) as coming:
         for piece in coming:
             pieces.append(piece)
-            samples += len(piece)
+            samples += piece.size
             if samples > longest * SAMPLE_RATE:
                 return Long(piece.shape[1])
     return Audio.apart(pieces)

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from asr.audio import Limits
+from asr.audio import PIECEWISE, Limits
 from asr.batch.inputs import Input
 from asr.batch.journal import Journal, OutputLost
 from asr.batch.outputs import json_line
@@ -56,7 +56,7 @@ class FolderJob:
     made: str
     """A digest of what decides a transcript, besides the recording (`made_by`)."""
     selection: Selection = field(default_factory=Selection)
-    limits: Limits = Limits()
+    limits: Limits = PIECEWISE
     jsonl: Path | None = None
     """File of all transcripts, a line for each recording."""
     shard: Shard = field(default_factory=Shard)

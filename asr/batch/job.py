@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from asr.audio import Limits
+from asr.audio import PIECEWISE, Limits
 from asr.batch.inputs import Input
 from asr.batch.pipeline import Pipeline, Result, in_order
 from asr.options import Selection, check_channels
@@ -11,13 +11,11 @@ from asr.options import Selection, check_channels
 if TYPE_CHECKING:
     from asr.runtime import Recognizer
 
-_DEFAULT_LIMITS = Limits()
-
 
 def transcribe_files(
     recognizer: "Recognizer",
     inputs: Iterable[Input],
-    limits: Limits = _DEFAULT_LIMITS,
+    limits: Limits = PIECEWISE,
     selection: Selection = Selection(),
     **options: Any,
 ) -> Generator[Result]:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, get_type_hint
 import numpy as np
 
 from asr.audio import (
+    PIECEWISE,
     Audio,
     AudioSource,
     Limits,
@@ -186,7 +187,8 @@ class Recognizer:
 
         Args:
             source: a path, the bytes of a file, a file opened for reading them, `(samples, rate)`,
-                or what `asr.audio.load` gave; of up to four hours. Several come in a list, a tuple
+                or what `asr.audio.load` gave; of up to four hours, in a file of up to 24, where its
+                header says how long it is. Several come in a list, a tuple
                 or an iterator, and are read as they are needed; that is fastest, since like
                 lengths share batches.
             track: the sound track of a film, from 1; by default the one that is marked so.
@@ -494,7 +496,7 @@ def _selection(
 def _checked(source: Source, selection: Selection) -> "Recording | Audio":
     """A source that may be read several times."""
     if not isinstance(source, Audio):
-        return Recording(plain(source, "the audio", Limits()), selection)
+        return Recording(plain(source, "the audio", Limits()), selection, PIECEWISE)
     if selection != Selection():
         raise BadOption(
             "track, channels, start and duration have no effect on sound that is loaded; give them "
@@ -515,7 +517,7 @@ def _recording(source: Source, selection: Selection) -> "Recording | tuple[Audio
     path = checked.source
     if isinstance(path, str) and os.path.isfile(path) and header_seconds(path) > WINDOW_SECONDS:
         return checked
-    return checked.load()
+    return replace(checked, limits=Limits()).load()
 
 
 def _groups(

@@ -116,6 +116,13 @@ def test_one_that_is_damaged_is_named(
 
 
 @pytest.mark.slow
+def test_a_limit_holds_for_them_too(recognizer: Recognizer, long: Path) -> None:
+    limits = Limits(max_seconds=SECONDS - 1.0)
+    (found,) = transcribe_files(recognizer, list_inputs([long]), limits)
+    assert found.transcript is None and "is too long" in str(found.error)
+
+
+@pytest.mark.slow
 def test_a_job_that_is_killed_within_one_ends_as_one_that_was_not(
     tiny_bundle: Path, long: Path, tmp_path: Path
 ) -> None:
