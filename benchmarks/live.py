@@ -2,7 +2,7 @@
 
     python benchmarks/live.py --sessions 1 5 10 20 --seconds 30 [--manifest dev-librispeech.jsonl]
 
-Each session plays clips at real time, with 1.5 s of silence between them, in messages of 100 ms.
+Each session plays clips at real time in messages of 100 ms, with 1.5 s of faint noise between them.
 Delays count from when the message with the sound was sent: of a word from its end, as the final
 text has it, to when a word is shown in its place, to when it is the right one, and to when it is
 settled; of a turn's text from when the pause behind it is as long as ends a turn. The client runs
@@ -168,13 +168,13 @@ def plain(text: str) -> list[str]:
 
 
 def streams(paths: list[Path], count: int, seconds: float, seed: int) -> list[np.ndarray]:
-    """Clips one after another, with silence between them, of that length, for each session."""
-    chance = random.Random(seed)
+    """Clips one after another, with faint noise between them, of that length, for each session."""
+    chance, noise = random.Random(seed), np.random.default_rng(seed)
     made = []
     for _ in range(count):
         parts: list[np.ndarray] = []
         while sum(map(len, parts)) < seconds * SAMPLE_RATE:
-            silence = np.zeros(int(BETWEEN_S * SAMPLE_RATE), np.float32)
+            silence = noise.normal(0, 0.001, int(BETWEEN_S * SAMPLE_RATE)).astype(np.float32)
             parts += [silence, load(chance.choice(paths)).samples]
         made.append(np.concatenate([*parts, silence]))
     return made

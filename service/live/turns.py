@@ -20,14 +20,14 @@ from service.live.held import Samples
 
 FRAME = SAMPLE_RATE // 50
 """Samples of a frame: 20 ms."""
-_FLOOR_DB, _LOWEST_DB = -55.0, -65.0  # of noise: as assumed at first, and the least
+_FLOOR_DB, _LOWEST_DB = -60.0, -65.0  # of noise: as assumed at first, and the least
 _LEAST_RISE_DB, _RISE_DB = 3.0, 12.0  # above the noise: speech, at threshold 0, and more at 1
 _HYSTERESIS_DB = 3.0  # speech goes on a little below the level at which it starts
 _FALL, _CLIMB_DB = 0.2, 0.03  # of the noise's level in a frame: fast down, 1.5 dB a second up
 _ONSET = 5  # frames in which speech starts,
 _ONSET_LOUD = 3  # if so many are loud
 _NO_WORD_FRAMES = 100  # after 2 s without any word, a turn is noise
-_LATE_FRAMES = 20  # the model may hear a word so much later than it begins
+_LATE_FRAMES = 10  # the model may hear a word so much later than it begins
 _SMOOTH_FRAMES = 10  # a cut lies in the middle of the quietest 0.2 s
 _SILENCE = 1e-10  # -100 dB
 
@@ -194,9 +194,10 @@ class Turns:
             yield self._close(self._loud_until + detection.padding)
 
     def _follow_noise(self, level: float) -> None:
+        if level < _LOWEST_DB:
+            return  # digital silence, of which nothing can be learnt about the noise
         down = level < self._floor
         self._floor += _FALL * (level - self._floor) if down else _CLIMB_DB
-        self._floor = max(self._floor, _LOWEST_DB)
 
     def _learn_noise(self, first: int, stop: int) -> None:
         """What sounds in these frames is noise."""
