@@ -36,8 +36,8 @@ MAY_USE = {
     },
     "asr.training": {
         "asr.audio", "asr.bundle", "asr.corpus", "asr.decoding", "asr.model", "asr.punctuation",
-        "asr.text", "jiwer", "lightning", "markupsafe", "matplotlib", "numpy", "rich", "torch",
-        "torchaudio", "yaml",
+        "asr.text", "jiwer", "jsonargparse", "lightning", "markupsafe", "matplotlib", "numpy",
+        "rich", "torch", "torchaudio", "yaml",
     },
     "asr.study": {
         "asr.corpus", "asr.model", "asr.text", "asr.training", "markupsafe", "matplotlib", "numpy",
