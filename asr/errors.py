@@ -4,9 +4,21 @@ The library raises these; the command line prints their text and ends with an ex
 service answers with an HTTP status. Anything else that escapes is a fault of ours.
 """
 
+from collections.abc import Sequence
+
 
 class AsrError(Exception):
-    """Base of every error that a user can mend."""
+    """Base of every error that a user can mend.
+
+    Args:
+        sentence: what is wrong, where, and what to do.
+        details: lines that follow it, such as the lines of a file that cannot be used.
+    """
+
+    def __init__(self, sentence: str = "", details: Sequence[str] = ()) -> None:
+        super().__init__("\n".join([sentence, *details]))
+        self.sentence = sentence
+        self.details = tuple(details)
 
 
 class BadAudio(AsrError):

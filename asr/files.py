@@ -15,7 +15,8 @@ from asr.errors import BadOption
 def replacing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path` when the block ends without an error.
 
-    Its content is flushed to the disk first, so that also after a power cut the file is whole.
+    Its content is flushed to the disk first, so that also after a power cut the file is whole. A
+    link is followed; a device or a pipe is written as it is, since nothing may take its place.
 
     Args:
         shared: whether other processes may write the file at the same time. Without it the partial
@@ -24,6 +25,11 @@ def replacing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
     Raises:
         OSError: the file cannot be written. Nothing is left behind.
     """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))
     # In the same folder, since a rename is atomic only within one file system.
     partial = path.with_name(f".{secrets.token_hex(8) if shared else _short(path.name)}.partial")
     try:

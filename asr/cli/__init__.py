@@ -99,7 +99,7 @@ def main() -> None:
     except AsrError as error:
         if _debug:
             raise
-        code = _refuse(str(error))
+        code = _refuse(error.sentence, *error.details)
     except OSError as error:
         if _debug or (error.strerror is None and stdout.failure is None):
             raise
@@ -114,8 +114,9 @@ def main() -> None:
     sys.exit(code)
 
 
-def _refuse(sentence: str) -> int:
-    sys.stderr.write(f"asr: {one_line(sentence)}\n")
+def _refuse(sentence: str, *details: str) -> int:
+    lines = map(one_line, (f"asr: {sentence}", *details))
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
     return 2
 
 

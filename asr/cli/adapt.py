@@ -72,6 +72,10 @@ def adapt(
 
     if out.exists():
         raise BadOption(f"{out} is there already: name another folder for the new bundle.")
+    for manifest in (old, rehearsal):
+        if manifest is not None and not manifest.is_file():
+            raise BadOption(f"{manifest} is no manifest: --old and --rehearsal take a file.")
+    _try_to_write(out)
     before = Bundle.open(bundle or default_bundle())
     with TemporaryDirectory(prefix="asr-adapt-") as folder:
         work = Path(folder)
@@ -88,6 +92,18 @@ def adapt(
             typer.echo(f"asr: nothing was gained, so {out} is not written: {reason}", err=True)
             raise typer.Exit(1) from None
     typer.echo(f"written         {out}")
+
+
+def _try_to_write(out: Path) -> None:
+    """BadOption where the bundle could not be written, before minutes of training."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent):
+            pass
+    except OSError as error:
+        raise BadOption(
+            f"{out} cannot be written ({error.strerror}): name another folder."
+        ) from error
 
 
 def _adapt(

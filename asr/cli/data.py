@@ -156,6 +156,8 @@ def split(
     """
     from asr.corpus import importers
 
+    if len({path.resolve() for path in (manifest, out, apart)}) < 3:
+        raise BadOption(f"{manifest}, {out} and {apart} must be three files: name others.")
     most, fewer = importers.split_by_speaker(importers.manifest(manifest), share)
     if not most or not fewer:
         raise BadOption(

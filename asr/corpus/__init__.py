@@ -1,7 +1,7 @@
 """Corpora: manifests and their checks; what batches are made of needs torch and is in `dataset`."""
 
 from asr.corpus.check import check_files, check_lines, hours_by_kind, read_checked
-from asr.corpus.findings import Finding, explain
+from asr.corpus.findings import Finding, explain, explained
 from asr.corpus.manifest import Utterance, read_lines, read_manifest, read_recordings
 from asr.corpus.recordings.measurement_file import measurement_file
 from asr.corpus.shards import Source, locate
@@ -16,6 +16,7 @@ __all__ = [
     "check_files",
     "check_lines",
     "explain",
+    "explained",
     "hours_by_kind",
     "locate",
     "measurement_file",

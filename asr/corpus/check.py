@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio import SAMPLE_RATE
-from asr.corpus.findings import Finding, explain
+from asr.corpus.findings import Finding, explained
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.recordings.measurements import Measurement
 from asr.errors import BadData
@@ -44,8 +44,8 @@ def read_checked(manifest: Path, use: str, normal: Normaliser = normalise) -> li
     utterances, findings = read_manifest(manifest, normal=normal)
     findings += [*check_lines(utterances), *check_files(utterances)]
     if findings or not utterances:
-        listed = explain(manifest, findings, most=20) if findings else f"{manifest}: no lines"
-        raise BadData(f"{manifest} cannot be {use}; mend these lines.\n{listed}")
+        listed = explained(manifest, findings, most=20) or [f"{manifest}: no lines"]
+        raise BadData(f"{manifest} cannot be {use}; mend these lines.", listed)
     return utterances
 
 

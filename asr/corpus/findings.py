@@ -43,6 +43,11 @@ class Finding:
 
 def explain(path: Path | str, findings: Iterable[Finding], most: int | None = None) -> str:
     """`MANIFEST:LINE: error|warning: reason` for each finding, in order of lines."""
+    return "\n".join(explained(path, findings, most))
+
+
+def explained(path: Path | str, findings: Iterable[Finding], most: int | None = None) -> list[str]:
+    """The lines of `explain`."""
     ordered = sorted(findings, key=lambda finding: finding.line)
     shown = [
         f"{path}:{finding.line}: {'error' if finding.is_error else 'warning'}: {finding.reason}"
@@ -50,4 +55,4 @@ def explain(path: Path | str, findings: Iterable[Finding], most: int | None = No
     ]
     if most is not None and len(ordered) > most:
         shown.append(f"{path}: and {len(ordered) - most} more lines")
-    return "\n".join(shown)
+    return shown

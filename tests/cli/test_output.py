@@ -94,6 +94,19 @@ def test_an_error_of_a_command_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1 and "no\\nsuch.jsonl" in done.stderr
 
 
+def test_details_of_an_error_are_lines_of_their_own(clips: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "no\ntexts"
+    folder.mkdir()
+    for clip in clips[:2]:
+        (folder / clip.name).write_bytes(clip.read_bytes())
+    done = asr("data", "folder", folder, tmp_path / "out.jsonl")
+    assert done.returncode == 2
+    first, *details = done.stderr.splitlines()
+    assert first.startswith("asr: no line of") and first.endswith("so it is not written.")
+    assert len(details) == 2 and all("it has no text beside it" in line for line in details)
+    assert all("no\\ntexts" in line for line in details)
+
+
 def test_texts_of_any_script_are_left_alone() -> None:
     for text in ("a b", "\u00e9\u3042\U0001f600", "zero\u200dwidth", "no\u00a0break"):
         assert one_line(text) == text

@@ -150,9 +150,24 @@ def test_speakers_are_set_apart_and_stay_there(tmp_path: Path) -> None:
         assert 0.1 * speakers < len(found[apart]) < 0.3 * speakers
         assert all(speaker in found[side] for speaker, side in sides.items())
         sides = {speaker: side for side, names in found.items() for speaker in names}
+    for same in ((source, source, apart), (source, most, most), (source, most, source)):
+        before = source.read_bytes(), most.read_bytes()
+        done = asr("data", "split", *same)
+        assert done.returncode == 2 and "must be three files" in done.stderr
+        assert (source.read_bytes(), most.read_bytes()) == before
     source.write_text(json.dumps(said), encoding="utf-8")
     none = asr("data", "split", source, most, tmp_path / "none.jsonl")
     assert "too few speakers to set 20% of them apart" in refused(none, tmp_path / "none.jsonl")
+
+
+def test_a_text_in_another_encoding_is_left_out_alone(tmp_path: Path) -> None:
+    for number, text in enumerate((b"caf\xe9 noir", b"plain words")):
+        audio = tmp_path / f"{number}.opus"
+        shutil.copy(layouts.TRAIN / layouts.CLIPS[0]["audio"], audio)
+        audio.with_suffix(".txt").write_bytes(text)
+    done = asr("data", "folder", tmp_path, tmp_path / "out.jsonl")
+    assert done.returncode == 1 and "0.txt is not utf-8" in done.stderr
+    assert [line["text"] for line in rows(tmp_path / "out.jsonl")] == ["plain words"]
 
 
 @pytest.mark.parametrize("sign", ["7", "½", "£", "€", "%", "&", "@", "#", "="])

@@ -122,8 +122,14 @@ def test_bad_input_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
         done = asr("adapt", source, "-o", tmp_path / "out", "--bundle", bundle)
         assert done.returncode == 2 and words in done.stderr, done.stderr
         assert not (tmp_path / "out").exists() and not done.stdout
-    done = asr("adapt", few, "-o", tiny_bundle, "--bundle", tiny_bundle)
-    assert done.returncode == 2 and "is there already" in done.stderr
+    (tmp_path / "file").touch()
+    for out, more, words in (
+        (tiny_bundle, (), "is there already"),
+        (tmp_path / "file" / "out", (), "file/out cannot be written"),
+        (tmp_path / "out", ("--old", few), "few is no manifest"),
+    ):
+        done = asr("adapt", few, "-o", out, "--bundle", tiny_bundle, *more)
+        assert done.returncode == 2 and words in done.stderr, done.stderr
     Bundle.open(tiny_bundle)
 
 

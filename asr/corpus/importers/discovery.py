@@ -75,8 +75,8 @@ def write_manifest(
     except OSError as error:
         raise BadOption(f"{out} cannot be written ({error.strerror}).") from error
     if not lines:
-        reasons = "\n".join(problems[:20]) or "there are no recordings"
-        raise BadData(f"no line of {out} would be good, so it is not written.\n{reasons}")
+        reasons = problems[:20] or ["there are no recordings"]
+        raise BadData(f"no line of {out} would be good, so it is not written.", reasons)
     return Imported(lines, tuple(problems))
 
 

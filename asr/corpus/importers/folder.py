@@ -6,6 +6,7 @@ from pathlib import Path
 from asr.audio import EXTENSIONS
 from asr.corpus.importers.discovery import Discovery, seconds
 from asr.corpus.importers.tables import read_lines, read_rows
+from asr.errors import BadData
 
 _TEXTS = (".txt", ".lab")
 _TABLES = (".csv", ".tsv", ".jsonl")
@@ -45,10 +46,14 @@ def folder(
                 str(audio), audio, problem=f"it has no text beside it ({texts[0].name})"
             )
         else:
-            text = " ".join(read_lines(beside, encoding))
-            yield Discovery(
-                str(audio), audio, text, id=str(audio.relative_to(root).with_suffix(""))
-            )
+            yield _with_text(audio, beside, encoding, str(audio.relative_to(root).with_suffix("")))
+
+
+def _with_text(audio: Path, beside: Path, encoding: str, id: str) -> Discovery:
+    try:
+        return Discovery(str(audio), audio, " ".join(read_lines(beside, encoding)), id=id)
+    except BadData as error:
+        return Discovery(str(audio), audio, problem=str(error).removesuffix("."))
 
 
 def _ending(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:

@@ -58,8 +58,8 @@ def write_shards(
         partial.mkdir(parents=True)
         clips, findings = _write(mixed, partial, size, first, progress)
         if not clips:
-            reasons = "\n".join(finding.reason for finding in findings[:20]) or "no line is left"
-            raise BadData(f"no clip of {out} would be good, so it is not written.\n{reasons}")
+            reasons = [finding.reason for finding in findings[:20]] or ["no line is left"]
+            raise BadData(f"no clip of {out} would be good, so it is not written.", reasons)
         os.replace(partial, out)
     except OSError as error:
         raise BadOption(f"{out} cannot be written ({error.strerror}).") from error

@@ -134,12 +134,12 @@ def _imported(source: Path, manifest: Path, bundle: Bundle) -> tuple[str, ...]:
     try:
         return importers.write_manifest(_discovered(source), manifest, bundle.normalise).problems
     except BadData as error:
-        _, _, reasons = str(error).partition("\n")
-        if not reasons:
+        if not error.details:
             raise
         raise BadData(
             f"{source} has no recording with a text that can be used: give each recording its text "
-            f"in a file beside it, or a table, or a manifest.\n{reasons}"
+            "in a file beside it, or a table, or a manifest.",
+            error.details,
         ) from error
 
 
@@ -154,8 +154,10 @@ def _discovered(source: Path) -> Iterator[Discovery]:
 def _faults(surveyed: Survey, lines: Mapping[int, str], folder: Path) -> Iterator[str]:
     """What `asr fit` would leave out."""
     for finding in surveyed.errors:
-        audio = os.path.normpath(folder / json.loads(lines[finding.line])["audio"])
-        yield f"{audio}: {finding.reason}"
+        there = folder / json.loads(lines[finding.line])["audio"]
+        audio = os.path.normpath(there)
+        reason = finding.reason.replace(str(there), audio)
+        yield reason if audio in reason else f"{audio}: {reason}"
 
 
 def _pronouncer(bundle: Bundle) -> Pronouncer | None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from lightning.pytorch.utilities import rank_zero_info
 
 from asr.audio import SAMPLE_RATE
-from asr.corpus import Source, Survey, explain
+from asr.corpus import Source, Survey, explain, explained
 from asr.corpus.dataset import SpeechDataset
 from asr.errors import BadData, BadOption
 
@@ -43,9 +43,8 @@ def refuse_faults(
     if lines and most_dropped is None:
         raise BadData(
             f"{path} has {lines} lines that cannot be used; mend them"
-            + (", or set data.bad_lines to drop." if name == "train" else ".")
-            + "\n"
-            + explain(path, surveyed.errors, most=20)
+            + (", or set data.bad_lines to drop." if name == "train" else "."),
+            explained(path, surveyed.errors, most=20),
         )
     if surveyed.errors:
         rank_zero_info(f"{explain(path, surveyed.errors)}\n{surveyed.table()}")
