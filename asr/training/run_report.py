@@ -40,6 +40,8 @@ _CURVES: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("Norm of the gradient", {"train/gradient_norm": "before clipping"}),
     ("Share of time waiting for data", {"train/waiting": "training"}),
 )
+_LABEL = 60
+"""Characters of a run's path in a legend."""
 _TEMPLATE = Path(__file__).with_suffix(".html")
 
 
@@ -102,7 +104,8 @@ def write_comparison(runs: Sequence[Path], summary: Mapping[str, str], out: Path
     """
     configs = {str(run): _sessions(run)[-1]["config"] for run in runs}
     curves = {str(run): read_curves(run) for run in runs}
-    labels = {run: run.replace("$", r"\$") for run in curves}  # which matplotlib reads as TeX
+    # matplotlib reads dollars as TeX; of a long path the end tells most.
+    labels = {run: _ending(run, _LABEL).replace("$", r"\$") for run in curves}
     page = render(
         _TEMPLATE,
         name=", ".join(run.resolve().name for run in runs),
@@ -118,6 +121,10 @@ def write_comparison(runs: Sequence[Path], summary: Mapping[str, str], out: Path
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(f"{page}\n", encoding="utf-8")
+
+
+def _ending(text: str, most: int) -> str:
+    return text if len(text) <= most else f"…{text[1 - most :]}"
 
 
 def _of_each(curves: Mapping[str, Mapping[str, Curve]], name: str) -> dict[str, Curve]:
@@ -198,7 +205,7 @@ def _plot(title: str, names: Mapping[str, str], curves: Mapping[str, Curve]) -> 
         steps, values = zip(*curve, strict=True)
         axes.plot(steps, values, label=label, marker="o" if len(steps) < 60 else "", markersize=3)
     if len(drawn) > 1:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False).set_in_layout(False)  # a long one must not squeeze the axes
     axes.set_ylim(bottom=0)
     return svg(figure, title)
 

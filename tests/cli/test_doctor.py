@@ -19,7 +19,7 @@ def test_all_is_well_here() -> None:
     }
     assert lines["runs on"] == "cpu"
     assert "nats a frame from fp32, as where it was exported" in lines["int8"]
-    assert " sir" in lines["a real clip"]
+    assert " sir" in lines["a real clip"].lower()
     assert " files, " in lines["cache"]
 
 

@@ -79,7 +79,7 @@ def test_the_page_has_the_summary_the_curves_and_the_clips(run: Path, tmp_path: 
 
 
 def test_no_text_of_several_runs_becomes_part_of_the_page(run: Path, tmp_path: Path) -> None:
-    other = run.with_name("$other$")
+    other = run.with_name("long " * 40) / "$other$"
     shutil.copytree(run, other)
     write_comparison([run, other], {str(run): HOSTILE, str(other): "b"}, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
