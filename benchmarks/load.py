@@ -47,13 +47,13 @@ def children(parent: int) -> list[int]:
 
 
 @contextmanager
-def serving(bundle: str | None, **settings: object) -> Iterator[Server]:
+def serving(bundle: str | None, device: str = "cpu", **settings: object) -> Iterator[Server]:
     """`asr serve` on a free port, ready; it ends with the context."""
     # All of the load comes from one address.
     asked = {"max_connections_per_address": 4096, **settings}
     given = {f"EARSHOT_{name.upper()}": str(value) for name, value in asked.items()}
     command = [sys.executable, "-c", "from asr.cli import main; main()", "serve"]
-    command += ["--port", "0", "--device", "cpu", *(["--bundle", bundle] if bundle else [])]
+    command += ["--port", "0", "--device", device, *(["--bundle", bundle] if bundle else [])]
     environment = {**os.environ, "EARSHOT_LOG_FORMAT": "plain", **given}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None

@@ -160,11 +160,12 @@ async def measured(server: Server, options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", help="folder; else the one that ships")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load")
     parser.add_argument("--deadline", type=float, default=5.0, help="EARSHOT_DEADLINE_S")
     parser.add_argument("--most", type=int, default=20_000, help="requests of one load at most")
     options = parser.parse_args()
-    with serving(options.bundle, deadline_s=options.deadline) as server:
+    with serving(options.bundle, options.device, deadline_s=options.deadline) as server:
         asyncio.run(measured(server, options))
 
 

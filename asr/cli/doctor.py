@@ -125,6 +125,9 @@ def _formats() -> Iterator[Finding]:
     for suffix, (codec, rate) in _FORMATS.items():
         try:
             encoded = _tone(suffix, codec, rate)
+        except ImportError as error:  # named above as not installed
+            yield Finding(suffix, f"not tried: {error}")
+            continue
         except (OSError, ValueError) as error:  # FFmpeg without an encoder may still decode
             yield Finding(suffix, f"not tried: this FFmpeg cannot write it ({error})")
             continue

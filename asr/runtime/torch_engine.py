@@ -1,6 +1,7 @@
 """The acoustic model in torch: one padded batch per call, on a GPU or (slower) on the CPU."""
 
 import os
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from asr.bundle import Bundle
 from asr.errors import AsrError
 from asr.runtime.engine import LogProbs, Wave, pad
+
+_FLAGS = threading.Lock()
+"""Held while cuDNN's flags, which are the whole process', are set."""
 
 
 class TorchEngine:
@@ -35,6 +39,7 @@ class TorchEngine:
             return np.zeros((0, 0, self._columns), np.float32), np.zeros(0, np.int64)
         wave, wave_lengths = map(torch.from_numpy, pad(waves))
         # TF32 has ten bits: log-probabilities would move with the size of a batch (guarantee 1).
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        # Without `enabled` they switch cuDNN off, and with it its LSTM.
+        with _FLAGS, torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             log_probs, lengths = self._model(wave.to(self.device), wave_lengths.to(self.device))
         return log_probs.cpu().numpy(), lengths.cpu().numpy()

@@ -1,5 +1,6 @@
 """`asr doctor` on a machine where everything works, and with faults."""
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,6 +31,15 @@ def test_a_damaged_bundle_is_marked(tmp_path: Path) -> None:
     (marked,) = [line for line in done.stdout.splitlines() if line.startswith("!")]
     assert marked.startswith("! bundle") and str(tmp_path) in marked
     assert done.stdout.endswith("Wrong: 1.\n") and not done.stderr
+
+
+def test_without_ffmpeg_formats_are_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)  # an import of it fails
+    done = asr("doctor", "--bundle", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stdout.count("not tried: import of av halted") == 7
 
 
 def test_the_version_is_printed() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from asr.audio import load
 from asr.bundle import Bundle
@@ -53,3 +54,16 @@ def test_threads_may_share_an_engine(engine: Engine, clips: list[Path]) -> None:
         among = list(pool.map(lambda wave: engine([wave])[0], waves * 5))
     for one, other in zip(alone * 5, among, strict=True):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-5)
+
+
+def test_cudnn_is_used_without_tf32(tiny_bundle: Path, clips: list[Path]) -> None:
+    before = torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
+    engine, seen = TorchEngine(Bundle.open(tiny_bundle), "cpu"), []
+    engine._model.register_forward_hook(
+        lambda *_: seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+    )
+    waves = [load(clips[0]).samples] * 8
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda wave: engine([wave]), waves))
+    assert seen == [(True, False)] * len(waves)
+    assert (torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32) == before

@@ -124,7 +124,8 @@ def test_on_a_gpu(tiny_bundle: Path, clips: list[Path]) -> None:
     recognizer = Recognizer.load(tiny_bundle)
     assert recognizer.device == "cuda"
     log_probs, lengths = recognizer.engine([load(clip).samples for clip in clips])
-    assert (log_probs.device.type, lengths.device.type) == ("cuda", "cpu")
+    assert (type(log_probs), type(lengths)) == (np.ndarray, np.ndarray)  # the search reads these
+    assert len(log_probs) == len(lengths) == len(clips)
     assert [one.duration for one in recognizer.transcribe(clips)] == [
         load(clip).duration for clip in clips
     ]
