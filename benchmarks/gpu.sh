@@ -23,7 +23,7 @@ step() { # NAME SECONDS COMMAND…, a function or a program
 }
 
 smoke() { # PRECISION
-    local run=$out/work/smoke-$1 began=$SECONDS
+    local run=$out/made/smoke-$1 began=$SECONDS
     asr fit --config configs/smoke.yaml --trainer.accelerator gpu --trainer.precision "$1" \
         --trainer.default_root_dir "$run" || return
     echo "trained in $((SECONDS - began)) s"
@@ -34,11 +34,11 @@ smoke() { # PRECISION
 }
 
 corpus() { # 15 minutes: the ten clips of the tests again and again
-    mkdir -p "$out/work/corpus"
-    cp tests/data/train/* "$out/work/corpus"
-    cp tests/data/noise/*.opus "$out/work/corpus/noise.opus"
-    echo '{"audio": "noise.opus"}' > "$out/work/corpus/noise.jsonl"
-    "$PYTHON" - "$out/work/corpus" <<'END'
+    mkdir -p "$out/made/corpus"
+    cp tests/data/train/* "$out/made/corpus"
+    cp tests/data/noise/*.opus "$out/made/corpus/noise.opus"
+    echo '{"audio": "noise.opus"}' > "$out/made/corpus/noise.jsonl"
+    "$PYTHON" - "$out/made/corpus" <<'END'
 import json, sys
 from pathlib import Path
 root = Path(sys.argv[1])
@@ -50,16 +50,16 @@ END
 
 recipe() { # The default recipe, three epochs
     corpus
-    asr fit --config configs/default_en.yaml --data.root "$out/work/corpus" \
+    asr fit --config configs/default_en.yaml --data.root "$out/made/corpus" \
         --data.dev manifest.jsonl --data.shares null --data.shared_speakers allow \
-        --data.cache "$out/work/cache" \
-        --trainer.max_epochs 3 --trainer.default_root_dir "$out/work/recipe" || return
-    asr export "$out/work/recipe/checkpoints/last.ckpt" "$out/work/recipe/bundle"
+        --data.cache "$out/made/cache" \
+        --trainer.max_epochs 3 --trainer.default_root_dir "$out/made/recipe" || return
+    asr export "$out/made/recipe/checkpoints/last.ckpt" "$out/made/recipe/bundle"
 }
 
 speed() {
     corpus
-    "$PYTHON" benchmarks/train.py --root "$out/work/corpus" --cache "$out/work/cache" --steps 16 \
+    "$PYTHON" benchmarks/train.py --root "$out/made/corpus" --cache "$out/made/cache" --steps 16 \
         --workers "${WORKERS:-4}"
 }
 
@@ -74,9 +74,9 @@ END
 }
 
 service() { # Two models, each in a process of its own, on one GPU
-    local at=http://127.0.0.1:8123 models=$out/work/models
+    local at=http://127.0.0.1:8123 models=$out/made/models
     mkdir -p "$models"
-    cp -r "$out/work/smoke-auto/bundle" "$models/smoke"
+    cp -r "$out/made/smoke-auto/bundle" "$models/smoke"
     EARSHOT_DEVICE=${DEVICE:-cuda} EARSHOT_MODELS_FOLDER=$models "$PYTHON" \
         -c "from asr.cli import main; main()" serve --port 8123 --bundle "$bundle" &
     local server=$! began=$SECONDS

@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -233,16 +233,12 @@ class Pipeline:
 
     def _decode(self, decoder: Decoder) -> None:
         clock = self.clocks["decoding"]
-        try:
+        with _until_stopped(decoder):
             while (work := self._next_input(clock)) is not None:
                 with clock.counting("busy"):
                     work = _decoded(work, decoder)
                 with clock.counting("blocked"):
                     self._after_decoding(work).give(work)
-        except EOFError:
-            pass  # the job was stopped
-        finally:
-            decoder.stop()
 
     def _after_decoding(self, work: _Work) -> Link[_Work]:
         if isinstance(work.content, str):
@@ -250,12 +246,8 @@ class Pipeline:
         return self._long if isinstance(work.content, Long) else self._decoded
 
     def _read_long(self, reader: Decoder) -> None:
-        try:
+        with _until_stopped(reader):
             self._stage("long recordings", self._long, self._read, partial(self._long_one, reader))
-        except EOFError:
-            pass  # the job was stopped
-        finally:
-            reader.stop()
 
     def _long_one(self, reader: Decoder, batch: Sequence[_Work]) -> list[_Work]:
         (work,) = batch
@@ -342,6 +334,17 @@ class Pipeline:
                     shutil.rmtree(work.kept, ignore_errors=True)
             with clock.counting("blocked"):
                 self._results.give((work.place, result))
+
+
+@contextmanager
+def _until_stopped(decoder: Decoder) -> Iterator[None]:
+    """A block that uses a decoder, and ends without an error where the job is stopped."""
+    try:
+        yield
+    except EOFError:
+        pass
+    finally:
+        decoder.stop()
 
 
 def _cost(work: _Work) -> float:
