@@ -263,6 +263,7 @@ def known_journals(job: FolderJob, journal: Journal) -> Iterator[list[Journal]]:
         for shard, path in others.items():
             journal.absorb(path)
             remove(path)
+            shutil.rmtree(windows_path(job.output, shard), ignore_errors=True)
             for name in (RESULTS, ERRORS):
                 remove(list_path(job.output, name, shard))
         others = {}
