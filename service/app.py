@@ -75,10 +75,12 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
         bound_accept_errors(asyncio.get_running_loop())
         app.state.loading = asyncio.create_task(start())
         watching = asyncio.create_task(metrics.watch_loop())
+        unloading = asyncio.create_task(registry.unload_often())
         try:
             yield
         finally:
             watching.cancel()
+            unloading.cancel()
             app.state.loading.cancel()
             await jobs.close()
             stop()

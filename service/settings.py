@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     decode_timeout_per_second gives long ones more time."""
     decode_timeout_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
     """Seconds more that decoding may take for each second of audio decoded so far."""
+    model_idle_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Seconds without a request, a job or speech after which a model is unloaded and its memory is
+    free; the next request waits until it is loaded again. 0 keeps all models loaded."""
     load_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300.0
     """Seconds that loading and warming up a model may take before its process is killed."""
     hang_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0

@@ -145,7 +145,7 @@ def stream(
     limits: Limits = Limits(),
     name: str | None = None,
     selection: Selection = Selection(),
-) -> Iterator[Samples]:
+) -> Generator[Samples]:
     """The result of `load` or `load_channels` in pieces `(S, channels)`, as they are decoded.
 
     Errors are those of `load`, and BadOption where the selection is not there; damage may show only

@@ -151,7 +151,9 @@ def segments(
     for word in words:
         channels.setdefault(word.channel, []).append(word)
     found = [segment for channel in channels.values() for segment in cut(channel)]
-    return tuple(found if len(channels) < 2 else sorted(found, key=lambda segment: segment.start))
+    if len(channels) < 2:
+        return tuple(found)
+    return tuple(sorted(found, key=lambda segment: (segment.start, segment.channel or 0)))
 
 
 def displayed(words: Sequence[Word]) -> tuple[Word, ...]:

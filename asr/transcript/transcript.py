@@ -30,7 +30,8 @@ class Alternative:
 class Transcript:
     """The transcript of one recording, or of `duration` seconds of it from `start` on.
 
-    `text` is one line, the words in order as they are written. If nothing was said, `no_speech` is
+    `text` is one line, the words in order as they are written. Of channels that were split it has
+    one turn after another, while `words` are in order of time. If nothing was said, `no_speech` is
     true and `text` and `words` are empty. `alternatives` has the best hypotheses in plain words,
     the best first, if more than one was requested. `unsaid` are the words of an aligned text that
     were not found, each at the time where they would have been, with confidence 0.
@@ -53,7 +54,12 @@ class Transcript:
     @property
     def plain(self) -> str:
         """The plain words, with spaces between them."""
-        return joined(word.text for word in self.words)
+        return joined(word.text for word in self.by_turns)
+
+    @property
+    def by_turns(self) -> tuple[Word, ...]:
+        """The words in the order of the text."""
+        return tuple(word for segment in self.segments for word in segment.words)
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -78,9 +84,10 @@ class Transcript:
             for number, transcript in enumerate(channels, start=1)
             for word in transcript.words
         ]
-        ordered = [word for segment in segments(words) for word in segment.words]
+        turns = [word for segment in segments(words) for word in segment.words]
         return replace(
-            cls.of(ordered, max(transcript.duration for transcript in channels)),
+            cls.of(turns, max(transcript.duration for transcript in channels)),
+            words=tuple(sorted(words, key=lambda word: word.start)),
             alternatives=() if several else channels[0].alternatives,
             start=start,
             unsaid=tuple(word.later(start) for word in channels[0].unsaid),

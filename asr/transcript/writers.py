@@ -100,12 +100,13 @@ def _tsv(transcript: Transcript, _name: str, _layout: Layout) -> str:
 
 
 def _ctm(transcript: Transcript, name: str, _layout: Layout) -> str:
-    """NIST's time-marked words, as `sclite` reads them: file, channel, start, length, word."""
+    """NIST's time-marked words, as `sclite` reads them: file, channel, start, length, word; channel
+    by channel."""
     file = "_".join(name.split()) or "recording"
     return "".join(
         f"{file} {word.channel or 1} {word.start:.3f} {word.end - word.start:.3f} "
         f"{'_'.join(word.text.split())} {word.confidence:.4f}\n"
-        for word in transcript.words
+        for word in sorted(transcript.words, key=lambda word: word.channel or 1)
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from asr.runtime import Recognizer
 from asr.transcript import Transcript, write
 from service.api.fields import AnswerFields
-from service.api.responses import brief, server_timing, verbose
+from service.api.responses import brief, diarized, server_timing, verbose
 
 MEDIA_TYPES = {"vtt": "text/vtt", "tsv": "text/tab-separated-values", "eaf": "text/xml"}
 """Of formats that are not plain text."""
@@ -35,6 +35,8 @@ def shaped(
         bundle = recognizer.bundle
         encode, language = bundle.tokenizer.encode, bundle.info.language
         return _json(verbose(transcript, with_words, encode, timings, language), headers)
+    if chosen == "diarized_json":
+        return _json(diarized(transcript, fields.layout()), headers)
     # As OpenAI's models answer, the text is one line, however long the recording is.
     text = (
         transcript.text if chosen == "text" else write(transcript, chosen, layout=fields.layout())

@@ -8,6 +8,7 @@ gives a sign of life: a comment every few seconds keeps proxies from closing the
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import Request
@@ -15,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from asr.scripts import joined
-from asr.transcript import Segment, Transcript
+from asr.transcript import Layout, Segment, Transcript
 from service.api.dependencies import note
 from service.api.responses import (
     Logprob,
@@ -24,9 +25,11 @@ from service.api.responses import (
     Share,
     TimedWord,
     Timings,
+    Turn,
     Usage,
     logprobs,
     timed_words,
+    turn,
 )
 from service.engine.order import OnSegment
 from service.engine.transcriber import Result
@@ -62,7 +65,7 @@ class TextDone(ResponseBody):
     timings: Timings
 
 
-EVENTS = (TextDelta, TextDone)
+EVENTS = (TextDelta, Turn, TextDone)
 STREAM_SCHEMA: dict[str, Any] = {
     "schema": {
         "type": "string",
@@ -81,10 +84,24 @@ STREAM_SCHEMA: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What a stream has besides the text."""
+
+    with_logprobs: bool = False
+    turns: Layout | None = None
+    """How speakers are named, where each segment is to be a turn too, behind its delta."""
+
+    def lines(self, number: int, segment: Segment, last: Segment | None) -> bytes:
+        """The events of a segment, counted from 1, after the last one."""
+        lines = _line(_delta(segment, last, self.with_logprobs))
+        return lines if self.turns is None else lines + _line(turn(number, segment, self.turns))
+
+
 async def streamed(
     request: Request,
     work: Callable[[OnSegment], Coroutine[Any, Any, Result]],
-    with_logprobs: bool,
+    shape: Shape,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> StreamingResponse:
     """The response that sends the transcript of `work` as events.
@@ -108,7 +125,7 @@ async def streamed(
         first.cancel()
         raise
     return StreamingResponse(
-        _stream(request, task, first, segments, with_logprobs, heartbeat_s),
+        _stream(request, task, first, segments, shape, heartbeat_s),
         media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )
@@ -119,7 +136,7 @@ async def _stream(
     task: asyncio.Task[Result],
     coming: asyncio.Task[Segment],
     segments: asyncio.Queue[Segment],
-    with_logprobs: bool,
+    shape: Shape,
     heartbeat_s: float,
 ) -> AsyncIterator[bytes]:
     sent = 0
@@ -128,8 +145,9 @@ async def _stream(
         while not task.done():
             if coming.done():
                 segment = coming.result()
-                yield _line(_delta(segment, last, with_logprobs))
-                sent, last = sent + 1, segment
+                sent += 1
+                yield shape.lines(sent, segment, last)
+                last = segment
                 coming = asyncio.create_task(segments.get())
             else:
                 yield b": still at work\n\n"
@@ -145,10 +163,10 @@ async def _stream(
         coming.cancel()
         task.cancel()  # in case the client disconnected
     transcript = result.transcript
-    for segment in transcript.segments[sent:]:
-        yield _line(_delta(segment, last, with_logprobs))
+    for number, segment in enumerate(transcript.segments[sent:], start=sent + 1):
+        yield shape.lines(number, segment, last)
         last = segment
-    yield _line(_done(transcript, result.timings, with_logprobs))
+    yield _line(_done(transcript, result.timings, shape.with_logprobs))
 
 
 def _line(event: BaseModel) -> bytes:
@@ -170,7 +188,7 @@ def _delta(segment: Segment, last: Segment | None, with_logprobs: bool) -> TextD
 def _done(transcript: Transcript, timings: dict[str, float], with_logprobs: bool) -> TextDone:
     return TextDone(
         text=transcript.text,
-        logprobs=logprobs(transcript.words) if with_logprobs else None,
+        logprobs=logprobs(transcript.by_turns) if with_logprobs else None,
         confidence=transcript.confidence,
         duration=transcript.duration,
         usage=Usage(seconds=transcript.duration),

@@ -51,13 +51,6 @@ def _language(value: Any) -> Any:
         raise PydanticCustomError("no_language", message) from error
 
 
-def _without_speakers(value: Any) -> Any:
-    if value == "diarized_json":
-        message = "diarized_json is not served, as this model tells no speakers apart"
-        raise PydanticCustomError("not_served", message)
-    return value
-
-
 def _phrases(value: Any) -> Any:
     """Split items that hold several phrases with commas between them."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -122,11 +115,11 @@ class AnswerFields(LayoutFields):
     """The shape of an answer of OpenAI's endpoint."""
 
     response_format: Annotated[
-        Literal["json", "text", "srt", "vtt", "verbose_json"],
-        BeforeValidator(_without_speakers),
+        Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"],
         Field(examples=["verbose_json"]),
     ] = "json"
-    """`verbose_json` has times and confidence; `srt` and `vtt` are subtitles."""
+    """`verbose_json` has times and confidence; `srt` and `vtt` are subtitles; `diarized_json` says
+    who speaks, with `channels=split`."""
     timestamp_granularities: Annotated[
         list[Literal["word", "segment"]], Field(examples=[["word"]])
     ] = ["segment"]
@@ -140,9 +133,18 @@ class ResultQuery(AnswerFields):
 
     response_format: Annotated[
         Literal[
-            "json", "text", "srt", "vtt", "verbose_json", "txt", "tsv", "ctm", "textgrid", "eaf"
+            "json",
+            "text",
+            "srt",
+            "vtt",
+            "verbose_json",
+            "diarized_json",
+            "txt",
+            "tsv",
+            "ctm",
+            "textgrid",
+            "eaf",
         ],
-        BeforeValidator(_without_speakers),
         Field(examples=["srt"]),
     ] = "json"  # type: ignore[assignment]  # more than a request has
     """Those of a transcription, and what else `asr transcribe --format` writes."""

@@ -13,6 +13,7 @@ import re
 import secrets
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -255,11 +256,16 @@ def _check_together(form: TranscriptionForm) -> None:
     """Refuse fields that would have no effect on the requested answer."""
     chosen = form.response_format
     _check_shape(form)
-    if form.stream and chosen not in ("json", "text"):
+    if form.stream and chosen not in ("json", "text", "diarized_json"):
         raise _conflict("stream", f"a stream has events of its own: leave {chosen!r} out.")
     if (form.nbest or 1) > 1 and (form.stream or chosen not in ("json", "verbose_json")):
         raise _conflict("nbest", "alternatives come with json and verbose_json, not streamed.")
     _check_channels(form)
+    if chosen == "diarized_json" and form.channels != "split":
+        raise _conflict(
+            "response_format",
+            "diarized_json needs channels=split: this model tells speakers apart by channel only.",
+        )
     _check_layout(form, [chosen])
 
 
@@ -287,7 +293,10 @@ def _check_channels(fields: RequestFields) -> None:
 def _check_layout(fields: LayoutFields, formats: list[str]) -> None:
     """Refuse an option of the layout that cannot be, or has no effect on the requested answer."""
     try:
-        check_layout(fields.layout(), [one if one in FORMATS else "json" for one in formats])
+        layout = fields.layout()
+        if "diarized_json" in formats:
+            layout = replace(layout, speakers="")
+        check_layout(layout, [one if one in FORMATS else "json" for one in formats])
     except BadOption as error:  # whose sentence starts with the option's name
         raise _conflict(str(error).partition(" ")[0], str(error)) from error
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from asr.transcript import Layout, Transcript, Word, displayed
 from asr.transcript import Segment as SpokenSegment
-from asr.transcript import Transcript, Word, displayed
 
 _LEAST = 1e-9  # confidence 0 has no logarithm
 
@@ -81,6 +81,8 @@ class TimedWord(ResponseBody):
     end: Seconds
     probability: Share
     """The word's confidence."""
+    channel: int | None = None
+    """With `channels=split`, where there are several: the one in which it was said."""
     written: str | None = None
     """How people write it, with the mark behind it; empty if it is part of the number that a word
     before it begins. Left out where plain text was asked for."""
@@ -102,6 +104,8 @@ class Segment(ResponseBody):
     """Mean of the logarithms of the words' confidence."""
     compression_ratio: float
     no_speech_prob: float
+    channel: int | None = None
+    """As of its words."""
 
 
 class Timings(ResponseBody):
@@ -138,13 +142,60 @@ class VerboseTranscription(ResponseBody):
     timings: Timings
 
 
+class Turn(ResponseBody):
+    """A sentence, or the words between two pauses, and who said them."""
+
+    type: Literal["transcript.text.segment"] = "transcript.text.segment"
+    id: str
+    """`seg_1`, `seg_2`, … in order of time."""
+    start: Seconds
+    end: Seconds
+    speaker: str
+    """The name given for the channel; else `left`, `right`, `channel 3`, …"""
+    text: str
+
+
+class DiarizedTranscription(ResponseBody):
+    """`response_format=diarized_json`, which comes with `channels=split`."""
+
+    task: Literal["transcribe"] = "transcribe"
+    duration: Seconds
+    text: str
+    segments: list[Turn]
+    usage: Usage
+
+
+def turn(number: int, segment: SpokenSegment, layout: Layout) -> Turn:
+    """The turn of that number, from 1."""
+    return Turn(
+        id=f"seg_{number}",
+        start=segment.start,
+        end=segment.end,
+        speaker=layout.speaker(segment.channel or 1),
+        text=segment.text,
+    )
+
+
+def diarized(transcript: Transcript, layout: Layout) -> DiarizedTranscription:
+    """The text with its turns; `layout` names the speakers."""
+    return DiarizedTranscription(
+        duration=transcript.duration,
+        text=transcript.text,
+        segments=[
+            turn(number, segment, layout)
+            for number, segment in enumerate(transcript.segments, start=1)
+        ],
+        usage=Usage(seconds=transcript.duration),
+    )
+
+
 def brief(transcript: Transcript, with_logprobs: bool = False) -> Transcription:
     """The text alone, or with the logarithm of each word's confidence."""
     return Transcription(
         text=transcript.text,
         confidence=transcript.confidence,
         usage=Usage(seconds=transcript.duration),
-        logprobs=logprobs(transcript.words) if with_logprobs else None,
+        logprobs=logprobs(transcript.by_turns) if with_logprobs else None,
         alternatives=_alternatives(transcript),
     )
 
@@ -181,6 +232,7 @@ def timed_words(words: Sequence[Word]) -> list[TimedWord]:
             start=word.start,
             end=word.end,
             probability=word.confidence,
+            channel=word.channel,
             written=word.written,
         )
         for word in words
@@ -234,4 +286,5 @@ def _segment(number: int, spoken: SpokenSegment, encode: Callable[[str], list[in
         avg_logprob=math.fsum(_log(word.confidence) for word in spoken.words) / len(spoken.words),
         compression_ratio=len(text.encode()) / len(zlib.compress(text.encode())),
         no_speech_prob=0.0,  # a segment always has words
+        channel=spoken.channel,
     )

@@ -65,14 +65,19 @@ class Ticket:
     deadline: float
     number: int
     arrived: float = field(compare=False)
-    seconds: float = field(compare=False)
-    """Seconds of audio that are not processed yet."""
     whole: float = field(compare=False)
     """Seconds of audio in all."""
+    done: float = field(default=0.0, compare=False)
+    """Seconds of audio that are processed."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio that are not processed yet."""
+        return max(0.0, self.whole - self.done)
 
     def progress(self, seconds: float) -> None:
         """So many seconds more are processed."""
-        self.seconds = max(0.0, self.seconds - seconds)
+        self.done += seconds
 
 
 class Admission:
@@ -122,7 +127,7 @@ class Admission:
     def correct(self, ticket: Ticket, seconds: float) -> None:
         """Set the true length of a recording. An accepted request stays accepted."""
         self.release(ticket)
-        ticket.seconds = ticket.whole = seconds
+        ticket.whole = seconds
         ticket.deadline = ticket.arrived + self._allowance_s + seconds
         insort(self._tickets, ticket)
 
@@ -140,7 +145,7 @@ class Admission:
             excess = waiting + seconds - self._most_seconds
             raise Overloaded("queue_full", self.backlog_s * min(1.0, excess / waiting))
         deadline = now + self._allowance_s + seconds
-        new = Ticket(deadline, next(self._numbers), now, seconds, seconds)
+        new = Ticket(deadline, next(self._numbers), now, seconds)
         place = bisect_left(self._tickets, new)
         pace = _SAFETY / self.throughput.value
         end = now + pace * math.fsum(ticket.seconds for ticket in self._tickets[:place])

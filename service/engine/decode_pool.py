@@ -2,15 +2,17 @@
 
 A worker imports only `asr.audio`. It writes samples to shared memory while it decodes, so that no
 process holds them twice. A wav or flac file at 16 kHz with one channel costs least: it is neither
-resampled nor mixed.
+resampled nor mixed. The model may begin with the first minutes of a long recording while the rest
+is decoded, once they are loud enough: the level of a quiet one is known at its end.
 """
 
 import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ from service.engine.worker import Answer, Handler, Memory, WorkerDied, WorkerFai
 log = logging.getLogger(__name__)
 
 SAMPLE_BYTES = 4
+STRETCH_S = 60.0
+"""Seconds of sound between two answers about a recording that may be begun early."""
 DECODER = "service.engine.decode_pool:decoder"
 """The target of the processes that decode uploads."""
 PATIENT_DECODER = "service.engine.decode_pool:patient_decoder"
@@ -37,55 +41,106 @@ _RETRY_START_S = 5.0
 _ADDRESS_BYTES = 4 * 2**30
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ChannelAudio:
     """One channel's samples: float32, mono, at 16 kHz, in shared memory."""
 
     memory: Memory
     samples: int
+    is_whole: bool = True
+    """Whether no more samples come."""
+    on_growth: Callable[[], None] | None = None
+    """Called when more samples have come, or the last."""
 
     @property
     def seconds(self) -> float:
         """Length."""
         return self.samples / SAMPLE_RATE
 
+    def grow(self, samples: int, is_whole: bool) -> None:
+        """There are so many samples by now."""
+        self.samples, self.is_whole = max(self.samples, samples), is_whole
+        if self.on_growth is not None:
+            self.on_growth()
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Decode a recording; the answer is Decoded, with memory for each further channel."""
+
+    name: str
+    selection: Selection
+    source: bytes | str
+    """Its bytes, or its path."""
+    early: bool = False
+    """Whether an answer comes for each stretch; GoOn then asks for the next."""
+
+
+@dataclass(frozen=True)
+class GoOn:
+    """Decode the next stretch of the recording."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """So many samples are in memory at their level."""
+
+    samples: int
+    is_whole: bool
+
 
 def decoder(limits: Limits) -> Handler:
-    """In a worker: `(name, selection, source)` and memory for the first channel -> number
-    of samples, and memory for each further channel.
+    """In a worker: answers Decode, which comes with memory for the first channel or more, and GoOn.
 
-    The answer to None is 0, which says that the worker is ready.
+    Any other message ends what it has begun, and its answer says that the worker is ready.
     """
     with contextlib.suppress(ImportError, ValueError, OSError):  # not every system has the limit
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_BYTES, _ADDRESS_BYTES))
 
+    begun: Generator[Answer] = _nothing()
+
     def decode(message: Any, given: Sequence[Memory]) -> Answer:
-        if message is None:
-            return 0, ()
-        name, selection, source = message
-        memory = list(given)
-        meters = [Meter()]
-        samples = 0
-        try:
-            for block in stream(source, limits, name, selection):
-                memory += [Memory() for _ in range(block.shape[1] - len(memory))]
-                meters += [Meter() for _ in range(block.shape[1] - len(meters))]
-                samples += len(block)
-                for held, meter, channel in zip(memory, meters, block.T, strict=True):
-                    held.append(memoryview(channel.tobytes()))
-                    meter.add(channel)
-            for held, meter in zip(memory, meters, strict=True):
-                _level(held, meter)
-        except (MemoryError, OSError) as error:
-            raise TooLong(
-                f"{name} needs more memory to decode than a recording may: cut it, or convert it "
-                "to wav at 16 kHz"
-            ) from error
-        return samples, memory[1:]
+        nonlocal begun
+        if isinstance(message, GoOn):
+            return next(begun)
+        begun.close()
+        begun = _decoded(message, given, limits) if isinstance(message, Decode) else _nothing()
+        return next(begun)
 
     return decode
+
+
+def _nothing() -> Generator[Answer]:
+    yield Decoded(0, is_whole=True), ()
+
+
+def _decoded(asked: Decode, given: Sequence[Memory], limits: Limits) -> Generator[Answer]:
+    """The answers about a recording; the last when it is whole."""
+    memory, meters = list(given), [Meter() for _ in given]
+    samples, told, answered = 0, len(given), 0
+    try:
+        with closing(stream(asked.source, limits, asked.name, asked.selection)) as blocks:
+            for block in blocks:
+                memory += [Memory() for _ in range(block.shape[1] - len(memory))]
+                meters += [Meter() for _ in range(block.shape[1] - len(meters))]
+                for held, meter, channel in zip(memory, meters, block.T, strict=True):
+                    held.write(SAMPLE_BYTES * samples, memoryview(channel.tobytes()))
+                    meter.add(channel)
+                samples += len(block)
+                is_due = asked.early and samples - answered >= STRETCH_S * SAMPLE_RATE
+                if is_due and all(meter.is_loud for meter in meters):  # else it may be amplified
+                    yield Decoded(samples, is_whole=False), memory[told:]
+                    told, answered = len(memory), samples
+        for held, meter in zip(memory, meters, strict=True):
+            _level(held, meter)
+    except (MemoryError, OSError) as error:
+        raise TooLong(
+            f"{asked.name} needs more memory to decode than a recording may: cut it, or convert it "
+            "to wav at 16 kHz"
+        ) from error
+    yield Decoded(samples, is_whole=True), memory[told:]
 
 
 def patient_decoder(limits: Limits) -> Handler:
@@ -114,6 +169,27 @@ class DecodeTimeouts:
     """Seconds more for each second of audio that it has decoded so far."""
     hang_s: float
     """Seconds without a sign of life."""
+
+
+@dataclass(eq=False)
+class _Recording:
+    """A recording on its way through the decoding processes."""
+
+    asked: Decode
+    on_begin: Callable[[list[ChannelAudio]], None] | None
+    channels: list[ChannelAudio] = field(default_factory=list)
+    """Once some of it is decoded."""
+    is_wanted: bool = True
+
+    def take(self, decoded: Decoded, memory: Sequence[Memory]) -> None:
+        """Note what is decoded by now, in the memory of its channels."""
+        if self.channels:
+            for audio in self.channels:
+                audio.grow(decoded.samples, decoded.is_whole)
+            return
+        self.channels = [ChannelAudio(held, decoded.samples, decoded.is_whole) for held in memory]
+        if self.on_begin is not None and not decoded.is_whole:
+            self.on_begin(self.channels)
 
 
 class DecodePool:
@@ -154,26 +230,37 @@ class DecodePool:
         return {process.pid for process in self._processes}
 
     async def decode(
-        self, source: bytes | str, name: str, selection: Selection
+        self,
+        source: bytes | str,
+        name: str,
+        selection: Selection,
+        on_begin: Callable[[list[ChannelAudio]], None] | None = None,
     ) -> tuple[list[ChannelAudio], float]:
         """The selected channels of the recording, and the seconds that decoding took.
 
         Args:
             source: the recording's bytes, or its path.
+            on_begin: called with the channels of a long recording, once, while the rest of it is
+                still to be decoded; they grow until this returns.
 
         Raises:
             BadAudio: it cannot be read, or ended the process that read it twice.
             TooLong: it exceeds a limit, or took too long.
             BadOption: it has no such track or channel.
         """
+        recording = _Recording(Decode(name, selection, source, on_begin is not None), on_begin)
         tries = 0
         while tries < _TRIES:
             process = await self._free()
-            # Shielded: when the client disconnects, the process still finishes its file.
-            request = asyncio.ensure_future(self._ask(process, (name, selection, source)))
+            # Shielded: when the client disconnects, the process still finishes its stretch.
+            request = asyncio.ensure_future(self._ask(process, recording))
             request.add_done_callback(lambda done: done.exception())
             try:
-                return await asyncio.shield(request)
+                took_s = await asyncio.shield(request)
+                return recording.channels, took_s
+            except asyncio.CancelledError:
+                recording.is_wanted = False
+                raise
             except WorkerLate as error:
                 raise TooLong(
                     f"{name} took more than {error.seconds:.3g} s to decode: cut it into shorter "
@@ -196,23 +283,39 @@ class DecodePool:
             if not process.ended.done():
                 return process
 
-    async def _ask(self, process: Process, message: Any) -> tuple[list[ChannelAudio], float]:
-        first, patience = Memory(), self._patience
-
-        def within_s() -> float:
-            decoded = first.size / SAMPLE_BYTES / SAMPLE_RATE
-            return patience.timeout_s + patience.per_second * decoded
-
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+    async def _ask(self, process: Process, recording: _Recording) -> float:
+        """Let a process decode a recording; the seconds that it took."""
         try:
-            samples, others = await process.ask(0, message, [first], within_s=within_s)
+            return await self._decode(process, recording)
         except WorkerFailed:
             process.kill()  # its state is unknown
             raise
         finally:
             self._idle.put_nowait(process)
-        return [ChannelAudio(held, samples) for held in (first, *others)], loop.time() - started
+
+    async def _decode(self, process: Process, recording: _Recording) -> float:
+        # A second process writes to the same memory what the first one wrote.
+        memory = [audio.memory for audio in recording.channels] or [Memory()]
+        patience, now = self._patience, asyncio.get_running_loop().time
+
+        def within_s() -> float:
+            decoded = memory[0].size / SAMPLE_BYTES / SAMPLE_RATE
+            return patience.timeout_s + patience.per_second * decoded
+
+        message: Decode | GoOn | None = recording.asked
+        given: Sequence[Memory] = memory
+        started = now()
+        while True:
+            waited_s = now() - started
+            decoded, others = await process.ask(
+                0, message, given, within_s=within_s, waited_s=waited_s
+            )
+            memory += others
+            if recording.is_wanted:
+                recording.take(decoded, memory)
+            if decoded.is_whole:
+                return now() - started
+            message, given = GoOn() if recording.is_wanted else None, ()
 
     async def _keep(self, started: asyncio.Event) -> None:
         """Keep one process running: start another one whenever it ends."""

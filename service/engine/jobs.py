@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -43,16 +43,16 @@ class Job:
     deadline: float
     """When it must be answered; infinite if nobody waits for it."""
     kept: Path | None
-    """Prefix of the files in which the device keeps the log-probabilities of its windows, so that
-    they are not computed again."""
-    windows: Sequence[tuple[int, int]]
-    """Samples `[start, stop)` of each."""
+    """Prefix of the files in which the device keeps the log-probabilities of its windows, where
+    there are several, so that they are not computed again."""
     on_progress: Callable[[float], None]
     """Called with the seconds of the recording that another batch has taken through the model."""
     on_segments: Callable[[list[Segment]], None] | None
     """Called with segments as soon as they are known, where there are several windows; without it
     the words are searched for when all windows are done."""
     transcript: "asyncio.Future[Transcript]"
+    windows: list[tuple[int, int]] = field(default_factory=list)
+    """Samples `[start, stop)` of each that is known."""
     done: set[int] = field(default_factory=set)
     """Windows whose log-probabilities the device process holds."""
     read: int = 0
@@ -77,9 +77,19 @@ class Job:
         return self.deadline == math.inf
 
     @property
+    def is_long(self) -> bool:
+        """Whether it has several windows, as far as known."""
+        return len(self.windows) > 1 or not self.audio.is_whole
+
+    @property
     def is_partial(self) -> bool:
         """Whether its words are searched for while its windows are done."""
-        return self.on_segments is not None and len(self.windows) > 1
+        return self.on_segments is not None and self.is_long
+
+    @property
+    def is_run(self) -> bool:
+        """Whether all its windows are done, and no more come."""
+        return self.audio.is_whole and len(self.done) == len(self.windows)
 
     @property
     def ready(self) -> int:
@@ -105,6 +115,11 @@ class Job:
         """The transcript, once all windows are searched."""
         words: list[Word] = [word for segment in self.segments for word in segment.words]
         return Transcript.of(words, self.audio.seconds)
+
+    def share(self, index: int) -> float:
+        """The seconds that a window adds to those before it."""
+        before = self.windows[index - 1][1] if index else 0
+        return (self.windows[index][1] - before) / SAMPLE_RATE
 
     def item(self, index: int) -> Item:
         """A window, as the batcher takes it.

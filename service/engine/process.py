@@ -96,18 +96,20 @@ class Process:
         memory: Sequence[Memory] = (),
         *,
         within_s: Callable[[], float],
+        waited_s: float = 0.0,
     ) -> Answer:
         """Its answer; errors are those of `Worker.ask`.
 
         Args:
             within_s: gives the seconds that it has to answer; they may grow while it works.
+            waited_s: seconds of them that are over.
 
         Raises:
             WorkerLate: it did not answer in time, and was killed.
         """
         if self.ended.done():
             raise WorkerDied(f"worker {self.pid} has ended")
-        request = _Request(within_s)
+        request = _Request(within_s, waited_s)
         self._requests.add(request)
         loop, ask = asyncio.get_running_loop(), self._worker.ask
         try:

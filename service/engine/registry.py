@@ -4,11 +4,13 @@ Reloading a model loses no request: the new one is loaded and warmed up beside t
 takes its place for new requests, while the old one finishes those that it has.
 """
 
+import asyncio
 import contextlib
 import logging
 import re
+import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +27,13 @@ from service.engine.decode_pool import DecodePool
 from service.engine.device import DEVICE
 from service.engine.jobs import How
 from service.engine.order import OnSegment
-from service.engine.transcriber import Background, Result, State, Transcriber
+from service.engine.transcriber import (
+    TAKES_REQUESTS,
+    Background,
+    Result,
+    State,
+    Transcriber,
+)
 from service.engine.worker import WorkerFailed
 from service.errors import ApiError
 from service.monitoring.metrics import Metrics
@@ -37,6 +45,10 @@ _OPENAI_NAMES = re.compile(
     r"(whisper-1|gpt-transcribe|gpt-live-transcribe|gpt-4o-transcribe|gpt-4o-mini-transcribe)"
     r"(-\d{4}-\d{2}-\d{2})?"
 )
+
+
+_LOOKS = 10
+"""In the time after which a model is unloaded."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +178,7 @@ class ModelRegistry:
                 in a thread.
             on_segment: as of `Transcriber.transcribe`.
         """
-        with self._used(model) as transcriber:
+        async with self._used(model) as transcriber:
             chosen = await run_in_threadpool(options, transcriber.recognizer)
             return await transcriber.transcribe(body, name, chosen, channels, track, on_segment)
 
@@ -181,7 +193,7 @@ class ModelRegistry:
         background: Background,
     ) -> Result:
         """As `transcribe`, of a file, whenever no request waits."""
-        with self._used(model) as transcriber:
+        async with self._used(model) as transcriber:
             return await transcriber.transcribe_behind(
                 path, name, options, channels, track, background
             )
@@ -190,19 +202,36 @@ class ModelRegistry:
         self, model: str, options: dict[str, Any], samples: Wave, within_s: float
     ) -> Transcript:
         """The transcript of samples `(S,)` at 16 kHz by `model`; as `Transcriber.read`."""
-        with self._used(model) as transcriber:
+        async with self._used(model) as transcriber:
             return await transcriber.read(samples, options, within_s)
 
-    @contextlib.contextmanager
-    def _used(self, model: str) -> Iterator[Transcriber]:
-        """The transcriber of a model, which goes on for as long, even if it is reloaded."""
+    @contextlib.asynccontextmanager
+    async def _used(self, model: str) -> AsyncIterator[Transcriber]:
+        """The transcriber of a model, loaded, which goes on for as long, even if it is reloaded."""
         transcriber = self.find(model)
-        self._under_way[transcriber] += 1
+        self._under_way[transcriber] += 1  # first: it is not unloaded from now on
         try:
+            await transcriber.load_again()
             yield transcriber
         finally:
             self._under_way[transcriber] -= 1
+            transcriber.used = time.monotonic()
             self._stop_if_unused(transcriber)
+
+    async def unload_often(self) -> None:
+        """Unload models that nobody has used for `model_idle_s`, until cancelled."""
+        idle_s = self._settings.model_idle_s
+        while idle_s:
+            self.unload_unused(idle_s)
+            await asyncio.sleep(idle_s / _LOOKS)
+
+    def unload_unused(self, idle_s: float) -> None:
+        """Unload models that nobody has used for so many seconds; the next request loads them."""
+        for transcriber in (self.first, *self._others.values()):
+            is_idle = time.monotonic() - transcriber.used >= idle_s
+            if is_idle and not self._under_way[transcriber] and transcriber.state == "ready":
+                transcriber.unload()
+                log.info("model %s is unloaded: nobody uses it", transcriber.model_id)
 
     @property
     def longest_s(self) -> float:
@@ -273,9 +302,13 @@ class ModelRegistry:
 
     def _update_metrics(self) -> None:
         """Make the metrics show the models that are served now."""
-        self._metrics.ready.clear()
-        for name, transcriber in self.served().items():
-            self._metrics.ready.labels(name).set_function(partial(_up, transcriber))
+        for gauge, states in (
+            (self._metrics.ready, TAKES_REQUESTS),
+            (self._metrics.loaded, frozenset({"ready"})),
+        ):
+            gauge.clear()
+            for name, transcriber in self.served().items():
+                gauge.labels(name).set_function(partial(_is_in, transcriber, states))
 
     def _path(self, name: str) -> Path:
         """Path of a bundle in the models folder: a client names an entry of it, never a path."""
@@ -318,8 +351,8 @@ class ModelRegistry:
                 transcriber.stop()
 
 
-def _up(transcriber: Transcriber) -> float:
-    return float(transcriber.state == "ready")
+def _is_in(transcriber: Transcriber, states: frozenset[str]) -> float:
+    return float(transcriber.state in states)
 
 
 def _state(name: str | None, transcriber: Transcriber) -> ModelState:

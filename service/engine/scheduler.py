@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -156,31 +157,39 @@ class Scheduler:
             RecordingFailed: the device fails on it.
             DeviceLost: the device process ended and cannot be restarted.
         """
-        windows = self._ready.recognizer.windows(audio.samples)
         job = Job(
             id=next(self._numbers),
             audio=audio,
             options=options,
             deadline=deadline,
-            kept=kept if len(windows) > 1 else None,
-            windows=[(window.start, window.stop) for window in windows],
+            kept=kept,
             on_progress=on_progress,
             on_segments=on_segments,
             transcript=asyncio.get_running_loop().create_future(),
         )
         self._jobs[job.id] = job
-        if audio.seconds <= _SHORT_S and not job.is_background:
+        if audio.seconds <= _SHORT_S and audio.is_whole and not job.is_background:
             self._short_arrived = job.added
-        for index in range(len(job.windows)):
-            self._batcher.add(job.item(index))
-        self._changed.set()
+        self._queue(job)
+        audio.on_growth = partial(self._queue, job)
         try:
             await job.transcript
         finally:
+            audio.on_growth = None
             del self._jobs[job.id]
             self._batcher.drop(job.id)
             self._finished.append(job.id)
         return job
+
+    def _queue(self, job: Job) -> None:
+        """Queue the windows of a recording that are new."""
+        windows = self._ready.recognizer.windows(job.audio.samples)
+        # While a recording grows, so does its last window.
+        known = windows if job.audio.is_whole else windows[:-1]
+        for index in range(len(job.windows), len(known)):
+            job.windows.append((known[index].start, known[index].stop))
+            self._batcher.add(job.item(index))
+        self._changed.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -222,7 +231,8 @@ class Scheduler:
         pieces, memory, started = [], [], time.monotonic()
         for item in batch.items:
             if (job := self._jobs.get(item.job)) is not None:
-                pieces.append(Piece(job.id, item.index, *job.windows[item.index], job.kept))
+                kept = job.kept if job.is_long else None
+                pieces.append(Piece(job.id, item.index, *job.windows[item.index], kept))
                 memory.append(job.audio.memory)
                 job.started = started if math.isnan(job.started) else job.started
         if not pieces:
@@ -237,14 +247,14 @@ class Scheduler:
                 self._finished.append(piece.job)  # it was dropped while it ran
                 continue
             job.done.add(piece.index)
-            job.on_progress(job.audio.seconds / len(job.windows))
-            if len(job.done) == len(job.windows):
+            job.on_progress(job.share(piece.index))
+            if job.is_run:
                 job.model_done = time.monotonic()
             self._offer(job)
 
     def _offer(self, job: Job) -> None:
         """Let the words be searched for if enough windows are done."""
-        enough = job.ready > job.read and (job.is_partial or job.ready == len(job.windows))
+        enough = job.ready > job.read and (job.is_partial or job.is_run)
         if enough and not job.is_searched:
             job.is_searched = True
             self._to_search["short" if job.audio.seconds <= _SHORT_S else "long"].append(job)
@@ -336,7 +346,7 @@ class Scheduler:
     async def _search_on(self, channel: int, job: Job) -> None:
         """Search for the words of the windows that have been run since the last time."""
         first, stop = job.read, job.ready
-        is_last = stop == len(job.windows)
+        is_last = job.is_run
         assert isinstance(job.options, dict)  # a known text is searched for as a whole
         request = SearchOn(job.id, first, stop, job.audio.samples, is_last, job.options)
         seconds = math.fsum(job.item(index).seconds for index in range(first, stop))

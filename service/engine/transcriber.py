@@ -4,9 +4,10 @@ The event loop only passes work on; all of it is done in other processes.
 """
 
 import asyncio
+import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from asr.audio import levelled
+from asr.errors import AsrError
 from asr.options import Selection
 from asr.runtime import Recognizer
 from asr.runtime.engine import Wave
@@ -24,19 +26,26 @@ from service.engine.device import DEVICE, Load
 from service.engine.jobs import DeviceLost, How, Job, RecordingFailed
 from service.engine.order import InOrder, OnSegment
 from service.engine.scheduler import DeviceTimeouts, Scheduler
-from service.engine.worker import Memory
+from service.engine.worker import Memory, WorkerFailed
 from service.errors import ApiError
 from service.monitoring.metrics import Metrics
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # Before its header has been seen, an upload is assumed to be uncompressed audio: any longer
 # estimate might refuse it without reason.
 _LEAST_SECONDS_PER_BYTE = 1 / 32_000
 _FIRST_THROUGHPUT = 100.0  # until the model is warm
 
-State: TypeAlias = Literal["loading", "ready", "restarting", "failed"]
+OnBegin: TypeAlias = Callable[[list[ChannelAudio]], None]
+
+State: TypeAlias = Literal["loading", "ready", "restarting", "failed", "unloaded"]
 """Of a model: `restarting` while its process, which died or hung, is being replaced, and `failed`
-while that does not succeed."""
+while that does not succeed; `unloaded` while it has none, since nobody uses it, and until the next
+request has loaded it."""
+TAKES_REQUESTS: frozenset[State] = frozenset({"ready", "unloaded"})
+"""States of a model that answers, if not at once."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +99,18 @@ class Transcriber:
     ) -> None:
         self._decoders = decoders
         self._metrics = metrics
-        self._scheduler = Scheduler(
+        self._new_scheduler = partial(
+            Scheduler,
             Load(settings.bundle, settings.device),
             DeviceTimeouts(settings.hang_s, settings.load_timeout_s),
             metrics,
             device,
         )
+        self._scheduler = self._new_scheduler()
+        self._is_unloaded = False
+        self._loading: asyncio.Task[None] | None = None
+        self.used = time.monotonic()
+        """When its last request ended, or it was loaded."""
         self._estimate = Estimator(settings.max_seconds)
         self._admission = Admission(
             _FIRST_THROUGHPUT, settings.deadline_s, settings.max_queue_seconds
@@ -110,10 +125,46 @@ class Transcriber:
         ready = await self._scheduler.start()
         self._admission.throughput = Throughput(ready.throughput)
         self._warm = ready.recognizer
+        self.used = time.monotonic()
 
     def stop(self) -> None:
         """End the device process; requests that are not answered by then fail."""
+        if self._loading is not None:
+            self._loading.cancel()
         self._scheduler.stop()
+
+    def unload(self) -> None:
+        """End the device process until `load_again`; it must have no requests."""
+        self._is_unloaded = True
+        self._scheduler.stop()
+
+    async def load_again(self) -> None:
+        """Return when the model is loaded, if it was unloaded: once for all who ask meanwhile.
+
+        ApiError (503) if it cannot be; whoever asks next tries again.
+        """
+        if not self._is_unloaded:
+            return
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+            self._loading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            await asyncio.shield(self._loading)  # others wait for it too
+        except (AsrError, WorkerFailed, OSError) as error:
+            raise not_ready(f"The model cannot be loaded again: {error}") from error
+
+    async def _load(self) -> None:
+        scheduler = self._new_scheduler()
+        try:
+            self._warm = (await scheduler.start()).recognizer
+        except BaseException as error:
+            scheduler.stop()
+            log.error("a model cannot be loaded again: %s", error)
+            raise
+        finally:
+            self._loading = None
+        self._scheduler, self._is_unloaded = scheduler, False
+        self.used = time.monotonic()
 
     def give_up(self) -> None:
         """Answer every request that is left, since the time to drain is over."""
@@ -124,6 +175,8 @@ class Transcriber:
     @property
     def state(self) -> State:
         """Whether it takes requests now."""
+        if self._is_unloaded:
+            return "unloaded"
         if self._scheduler.up:
             return "ready"
         if self._scheduler.failed:
@@ -154,7 +207,7 @@ class Transcriber:
     @property
     def pid(self) -> int | None:
         """Id of the device process."""
-        return self._scheduler.pid
+        return None if self._is_unloaded else self._scheduler.pid
 
     @property
     def queued_seconds(self) -> float:
@@ -242,20 +295,24 @@ class Transcriber:
         """
         self._refuse_if_unavailable()
         selection = Selection(track=track, channels=channels)
-        with _failures_told():
-            started = time.monotonic()
-            channels_audio, decode_s = await background.decoders.decode(str(path), name, selection)
-            decoded = time.monotonic()
+
+        def on_length(channels_audio: list[ChannelAudio]) -> None:
             background.on_length(sum(audio.seconds for audio in channels_audio))
-            jobs = await self._jobs(
-                channels_audio,
-                options,
-                math.inf,
-                background.on_progress,
-                background.on_segment,
-                background.kept,
+
+        with _failures_told():
+            return await self._result(
+                partial(background.decoders.decode, str(path), name, selection),
+                on_length,
+                lambda channels_audio: self._jobs(
+                    channels_audio,
+                    options,
+                    math.inf,
+                    background.on_progress,
+                    background.on_segment,
+                    background.kept,
+                ),
+                is_early=True,
             )
-        return self._result(jobs, decode_s, decoded - started - decode_s)
 
     async def read(self, samples: Wave, options: dict[str, Any], within_s: float) -> Transcript:
         """The transcript of samples `(S,)` at 16 kHz, before recordings that may wait longer.
@@ -291,20 +348,57 @@ class Transcriber:
         timer: asyncio.Timeout,
         on_segment: OnSegment | None,
     ) -> Result:
-        started = time.monotonic()
-        channels_audio, decode_s = await self._decoders.decode(body, name, selection)
-        decoded = time.monotonic()
-        seconds = sum(audio.seconds for audio in channels_audio)
-        self._estimate.learn(body, channels_audio[0].seconds)
-        self._admission.correct(ticket, seconds)
-        if not self._stopping:
-            timer.reschedule(ticket.deadline)
-        jobs = await self._jobs(
-            channels_audio, options, ticket.deadline, ticket.progress, on_segment
-        )
-        return self._result(jobs, decode_s, decoded - started - decode_s)
+        def on_length(channels_audio: list[ChannelAudio]) -> None:
+            self._estimate.learn(body, channels_audio[0].seconds)
+            self._admission.correct(ticket, sum(audio.seconds for audio in channels_audio))
+            if not self._stopping:
+                timer.reschedule(ticket.deadline)
 
-    def _result(self, jobs: list[Job], decode_s: float, waited_s: float) -> Result:
+        return await self._result(
+            partial(self._decoders.decode, body, name, selection),
+            on_length,
+            lambda channels_audio: self._jobs(
+                channels_audio, options, ticket.deadline, ticket.progress, on_segment
+            ),
+            is_early=on_segment is not None,
+        )
+
+    async def _result(
+        self,
+        decode: Callable[[OnBegin | None], Coroutine[Any, Any, tuple[list[ChannelAudio], float]]],
+        on_length: Callable[[list[ChannelAudio]], None],
+        read: Callable[[list[ChannelAudio]], Coroutine[Any, Any, list[Job]]],
+        is_early: bool,
+    ) -> Result:
+        """The result of a recording.
+
+        Args:
+            decode: gives its channels and the seconds that this took, as `DecodePool.decode`.
+            on_length: called with the channels once they are whole.
+            read: gives the finished jobs of the channels.
+            is_early: whether the model may begin before all of it is decoded.
+        """
+        begun: asyncio.Future[list[ChannelAudio]] = asyncio.get_running_loop().create_future()
+        started = time.monotonic()
+
+        def begin(channels_audio: list[ChannelAudio]) -> None:
+            if not begun.done():
+                begun.set_result(channels_audio)
+
+        async def decoded() -> tuple[float, float]:
+            channels_audio, decode_s = await decode(begin if is_early else None)
+            waited_s = time.monotonic() - started - decode_s
+            on_length(channels_audio)
+            begin(channels_audio)
+            return decode_s, waited_s
+
+        async def jobs() -> list[Job]:
+            return await read(await begun)
+
+        times, finished = await _all((decoded(), jobs()))
+        return self._timed(finished, *times)
+
+    def _timed(self, jobs: list[Job], decode_s: float, waited_s: float) -> Result:
         """The result of finished jobs, whose audio waited so long to be decoded."""
         self._metrics.audio.inc(sum(job.audio.seconds for job in jobs))
         first = jobs[0]
@@ -341,16 +435,7 @@ class Transcriber:
                 None if kept is None else kept / str(index),
             )
 
-        if len(channels_audio) == 1:
-            return [await transcribe(0)]
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(transcribe(index)) for index in range(len(channels_audio))
-                ]
-        except* (RecordingFailed, DeviceLost) as errors:
-            raise errors.exceptions[0] from None
-        return [task.result() for task in tasks]
+        return await _all(transcribe(index) for index in range(len(channels_audio)))
 
     def _refuse_if_unavailable(self) -> None:
         _ = self.recognizer
@@ -366,6 +451,16 @@ class Transcriber:
             if self._scheduler.disturbed(ticket.arrived)
             else _late(ticket.deadline - ticket.arrived)
         )
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """What they return; if one fails, the others are cancelled and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 @contextmanager

@@ -48,7 +48,10 @@ class Metrics:
         for kind in ("device", "decoder"):
             for cause in ("died", "hung"):  # alerts see a rise only if there was a zero
                 self.restarts.labels(kind, cause)
-        self.ready = self._gauge("model_ready", "1 if the process of the model is up.", "model")
+        self.ready = self._gauge("model_ready", "1 if the model takes requests.", "model")
+        self.loaded = self._gauge(
+            "model_loaded", "1 if the process of the model is up, 0 while it is unloaded.", "model"
+        )
         self.audio = self._counter("audio_seconds", "Audio that was transcribed.")
         self.device = self._counter("device_seconds", "Time that the device worked on batches.")
         self.jobs = self._gauge("jobs", "Jobs that have not ended.", "state")

@@ -69,6 +69,7 @@ def series() -> dict[str, set[str]]:
     metrics.refusals.labels(reason="deadline").inc()
     metrics.restarts.labels(kind="device", reason="died").inc()
     metrics.ready.labels(model="en").set(1)
+    metrics.loaded.labels(model="en").set(1)
     metrics.answers.labels(route="/").observe(1)
     metrics.stages.labels(stage="decode").observe(1)
     return {

@@ -82,3 +82,15 @@ def test_two_channels_are_told_in_the_order_of_time() -> None:
     assert [one.text for one in said.segments] == ["hello", "hi", "well"]
     assert [one.to_dict()["channel"] for one in said.segments] == [1, 2, 1]
     assert [line.split()[1] for line in write(said, "ctm").splitlines()] == ["1", "1", "2"]
+
+
+def test_words_of_split_channels_are_in_order_of_time_and_their_text_turn_by_turn() -> None:
+    left = transcript(spoken(("a", 0.0), ("b", 1.2), ("c", 2.4)))
+    right = transcript(spoken(("x", 0.5), ("y", 1.7), ("z", 2.4)))
+    both = Transcript.together([right, left])
+    assert both.text == both.plain == "a b c x y z"
+    assert [word.text for word in both.by_turns] == both.text.split()
+    assert "".join(word.text for word in both.words) == "axbyzc"
+    assert [word["text"] for word in both.to_dict()["words"]] == list("axbyzc")
+    ctm = [line.split() for line in write(both, "ctm").splitlines()]
+    assert [fields[4] for fields in ctm] == list("xyzabc")

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from service.api.dependencies import Registry
 from service.engine.decode_pool import DecodePool
 from service.engine.registry import ModelState
-from service.engine.transcriber import not_ready
+from service.engine.transcriber import TAKES_REQUESTS, not_ready
 from service.errors import ErrorBody, refusals
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -55,7 +55,10 @@ async def live() -> Live:
 @router.head("/ready", response_model=None, include_in_schema=False)
 @router.get("/ready", response_model=Ready, responses=_REFUSALS)
 async def ready(request: Request, registry: Registry) -> Ready | JSONResponse:
-    """Whether every model takes requests; 503 while one is being loaded or replaced."""
+    """Whether every model takes requests; 503 while one is being loaded or replaced.
+
+    One that is unloaded, since nobody uses it, takes them: it is loaded at the next.
+    """
     return _answer(request, registry.states())
 
 
@@ -73,7 +76,7 @@ def _answer(request: Request, models: list[ModelState]) -> Ready | JSONResponse:
     missing = [
         f"{model.id or 'the model'} is {model.status}"
         for model in models
-        if model.status != "ready"
+        if model.status not in TAKES_REQUESTS
     ]
     if not running:
         missing.append("no process that decodes uploads is running")

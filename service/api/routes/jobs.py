@@ -17,6 +17,7 @@ from service.api.job_events import EVENTS_SCHEMA, job_events, last_event
 from service.api.parsing import read_job_form, read_result_query
 from service.api.responses import (
     HEADERS,
+    DiarizedTranscription,
     ResponseBody,
     Seconds,
     Transcription,
@@ -73,7 +74,7 @@ class Deleted(ResponseBody):
 
 _TEXT = {"schema": {"type": "string"}}
 _RESULT: dict[str, Any] = {
-    "model": Transcription | VerboseTranscription,
+    "model": Transcription | VerboseTranscription | DiarizedTranscription,
     "description": "The words, in the requested format.",
     "headers": HEADERS,
     "content": dict.fromkeys(("text/plain", *MEDIA_TYPES.values()), _TEXT),
@@ -208,16 +209,23 @@ async def get_result(
     query = read_result_query(request) if request.query_params else None
     _refuse_without_result(record)
     fields = query or ResultQuery(**{name: record.fields[name] for name in _SHAPE})
-    if fields.speakers and record.fields["channels"] != "split":
-        raise ApiError(
-            422,
-            "Speakers are named where the job has channels=split.",
-            param="speakers",
-            code="invalid_value",
-        )
+    _check_speakers(fields, record.fields["channels"])
     outcome = await jobs.outcome(record)
     recognizer = _recognizer(registry, record.fields["model"])
     return await run_in_threadpool(shaped, fields, outcome.transcript, outcome.timings, recognizer)
+
+
+def _check_speakers(fields: ResultQuery, channels: str) -> None:
+    """Refuse speakers of a job whose channels were not read each by itself."""
+    if channels == "split":
+        return
+    for name, is_given in {
+        "speakers": fields.speakers,
+        "response_format": fields.response_format == "diarized_json",
+    }.items():
+        if is_given:
+            message = "Speakers are named where the job has channels=split."
+            raise ApiError(422, message, param=name, code="invalid_value")
 
 
 def _recognizer(registry: ModelRegistry, model: str) -> Recognizer:

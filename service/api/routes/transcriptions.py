@@ -10,10 +10,15 @@ from fastapi.responses import Response
 from service.access.disconnects import cancel_on_disconnect
 from service.api.answers import shaped
 from service.api.dependencies import Registry, note
-from service.api.events import STREAM_SCHEMA, streamed
+from service.api.events import STREAM_SCHEMA, Shape, streamed
 from service.api.fields import TranscriptionForm, form_schema
 from service.api.parsing import read_form
-from service.api.responses import HEADERS, Transcription, VerboseTranscription
+from service.api.responses import (
+    HEADERS,
+    DiarizedTranscription,
+    Transcription,
+    VerboseTranscription,
+)
 from service.errors import refusals
 
 PATH = "/v1/audio/transcriptions"
@@ -22,7 +27,7 @@ router = APIRouter(tags=["transcriptions"])
 LONGEST_NAME = 255
 """Characters of a file's name that are kept, as in most file systems."""
 _ANSWERS: dict[str, Any] = {
-    "model": Transcription | VerboseTranscription,
+    "model": Transcription | VerboseTranscription | DiarizedTranscription,
     "description": "The words, in the requested format.",
     "headers": HEADERS,
     "content": {
@@ -56,7 +61,8 @@ async def transcribe(
         registry.transcribe, form.model, form.options, body, name, form.channels, form.track
     )
     if form.stream:
-        return await streamed(request, work, with_logprobs=bool(form.include))
+        turns = form.layout() if form.response_format == "diarized_json" else None
+        return await streamed(request, work, Shape(bool(form.include), turns))
     result = await cancel_on_disconnect(request, work())
     note(request, result)
     return await run_in_threadpool(

@@ -22,7 +22,7 @@ from asr.runtime import Recognizer
 from asr.transcript import Segment, Transcript, Word
 from service.access.middleware import RequestIds
 from service.access.usage import Usage
-from service.api.events import streamed
+from service.api.events import Shape, streamed
 from service.engine.order import InOrder, OnSegment
 from service.engine.transcriber import Result
 from service.settings import Settings
@@ -99,7 +99,7 @@ class Slow:
 
     async def transcribe(self, request: Request) -> Response:
         await request.body()
-        return await streamed(request, self.work, with_logprobs=False, heartbeat_s=0.05)
+        return await streamed(request, self.work, Shape(), heartbeat_s=0.05)
 
     async def work(self, on_segment: OnSegment) -> Result:
         for segment in SAID.segments[: self.early]:
@@ -120,14 +120,14 @@ LONG_S = 500
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [False, True])
-def test_segments_come_before_the_last_window_and_the_whole_is_the_unstreamed_text(
+@pytest.mark.parametrize("killed", [None, "device", "decoder"])
+def test_segments_come_before_the_end_is_decoded_and_the_whole_is_the_unstreamed_text(
     settings: Settings,
     recognizer: Recognizer,
     clips: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    killed: bool,
+    killed: str | None,
 ) -> None:
     parts = [np.append(load(path).samples, np.zeros(20_000)) for path in clips]
     samples = np.resize(np.concatenate(parts), LONG_S * 16_000).astype(np.float32)
@@ -136,8 +136,9 @@ def test_segments_come_before_the_last_window_and_the_whole_is_the_unstreamed_te
     whole = recognizer.transcribe(load(file.getvalue()))
     gate = tmp_path / "gate"
     monkeypatch.setenv("GATE", str(gate))
-    given = {"max_seconds": 600.0, "max_upload_bytes": 25_000_000}
-    with running(settings.model_copy(update=given), device="faulty:gated") as (app, http):
+    given = {"max_seconds": 600.0, "max_upload_bytes": 25_000_000, "decode_timeout_s": 3600.0}
+    workers = {"device": "faulty:gated", "decoder": "faulty:gated_decoder"}
+    with running(settings.model_copy(update=given), **workers) as (app, http):
         events = []
         with http.stream("POST", URL, files={"file": file.getvalue()}, data={"stream": "true"}) as (
             response
@@ -145,9 +146,10 @@ def test_segments_come_before_the_last_window_and_the_whole_is_the_unstreamed_te
             for line in response.iter_lines():
                 if line.startswith("data: "):
                     events.append(json.loads(line.removeprefix("data: ")))
-                if len(events) == 1 and not gate.exists():  # the last window is not run yet
-                    if killed:
-                        os.kill(app.state.registry.first.pid, signal.SIGKILL)
+                if len(events) == 1 and not gate.exists():  # the last window is not decoded yet
+                    device, decoders = app.state.registry.first.pid, app.state.decoders.pids
+                    for pid in {"device": {device}, "decoder": decoders}.get(killed, set()):
+                        os.kill(pid, signal.SIGKILL)
                     gate.touch()
     *deltas, done = events
     assert "".join(event["delta"] for event in deltas) == done["text"] == whole.text

@@ -106,7 +106,7 @@ def test_an_estimate_is_corrected_and_the_order_kept() -> None:
     first, second = room.admit(1.0, now=0.0), room.admit(2.0, now=0.0)
     room.correct(first, 30.0)
     assert first.deadline == 40.0 and room.seconds == 32.0
-    first.seconds = 5.0
+    first.progress(25.0)
     assert room.seconds == 7.0
     room.release(second)
     room.release(first)

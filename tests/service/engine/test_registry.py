@@ -1,19 +1,22 @@
 """Several bundles at once, and a bundle that is replaced while requests use it."""
 
+import asyncio
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
-from serving import Client, assert_shape, served, wait_until_ready
+from serving import Client, assert_shape, metric, running, served, wait_until_ready
 
 from asr.errors import BadOption
 from asr.runtime import Recognizer
 from service.access.keys import new_key
 from service.app import create_app
+from service.engine.transcriber import Result
 from service.settings import Settings
 
 pytestmark = pytest.mark.slow  # three models are loaded, and some again
@@ -182,3 +185,64 @@ def test_two_models_of_one_name_and_a_folder_that_is_none_are_refused(
             while not app.state.loading.done():
                 threading.Event().wait(0.02)
             raise app.state.loading.exception()
+
+
+def test_a_model_that_nobody_uses_is_unloaded_and_loaded_once_at_the_next_requests(
+    settings: Settings, recognizer: Recognizer, clip: Path
+) -> None:
+    app = create_app(settings)
+    registry, decoders = app.state.registry, app.state.decoders
+
+    def options(_: Recognizer) -> dict[str, Any]:
+        registry.unload_unused(0)  # has no effect now: there is a request
+        return {}
+
+    def transcribe() -> Coroutine[Any, Any, Result]:
+        return registry.transcribe("whisper-1", options, clip.read_bytes(), "the clip")
+
+    async def follow() -> list[Result]:
+        await asyncio.gather(decoders.start(), registry.start())
+        try:
+            before = registry.first.pid
+            registry.unload_unused(3600)
+            assert registry.first.state == "ready" and registry.first.pid == before
+            registry.unload_unused(0)
+            assert registry.first.state == "unloaded" and registry.first.pid is None
+            found = await asyncio.gather(*(transcribe() for _ in range(4)))
+            assert registry.first.state == "ready" and registry.first.pid != before
+            return found
+        finally:
+            registry.stop()
+            decoders.stop()
+
+    expected = recognizer.transcribe(clip).text
+    assert [result.transcript.text for result in asyncio.run(follow())] == [expected] * 4
+
+
+def test_a_service_is_ready_while_its_model_is_unloaded(
+    settings: Settings, recognizer: Recognizer, clip: Path
+) -> None:
+    with running(settings.model_copy(update={"model_idle_s": 0.3})) as (_, http):
+        for _ in range(2):
+            while metric(http, "earshot_model_loaded"):
+                assert metric(http, "earshot_model_ready") == 1
+            health = http.get("/health/ready")
+            assert health.status_code == 200
+            assert health.json()["models"][0]["status"] in ("unloaded", "ready")
+            answer = http.post(URL, content=clip.read_bytes())
+            assert answer.json()["text"] == recognizer.transcribe(clip).text
+
+
+def test_a_model_that_cannot_be_loaded_again_says_so_and_is_tried_again(
+    settings: Settings, tiny_bundle: Path, tmp_path: Path, clip: Path
+) -> None:
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    given = {"bundle": bundle, "model_idle_s": 0.3}
+    with running(settings.model_copy(update=given)) as (_, http):
+        bundle.rename(tmp_path / "elsewhere")
+        while (answer := http.post(URL, content=clip.read_bytes())).status_code == 200:
+            while metric(http, "earshot_model_loaded"):
+                threading.Event().wait(0.02)
+        assert answer.status_code == 503 and assert_shape(answer)["code"] == "not_ready"
+        (tmp_path / "elsewhere").rename(bundle)
+        assert http.post(URL, content=clip.read_bytes()).status_code == 200

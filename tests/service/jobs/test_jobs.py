@@ -162,6 +162,11 @@ def test_a_larger_recording_than_a_requests_is_read_channel_by_channel(
     ]
     named = {"response_format": "vtt", "speakers": "left=Ann,right=Bob"}
     assert "<v Ann>" in http.get(f"{URL}/{job['id']}/result", params=named).text
+    named["response_format"] = "diarized_json"
+    turns = http.get(f"{URL}/{job['id']}/result", params=named).json()["segments"]
+    assert [(one["text"], one["speaker"]) for one in turns] == [
+        (segment.text, "Ann" if segment.channel == 1 else "Bob") for segment in whole.segments
+    ]
 
 
 def test_events_have_all_segments_and_go_on_after_the_last_that_came(
@@ -342,11 +347,11 @@ def test_the_schema_and_metrics_know_jobs(http: httpx.Client) -> None:
 LONG_S = 400
 
 
-def long_recording(clips: list[Path]) -> bytes:
+def long_recording(clips: list[Path], seconds: int = LONG_S) -> bytes:
     """A recording of two windows."""
     parts = [np.append(load(path).samples, np.zeros(20_000)) for path in clips]
     file = io.BytesIO()
-    samples = np.resize(np.concatenate(parts), LONG_S * 16_000).astype(np.float32)
+    samples = np.resize(np.concatenate(parts), seconds * 16_000).astype(np.float32)
     soundfile.write(file, samples, 16_000, format="FLAC")
     return file.getvalue()
 
@@ -382,6 +387,26 @@ def test_a_job_runs_beside_requests_and_is_cancelled(
         assert http.get(f"{URL}/{id}").status_code == 404
         wait_until(lambda: not list((tmp_path / "jobs" / "spool").iterdir()))
         gate.touch()
+
+
+def test_segments_of_a_job_come_while_its_recording_is_still_decoded(
+    settings: Settings,
+    recognizer: Recognizer,
+    clips: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, body = tmp_path / "gate", long_recording(clips, 500)
+    monkeypatch.setenv("GATE", str(gate))
+    monkeypatch.setattr("service.jobs.work.PATIENT_DECODER", "faulty:gated_decoder")
+    given = {"jobs_folder": tmp_path / "jobs", "decode_timeout_s": 3600.0}
+    with running(settings.model_copy(update=given)) as (_, http):
+        id = post(http, body).json()["id"]
+        with http.stream("GET", f"{URL}/{id}/events") as response:
+            assert "event: job.segment" in response.iter_lines()
+        gate.touch()
+        assert ended(http, id)["heard"] == 500
+        assert http.get(f"{URL}/{id}/result").json()["text"] == recognizer.transcribe(body).text
 
 
 def test_a_job_that_is_too_old_has_failed_and_is_forgotten(
