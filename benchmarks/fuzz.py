@@ -269,13 +269,10 @@ class Run:
     async def _watch(self) -> None:
         while True:
             began = time.monotonic()
-            reader, writer = await asyncio.open_connection(self._server.host, self._server.port)
-            writer.write(b"GET /health/live HTTP/1.1\r\nhost: fuzz\r\nconnection: close\r\n\r\n")
-            alive = (await reader.read()).startswith(b"HTTP/1.1 200")
-            writer.close()
+            is_alive = await alive(self._server)
             silence = time.monotonic() - began
             self.longest_silence = max(self.longest_silence, silence)
-            if not alive or silence > LIVE_S:
+            if not is_alive or silence > LIVE_S:
                 self.faults.append(f"/health/live took {silence:.1f} s")
             await asyncio.sleep(0.05)
 
@@ -329,6 +326,15 @@ class Run:
             f"replaced, {len(self.faults)} faults",
             flush=True,
         )
+
+
+async def alive(server: Server) -> bool:
+    """Whether the server answers."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write(b"GET /health/live HTTP/1.1\r\nhost: fuzz\r\nconnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return answer.startswith(b"HTTP/1.1 200")
 
 
 def metric(server: Server, name: str) -> float:

@@ -19,6 +19,7 @@ from service.access.sockets import POLICY
 from service.access.usage import Usage
 from service.api.live_events import Cleared, SessionCreated, SessionUpdated, server_events
 from service.api.live_fields import (
+    MOST_ID,
     Append,
     Clear,
     Commit,
@@ -109,7 +110,7 @@ class Door:
                 end = await _ended(sending, reading, finishing) or _End(_RESTART, "stopping")
                 finishing.cancel()
             reading.cancel()
-            if end is not None and not sending.done():
+            if end is not None:
                 await self._say_goodbye(end, sending)
         except WebSocketDisconnect:
             pass  # it has gone before it could be told
@@ -120,11 +121,12 @@ class Door:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _say_goodbye(self, end: _End, sending: "asyncio.Task[None]") -> None:
-        last = asyncio.create_task(self._put_last(end))
-        try:
-            await sending  # until all is sent, or the connection is lost
-        finally:
-            last.cancel()
+        if not sending.done():  # else it has failed
+            last = asyncio.create_task(self._put_last(end))
+            try:
+                await sending  # until all is sent, or the connection is lost
+            finally:
+                last.cancel()
         await self._websocket.close(end.code, end.reason)
 
     async def _put_last(self, end: _End) -> None:
@@ -249,10 +251,11 @@ async def _ended(*tasks: "asyncio.Task[Any]") -> _End | None:
 
 
 def _event_id(text: str) -> str | None:
-    """The id of a client's event that is wrong."""
+    """The id of a client's event that is wrong, if it can be sent back."""
     with contextlib.suppress(ValueError, AttributeError, RecursionError):
         id = json.loads(text).get("event_id")
-        return id if isinstance(id, str) else None
+        if isinstance(id, str) and len(id.encode()) <= MOST_ID:  # half a surrogate is no text
+            return id
     return None
 
 

@@ -9,6 +9,8 @@ from service.errors import ApiError, complaint
 from service.live.turns import Detection
 
 _MOST_MS = 10_000
+MOST_ID = 512
+"""Characters of the id of an event."""
 
 
 class PcmFormat(Fields):
@@ -113,7 +115,7 @@ class LiveConfiguration(Fields):
 class ClientEvent(Fields):
     """What a client sends."""
 
-    event_id: Annotated[str | None, Field(max_length=512)] = None
+    event_id: Annotated[str | None, Field(max_length=MOST_ID)] = None
     """Comes back in the error about it."""
 
 

@@ -21,6 +21,15 @@ def test_mutated_files_and_texts_are_read_or_refused(tiny_bundle: Path) -> None:
 
 
 @pytest.mark.slow
+def test_wrong_events_and_broken_frames_end_no_service(tiny_bundle: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "fuzz_live.py"), "--sessions", "150"]
+    command += ["--seed", "7", "--bundle", str(tiny_bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "150 sessions" in done.stdout and "0 faults" in done.stdout
+
+
+@pytest.mark.slow
 def test_the_corpus_of_nasty_files_is_read_or_refused(client: Client, clip: Path) -> None:
     assert len(NASTY) > 50
     before = metric(client.http, "earshot_worker_restarts_total", kind="decoder")

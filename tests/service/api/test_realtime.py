@@ -226,6 +226,7 @@ WRONG: list[tuple[str | bytes, str, str | None]] = [
     ('{"type": ["a"]}', "unknown_event", None),
     ('{"type": "response.create", "event_id": "mine"}', "unknown_event", "mine"),
     ('{"type": "input_audio_buffer.append"}', "missing_field", None),
+    ('{"type": "input_audio_buffer.commit", "event_id": "\\ud800"}', "invalid_json", None),
     (appended(7), "invalid_value", "mine"),
     (appended("not base64!"), "invalid_audio", "mine"),
     (appended("äö"), "invalid_audio", "mine"),
