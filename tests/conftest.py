@@ -34,6 +34,14 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `COVERAGE_TIER=quick`, coverage is measured in quick tests alone, which costs less."""
+    if os.environ.get("COVERAGE_TIER") == "quick":
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker("no_cover")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Caches of the tests' own, in their processes too: the user's are left alone."""
