@@ -9,6 +9,7 @@ import typer
 
 from asr.cli.extras import needs
 from asr.cli.options import BundleOption, DeviceOption
+from asr.cli.output import stoppable
 from asr.cli.progress import bar, spoken
 from asr.errors import BadOption
 
@@ -27,6 +28,7 @@ class _NothingGained(Exception):
     """The adapted bundle reads the new speech no better."""
 
 
+@stoppable("stopped: no bundle is written, and nothing else is left.")
 def adapt(
     speech: Annotated[
         Path,
@@ -62,12 +64,12 @@ def adapt(
     A part of the speech is cut off to test on; the rest is trained on. The new bundle keeps the
     language model, lexicon, marks and calibration of the old one, which stays as it is. Where the
     test shows no fewer errors, nothing is written.
-    Exit code 0: written; 1: nothing gained; 2: nothing could be done.
+    Exit code 0: written; 1: nothing gained; 2: nothing could be done; 130: stopped by Ctrl-C.
     """
     with needs("train"):
         from asr.bundle import Bundle, default_bundle
         from asr.training.adaptation.material import gather
-        from asr.training.adaptation.recipe import Recipe
+        from asr.training.adaptation.recipe import REHEARSED, Recipe
         from asr.training.adaptation.run import train
 
     if out.exists():
@@ -84,8 +86,9 @@ def adapt(
         for problem in material.left_out:
             typer.echo(f"{problem}; left out", err=True)
         recipe = Recipe.of(material.train.total, epochs)
-        _tell(material, recipe)
-        config = recipe.config(before, material, work / "run", rehearsal, device, sources)
+        tell_recipe(material, recipe)
+        others = [(rehearsal, REHEARSED)] if rehearsal else []
+        config = recipe.config(before, material, work / "run", others, device, sources)
         try:
             _adapt(before, out, material, lambda: train(recipe, config), old, device)
         except _NothingGained as reason:
@@ -130,7 +133,7 @@ def _adapt(
         put_acoustics(copy, exported)
         after = _scores(copy, sets, device)
         for name, score in after.items():
-            typer.echo(_compared(name, scores[name], score))
+            typer.echo(compared(name, scores[name], score))
         if after["new speech"].errors >= new.errors:
             raise _NothingGained("give more speech, or look whether its texts are what is said.")
     if new.words < _FEW_WORDS:
@@ -152,7 +155,8 @@ def _scores(bundle: Path, manifests: dict[str, Path], device: str) -> "dict[str,
         }
 
 
-def _tell(material: "Material", recipe: "Recipe") -> None:
+def tell_recipe(material: "Material", recipe: "Recipe") -> None:
+    """Prints how much speech there is, and how it is trained on."""
     train, test = material.train, material.test
     typer.echo(
         f"speech          {spoken(train.total)} to learn from ({len(train.seconds)} clips), "
@@ -162,7 +166,8 @@ def _tell(material: "Material", recipe: "Recipe") -> None:
     )
 
 
-def _compared(name: str, before: "Score", after: "Score") -> str:
+def compared(name: str, before: "Score", after: "Score") -> str:
+    """A line on a set's errors before and after."""
     change = f" ({after.errors / before.errors - 1:+.1%})" if before.errors else ""
     return (
         f"{name:16}WER {before.wer:.2%} before, {after.wer:.2%} after: {before.errors} and "

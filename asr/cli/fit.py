@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from asr.cli.extras import needs
+from asr.cli.output import stoppable
 
 _HELP = {
     "fit": "Train: `asr fit --config FILE [--KEY VALUE …]`, or go on with `asr fit --resume RUN`.",
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
         )(_command)
 
 
+@stoppable("stopped: where a checkpoint was saved, `asr fit --resume RUN` goes on.")
 def _command(context: typer.Context) -> None:
     with needs("train"):
         from asr.training.command import fit

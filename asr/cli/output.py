@@ -3,12 +3,14 @@
 import errno
 import io
 import os
+import signal
 import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
+_INTERRUPTED, _TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 _TORN = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories of characters that end a line, control a terminal, or are not text."""
 
@@ -19,6 +21,19 @@ def one_line(text: str) -> str:
         char.encode("unicode_escape").decode() if unicodedata.category(char) in _TORN else char
         for char in text
     )
+
+
+@contextmanager
+def stoppable(left: str) -> Iterator[None]:
+    """Says by the sentence `left` what Ctrl-C, or SIGTERM in training, leaves; exits with 130 or
+    143, the shell's codes for them."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as end:
+        code = end.code if isinstance(end, SystemExit) else _INTERRUPTED
+        if code in (_INTERRUPTED, _TERMINATED):
+            sys.stderr.write(f"asr: {left}\n")
+        raise SystemExit(code) from None
 
 
 class Stdout:

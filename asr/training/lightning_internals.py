@@ -41,21 +41,36 @@ def is_last_batch(trainer: L.Trainer) -> bool:
 
 
 class Termination:
-    """Asks to stop by SIGTERM, of which Lightning hears only once the run is saved."""
+    """Asks to stop by SIGTERM or Ctrl-C, of which Lightning hears only once the run is saved."""
 
     def __init__(self) -> None:
         self.is_asked = False
+        self._by_hand = False
+        self._interrupt: Any = None
 
     def listen(self, trainer: L.Trainer) -> None:
-        """Takes the signal from Lightning, in a run with one process."""
+        """Takes both signals, in a run with one process."""
         if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._ask)
+            before = signal.signal(signal.SIGINT, self._ask)
+            self._interrupt = before or signal.default_int_handler
 
-    def _ask(self, *_: Any) -> None:
+    def leave(self) -> None:
+        """Gives Ctrl-C back; Lightning does so with SIGTERM."""
+        if self._interrupt is not None:
+            signal.signal(signal.SIGINT, self._interrupt)
+            self._interrupt = None
+
+    def _ask(self, number: int, _frame: Any) -> None:
         self.is_asked = True
+        if number == signal.SIGINT:
+            self._by_hand = True
+            self.leave()  # a second one stops at once
 
     def pass_on(self, trainer: L.Trainer) -> None:
-        """Ends the run with `SIGTERMException` if that was asked."""
+        """Ends the run, with `SIGTERMException` or `KeyboardInterrupt`, if that was asked."""
+        if self._by_hand:
+            raise KeyboardInterrupt
         if self.is_asked:
             trainer._signal_connector.received_sigterm = True
 
@@ -117,7 +132,7 @@ def silence_lightning() -> None:
     ):
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "Tip:" not in record.getMessage()
+        lambda record: not {"Tip:", "KeyboardInterrupt,"} & set(record.getMessage().split())
     )
 
 

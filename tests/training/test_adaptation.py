@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands import asr
-from runs import command_line, start
+from runs import command_line, ended, start
 
 from asr.bundle import Bundle, default_bundle
 from asr.training.adaptation.material import gather
@@ -134,19 +135,27 @@ def test_bad_input_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_adaptation_leaves_no_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_adaptation_leaves_no_bundle(
+    number: signal.Signals, tiny_bundle: Path, tmp_path: Path
+) -> None:
     folder, out = recordings(tmp_path / "mine", SPEECH[:20]), tmp_path / "out" / "voice"
     command = ["asr", "adapt", str(folder), "-o", str(out), "--bundle", str(tiny_bundle)]
+    command += ["--epochs", "100000"]  # which do not end by themselves
     said = [tmp_path / "stdout", tmp_path / "stderr"]
     process = start(
         command_line, command, str(tmp_path), {**os.environ, "TMPDIR": str(tmp_path)}, said
     )
     while process.is_alive() and not (said[1].is_file() and b"epoch 0" in said[1].read_bytes()):
         time.sleep(0.02)
-    process.kill()
-    process.join()
-    assert b"epoch 0" in said[1].read_bytes(), said[1].read_text(encoding="utf-8")
-    assert not out.exists()
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    code, text = ended(process), said[1].read_text(encoding="utf-8")
+    assert "epoch 0" in text and not out.exists(), text
+    if number == signal.SIGINT:
+        assert code == 128 + signal.SIGINT, text
+        assert text.splitlines()[-1].startswith("asr: stopped: no bundle is written")
+        assert not list(tmp_path.glob("asr-adapt-*")) and not list(tmp_path.glob("out/.*"))
 
 
 def test_what_is_tested_on_is_not_learnt(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
-from runs import ended, fit_here, start
+from runs import SMALL, TRAIN, command_line, ended, fit_here, start
 
 from asr.errors import AsrError
 from asr.training.callbacks.checkpoints import newest
@@ -27,6 +28,14 @@ class Terminated(Callback):
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         if trainer.global_step == 1:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Interrupted(Callback):
+    """Presses Ctrl-C after the first step."""
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 class FullDisk(Callback):
@@ -65,6 +74,19 @@ def test_a_run_that_was_asked_to_stop_says_so_and_names_both_seeds(tmp_path: Pat
     (run / "run.json").write_text(record, encoding="utf-8")
     write_report(run, tmp_path / "page.html", 0)
     assert "<td>data.seed 5" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_ends_a_run_when_the_step_is_saved(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    said = [tmp_path / "out", tmp_path / "err"]
+    given = [*SMALL, f"--data.root={TRAIN}", f"--trainer.default_root_dir={run}", *SHORT]
+    command = ["asr", "fit", *given, f"--trainer.callbacks={__name__}.Interrupted"]
+    process = start(command_line, command, str(tmp_path), dict(os.environ), said)
+    assert ended(process) == 128 + signal.SIGINT
+    last_line = said[1].read_text(encoding="utf-8").splitlines()[-1]
+    assert last_line.startswith("asr: stopped: ") and "asr fit --resume RUN" in last_line
+    saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 1 and session(run)["status"] == "stopped"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")

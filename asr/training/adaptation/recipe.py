@@ -1,6 +1,7 @@
 """How a model is adapted, by the amount of speech."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ _VALIDATIONS = 4
 _FIVE_MINUTES = 300.0
 _PASSES, _FEWEST_PASSES = 20, 4
 """Over five minutes and less; and over hours."""
-_REHEARSED = 0.3
+REHEARSED = 0.3
 """Share of the batches, where there are clips to rehearse."""
 
 
@@ -42,14 +43,17 @@ class Recipe:
         bundle: Bundle,
         material: Material,
         run: Path,
-        rehearsal: Path | None = None,
+        others: Sequence[tuple[Path, float]] = (),
         device: str = "auto",
         sources: str = "",
     ) -> dict[str, Any]:
-        """The config of `asr fit`."""
+        """The config of `asr fit`.
+
+        Args:
+            others: manifests to train on too, and their shares of the batches.
+        """
         folder = material.train.manifest.parent
-        longest = max(material.train.seconds + material.test.seconds)
-        shares = [{"manifest": str(rehearsal.resolve()), "share": _REHEARSED}] if rehearsal else []
+        shares = [{"manifest": str(path.resolve()), "share": share} for path, share in others]
         return {
             "seed_everything": 1,
             "trainer": {
@@ -71,6 +75,7 @@ class Recipe:
                 "init_from": str(bundle.path),
                 "average": 0.1,
                 "phone_weight": 0.5,
+                "middle_layer": bundle.model.self_conditioning,
                 "augment": {
                     "speed": {"factors": [0.9, 1.0, 1.1]},
                     "gain": {"decibels": [-10.0, 5.0]},
@@ -92,9 +97,14 @@ class Recipe:
                 "bad_lines": "drop",
                 "most_dropped": 1.0,  # what is left out has been named
                 "shared_speakers": "allow",
-                "batch_seconds": max(_BATCH_SECONDS, longest),
+                "batch_seconds": batch_seconds(material),
                 "short_first": 0,
                 "cache": str(folder / CACHE),
                 "sources": f"{bundle.info.sources} {sources}".strip(),
             },
         }
+
+
+def batch_seconds(material: Material) -> float:
+    """Padded seconds in a batch, which no clip exceeds."""
+    return max(_BATCH_SECONDS, *material.train.seconds, *material.test.seconds)

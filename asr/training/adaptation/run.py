@@ -7,9 +7,10 @@ from typing import Any
 import torch
 import yaml
 
+from asr.files import write_atomically
 from asr.model import AcousticModel
 from asr.training.adaptation.recipe import Recipe
-from asr.training.callbacks.checkpoints import LAST
+from asr.training.callbacks.checkpoints import LAST, newest
 from asr.training.checkpoint import Checkpoint
 from asr.training.command import fit
 from asr.training.command.cli import CHECKPOINTS
@@ -19,14 +20,16 @@ from asr.training.initial_weights import InitialWeights
 def train(recipe: Recipe, config: dict[str, Any]) -> Checkpoint | None:
     """The weights between the old ones and those of training; None if nothing was gained.
 
+    A run that was stopped goes on.
+
     Args:
         config: that of the recipe.
     """
     run = Path(config["trainer"]["default_root_dir"])
-    run.mkdir(parents=True)
     file = run / "recipe.yaml"
-    file.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    fit.run("fit", ["--config", str(file)])
+    write_atomically(file, yaml.safe_dump(config, allow_unicode=True))
+    begun = newest(run / CHECKPOINTS) is not None
+    fit.run("fit", fit.resume_arguments(run) if begun else ["--config", str(file)])
     trained = Checkpoint.read(run / CHECKPOINTS / LAST)
     if trained.training["epochs"] < recipe.epochs:
         return None

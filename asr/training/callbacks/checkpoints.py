@@ -110,8 +110,9 @@ class LastCheckpoint(Checkpoint):
     """Keeps `last.ckpt`, and `previous.ckpt`, the one before.
 
     Saves only after an optimizer step, since checkpoints hold no accumulated gradients. After the
-    last step of an epoch it saves at the epoch's end, after validation. SIGTERM ends the run after
-    the next save, which is that of the step, or of the epoch whose validation is under way.
+    last step of an epoch it saves at the epoch's end, after validation. SIGTERM or Ctrl-C ends the
+    run after the next save, which is that of the step, or of the epoch whose validation is under
+    way; a second Ctrl-C ends it at once.
     """
 
     def __init__(self, folder: Path, saving: Saving) -> None:
@@ -141,6 +142,17 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         if is_last_batch(trainer):  # else training stops within it, and its last step saved
             self._save(trainer)
+
+    def on_exception(
+        self,
+        trainer: L.Trainer,  # noqa: ARG002
+        pl_module: L.LightningModule,  # noqa: ARG002
+        exception: BaseException,  # noqa: ARG002
+    ) -> None:
+        self._termination.leave()
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:  # noqa: ARG002
+        self._termination.leave()
 
     def _is_due(self, trainer: L.Trainer) -> bool:
         steps, minutes = self._saving.every_steps, self._saving.every_minutes

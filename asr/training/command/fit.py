@@ -50,6 +50,10 @@ def run(subcommand: str, arguments: Sequence[str]) -> None:
         )
     except SIGTERMException:  # Lightning would exit as if the run had finished
         sys.exit(128 + signal.SIGTERM)
+    except SystemExit as end:  # and after Ctrl-C as if a part had failed
+        if isinstance(end.__context__, KeyboardInterrupt):
+            sys.exit(128 + signal.SIGINT)
+        raise
     except MisconfigurationException as error:
         raise BadOption(" ".join(str(error).split())) from error
     except (OSError, RuntimeError, MemoryError) as error:
