@@ -2,7 +2,13 @@
 
 from asr.corpus.check import check_files, check_lines, hours_by_kind, read_checked
 from asr.corpus.findings import Finding, explain, explained
-from asr.corpus.manifest import Utterance, read_lines, read_manifest, read_recordings
+from asr.corpus.manifest import (
+    Utterance,
+    is_apart,
+    read_lines,
+    read_manifest,
+    read_recordings,
+)
 from asr.corpus.recordings.measurement_file import measurement_file
 from asr.corpus.shards import Source, locate
 from asr.corpus.sources import read_utterances
@@ -18,6 +24,7 @@ __all__ = [
     "explain",
     "explained",
     "hours_by_kind",
+    "is_apart",
     "locate",
     "measurement_file",
     "read_checked",

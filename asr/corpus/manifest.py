@@ -6,6 +6,7 @@ optionally `id`, `duration` (seconds), `speaker`, `corpus`, `agreement` (of a se
 recording has `start` and `end` in its seconds, or `offset` and `duration`.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -119,6 +120,12 @@ def read_line(
         return Finding(number, "malformed", reason), {}
     except ValueError as error:
         return Finding(number, "malformed", str(error)), {}
+
+
+def is_apart(speaker: str, share: float) -> bool:
+    """Whether a speaker is one of a share who are set apart: a hash of the name alone decides."""
+    digest = hashlib.sha256(speaker.encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < share
 
 
 def _utterance(values: Any, line: int, folder: Path, texts: bool, normal: Normaliser) -> Utterance:

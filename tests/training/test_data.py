@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from runs import ROOT, TRAIN, corpus, fit_here
+from runs import ROOT, TRAIN, corpus, fit_here, small_data
 from typer.testing import CliRunner
 
 from asr.cli import app
 from asr.corpus import read_manifest
 from asr.corpus.shards.writing import write_shards
-from asr.errors import BadData
+from asr.errors import BadData, BadOption
 
 
 @pytest.mark.slow
@@ -35,6 +35,23 @@ def test_the_workers_load_what_the_process_would(tmp_path: Path) -> None:
         for workers in ("0", "2")
     )
     assert all((alone[name] == helped[name]).all() for name in alone)
+
+
+def test_speakers_who_are_set_apart_are_tested_on_and_never_validated_on(tmp_path: Path) -> None:
+    """The same ones as by `asr data split`."""
+    parts = {}
+    data = small_data(test_share=0.4)
+    for stage, name in (("validate", "dev"), ("test", "test")):
+        data.setup(stage)
+        examples = [data.splits[name].dataset[at] for at in range(len(data.splits[name].dataset))]
+        parts[name] = {str(example.utterance.speaker) for example in examples}
+    out = [tmp_path / "most.jsonl", tmp_path / "apart.jsonl"]
+    split = ["data", "split", str(TRAIN / "manifest.jsonl"), *map(str, out), "--share", "0.4"]
+    assert CliRunner().invoke(app, split).exit_code == 0
+    said = [{str(one.speaker) for one in read_manifest(path)[0]} for path in out]
+    assert [parts["dev"], parts["test"]] == said and not said[0] & said[1] and all(said)
+    with pytest.raises(BadOption, match=r"set apart beside data\.test other"):
+        small_data(test_share=0.2, test="other")
 
 
 @pytest.fixture

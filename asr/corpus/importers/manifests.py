@@ -1,14 +1,15 @@
 """earshot's own manifests: copied, or made from a recogniser's transcripts."""
 
-import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from asr.corpus.findings import Finding
 from asr.corpus.importers.discovery import Discovery
-from asr.corpus.manifest import Utterance, read_line, read_lines
+from asr.corpus.manifest import Utterance, is_apart, read_line, read_lines
 from asr.errors import BadData
+from asr.scripts import tokens
 
 
 def manifest(path: Path, corpora: Iterable[str] = ()) -> Iterator[Discovery]:
@@ -60,14 +61,8 @@ def split_by_speaker(
     apart: list[Discovery] = []
     for found in discoveries:
         name = found.speaker or found.id or str(found.audio)
-        (apart if _fraction(name) < share else most).append(found)
+        (apart if is_apart(str(name), share) else most).append(found)
     return most, apart
-
-
-def _fraction(name: str) -> float:
-    """A number from 0 to 1 that depends on the name alone."""
-    digest = hashlib.sha256(name.encode("utf-8")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 class Label(Protocol):
@@ -86,19 +81,19 @@ class Label(Protocol):
 
 
 def labelled(
-    labels: Iterable[Label], threshold: float, known: Mapping[str, Utterance]
+    labels: Iterable[Label],
+    threshold: float,
+    known: Mapping[str, Utterance],
+    pace: tuple[float, float] = (0.0, math.inf),
 ) -> Iterator[Discovery]:
-    """Clips with their transcripts as texts; those below `threshold` have a problem.
+    """Clips with their transcripts as texts; those that cannot be trusted have a problem.
 
     Args:
+        threshold: the least confidence.
         known: utterances by the paths of their clips: ids, speakers and corpora are kept.
+        pace: the fewest and the most words per second.
     """
     for label in labels:
-        problem = label.error
-        if problem is None and not label.text:
-            problem = "no words are heard in it"
-        if problem is None and label.confidence < threshold:
-            problem = f"its confidence {label.confidence:.3f} is below {threshold:g}"
         clip = known.get(label.audio)
         corpus = {"corpus": clip.corpus} if clip else {}
         yield Discovery(
@@ -107,6 +102,20 @@ def labelled(
             label.text,
             id=clip.id if clip else None,
             speaker=clip.speaker if clip else None,
-            problem=problem,
+            problem=_mistrust(label, threshold, pace),
             extra={"confidence": label.confidence, "duration": label.duration, **corpus},
         )
+
+
+def _mistrust(label: Label, threshold: float, pace: tuple[float, float]) -> str | None:
+    """Why a transcript is no text to learn from."""
+    if label.error is not None:
+        return label.error
+    if not label.text:
+        return "no words are heard in it"
+    if label.confidence < threshold:
+        return f"its confidence {label.confidence:.3f} is below {threshold:g}"
+    words, (fewest, most) = len(tokens(label.text)) / label.duration, pace
+    if not fewest <= words <= most:
+        return f"its {words:.2f} words per second are not within {fewest:.2f} to {most:.2f}"
+    return None

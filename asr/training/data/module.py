@@ -20,7 +20,15 @@ from torch.utils.data import ConcatDataset, DataLoader
 
 from asr.audio import SAMPLE_RATE
 from asr.bundle import Bundle, default_bundle
-from asr.corpus import Source, Utterance, locate, measurement_file, read_utterances, survey
+from asr.corpus import (
+    Source,
+    Utterance,
+    is_apart,
+    locate,
+    measurement_file,
+    read_utterances,
+    survey,
+)
 from asr.corpus.buckets import Buckets
 from asr.corpus.dataset import Batch, Example, SpeechDataset, collate
 from asr.corpus.mixture import Mixture
@@ -83,6 +91,8 @@ class SpeechData(L.LightningDataModule):
         old_dev: Manifest for which the model of `model.init_from` was trained: measured before
             training and after each epoch, to report what is forgotten.
         test: Manifest of `asr test`.
+        test_share: Share of the speakers of `dev`, about, who are set apart for `asr test`, in
+            place of `test`: a hash of their names decides, and no run is validated on them.
         shares: Other corpora to train on, such as pseudo-labelled or synthetic speech.
         alone_last: Share of the epochs, at the end, that use only `train`.
         lexicon: For units of kind phones: a file of pronunciations relative to `root`, a line
@@ -115,6 +125,7 @@ class SpeechData(L.LightningDataModule):
         dev: str = "dev.jsonl",
         old_dev: str | None = None,
         test: str | None = None,
+        test_share: float = 0.0,
         shares: list[Share] | None = None,
         alone_last: float = 0.2,
         lexicon: str | None = None,
@@ -144,9 +155,16 @@ class SpeechData(L.LightningDataModule):
             )
         if not 0 <= most_dropped <= 1:
             raise BadOption(f"data.most_dropped {most_dropped} is no share: give one from 0 to 1.")
+        if not 0 <= test_share < 1 or (test_share and test is not None):
+            raise BadOption(
+                f"data.test_share {test_share} of the speakers of data.dev cannot be set apart"
+                f"{f' beside data.test {test}' if test else ''}: give a share below 1 alone, or 0."
+            )
         self.root = corpus_folder(root)
         self.old_dev = old_dev
-        self.names = {"train": train, "dev": dev, "old": old_dev, "test": test}
+        self.test_share = test_share
+        self.names = {"train": train, "dev": dev, "old": old_dev}
+        self.names["test"] = dev if test_share else test
         self.names |= {f"shares.{at}": share.manifest for at, share in enumerate(shares or [])}
         self.shares = shares or []
         self.alone_last = alone_last
@@ -303,9 +321,6 @@ class SpeechData(L.LightningDataModule):
         path = self._manifest(name)
         share = self.shares[int(name.removeprefix("shares."))] if "shares." in name else None
         training = name == "train" or share is not None
-        kept = (lambda _: True) if not training else self._is_meant
-        if share is not None:
-            kept = _agreed(share.least_agreement)
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(f"reading {self.names[name]}", total=None)
             surveyed = survey(
@@ -315,7 +330,7 @@ class SpeechData(L.LightningDataModule):
                 frames=self._network.config.frames if training else None,
                 pronounce=self.pronouncer,
                 unheard=self._unheard() if training else None,
-                keep=kept,
+                keep=self._kept(name, share),
                 cache=self.cache,
                 measures=measurement_file(),
                 normal=self.normal,
@@ -333,6 +348,18 @@ class SpeechData(L.LightningDataModule):
         split = Split(dataset, surveyed.lengths, surveyed.pools)
         rank_zero_info(f"{path}: {len(dataset)} clips, {split.hours:.2f} hours")
         return split
+
+    def _kept(self, name: str, share: Share | None) -> Callable[[Utterance], bool]:
+        """Selects the utterances of a manifest that are meant."""
+        if share is not None:
+            return _agreed(share.least_agreement)
+        if name == "train":
+            return self._is_meant
+        if name in ("dev", "test") and self.test_share:
+            return lambda one: (
+                is_apart(str(one.speaker or one.id), self.test_share) == (name == "test")
+            )
+        return lambda _: True
 
     def _unheard(self) -> Source | None:
         """The development manifest, whose speakers must not be trained on.
