@@ -52,7 +52,7 @@ def label_files(
         journal.parent.mkdir(parents=True, exist_ok=True)
         with (
             journal.open("a", encoding="utf-8") as file,
-            closing(transcribe_files(recognizer, todo)) as results,
+            closing(transcribe_files(recognizer, todo, written=False)) as results,
         ):
             if file.tell() == 0:
                 file.write(json.dumps({"bundle": bundle}) + "\n")

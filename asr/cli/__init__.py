@@ -28,6 +28,7 @@ from asr.cli import (
     lm,
     punctuation,
     report,
+    self_train,
     serve,
     study,
     transcribe,
@@ -78,6 +79,7 @@ app.command()(doctor.doctor)
 app.command()(inspect.inspect)
 app.command()(key.key)
 app.add_typer(study.app, name="study")
+data.app.command("self-train")(self_train.self_train)
 app.add_typer(data.app, name="data")
 app.add_typer(lm.app, name="lm")
 app.add_typer(lexicon.app, name="lexicon")

@@ -14,6 +14,8 @@ from asr.cli.progress import bar
 from asr.errors import BadData, BadOption
 
 if TYPE_CHECKING:
+    from asr.batch import Inputs
+    from asr.corpus import Utterance
     from asr.corpus.importers import Discovery
 
 app = typer.Typer(help="Corpora to manifests.", no_args_is_help=True, rich_markup_mode=None)
@@ -281,18 +283,11 @@ def pseudo_label(
     with another threshold transcribes nothing twice.
     Exit code 0: every clip transcribed; 1: some could not be read; 2: no line is good.
     """
-    from asr.batch import label_files, list_inputs
-    from asr.corpus import importers, read_recordings
+    from asr.batch import label_files
+    from asr.corpus import importers
     from asr.runtime import Recognizer
 
-    clips = [] if source.is_dir() else read_recordings(source)
-    if part := next((clip for clip in clips if clip.is_part), None):
-        raise BadOption(
-            f"{source}:{part.line} is a stretch of {part.audio}, and whole recordings are "
-            "transcribed here: cut it out first."
-        )
-    known = {os.path.abspath(clip.audio): clip for clip in clips}
-    inputs = list_inputs([source] if source.is_dir() else list(known))
+    inputs, known = recordings_of(source)
     recognizer = Recognizer.load(bundle, device)
     journal = out.with_name(f"{out.name}.journal")
     with bar("hearing") as progress:
@@ -403,6 +398,27 @@ def hear(
     for number, example in enumerate(examples, start=1):
         typer.echo(f"{out}/{number}-heard.wav: {example.utterance.text}")
     typer.echo(f"{out}/{PICTURE}")
+
+
+def recordings_of(source: Path) -> "tuple[Inputs, dict[str, Utterance]]":
+    """The recordings of a folder or of a manifest without texts, and what the manifest says of
+    each, by its absolute path.
+
+    Raises:
+        BadData: the manifest cannot be read.
+        BadOption: it names a stretch of a recording.
+    """
+    from asr.batch import list_inputs
+    from asr.corpus import read_recordings
+
+    clips = [] if source.is_dir() else read_recordings(source)
+    if part := next((clip for clip in clips if clip.is_part), None):
+        raise BadOption(
+            f"{source}:{part.line} is a stretch of {part.audio}, and whole recordings are "
+            "transcribed here: cut it out first."
+        )
+    known = {os.path.abspath(clip.audio): clip for clip in clips}
+    return list_inputs([source] if source.is_dir() else list(known)), known
 
 
 def _write_each(parts: "dict[str, Iterator[Discovery]]", out: Path, texts: "_Texts") -> None:

@@ -269,7 +269,9 @@ def test_pseudo_labels_go_on_where_they_stopped(tmp_path: Path, tiny_bundle: Pat
     assert other.returncode == 2 and "another bundle" in other.stderr
 
 
-def test_pseudo_labels_keep_what_is_known_of_a_clip(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_pseudo_labels_are_plain_and_keep_what_is_known_of_a_clip(
+    tmp_path: Path, written_bundle: Path
+) -> None:
     lines = [
         {"audio": str(layouts.TRAIN / clip["audio"]), "id": f"c{at}", "speaker": "s", "corpus": "x"}
         for at, clip in enumerate(layouts.CLIPS[:2])
@@ -282,7 +284,7 @@ def test_pseudo_labels_keep_what_is_known_of_a_clip(tmp_path: Path, tiny_bundle:
         tmp_path / "m.jsonl",
         out,
         "--bundle",
-        tiny_bundle,
+        written_bundle,
         "--device",
         "cpu",
     )
@@ -292,6 +294,9 @@ def test_pseudo_labels_keep_what_is_known_of_a_clip(tmp_path: Path, tiny_bundle:
         ("c1", "s", "x"),
     ]
     assert {"confidence", "duration", "text"} <= rows(out)[0].keys()
+    heard = (tmp_path / "out.jsonl.journal").read_text(encoding="utf-8").splitlines()[1:]
+    texts = [json.loads(line)["text"] for line in heard]
+    assert all(texts) and texts == [normalise(text) for text in texts]
 
 
 def test_numbers_are_refused_spelled_or_dropped(tmp_path: Path) -> None:
