@@ -31,6 +31,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from asr.audio import SAMPLE_RATE, load
 
 AT_ONCE = 8
+MOST_SESSIONS = 64
+"""A session that was closed is counted until the server has let go of it."""
 JOB_S = (5.0, 400.0)
 """Seconds of the shortest and of the longest recording of a job."""
 TURN_S, PAUSE_S = 4.0, 1.5
@@ -210,7 +212,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(
-            options.bundle, deadline_s=120, jobs_folder=folder, live_sessions=options.live
+            options.bundle, deadline_s=120, jobs_folder=folder, live_sessions=MOST_SESSIONS
         ) as server,
     ):
         fine = asyncio.run(Soak(server, options).run())
