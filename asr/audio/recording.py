@@ -27,6 +27,8 @@ class Recording:
     limits: Limits = Limits()
     watch: Callable[[Iterator[Samples]], Iterator[Samples]] = iter
     """All pieces pass through it, also those that are only measured."""
+    name: str | None = None
+    """As of `load`."""
 
     def load(self) -> tuple[Audio, ...]:
         """Its channels, all in memory; each has its own level."""
@@ -62,7 +64,7 @@ class Recording:
 
     def _read(self) -> Generator[Samples]:
         if not isinstance(self.source, Audio):
-            yield from stream(self.source, self.limits, selection=self.selection)
+            yield from stream(self.source, self.limits, self.name, self.selection)
             return
         samples = self.source.samples[:, np.newaxis]
         yield from (samples[at : at + _PIECE] for at in range(0, len(samples), _PIECE))

@@ -1,7 +1,7 @@
 """Folder jobs: inputs, outputs, journal, and the pipeline over them."""
 
 from asr.batch.folder import FolderJob, made_by, run, undone
-from asr.batch.inputs import STDIN, Input, Inputs, list_inputs, read_list
+from asr.batch.inputs import STDIN, Input, Inputs, Place, list_inputs, place_of, read_list
 from asr.batch.job import transcribe_files
 from asr.batch.journal import Journal, OutputLost
 from asr.batch.labels import Label, label_files
@@ -9,12 +9,14 @@ from asr.batch.outputs import formats_of, json_line, output_stems, results, spar
 from asr.batch.pipeline import Result
 from asr.batch.shards import Shard
 from asr.batch.status import Part, status
+from asr.batch.stores import Address
 from asr.batch.tally import Tally
 from asr.batch.watch import watch
 from asr.batch.workplace import journals, workplace
 
 __all__ = [
     "STDIN",
+    "Address",
     "FolderJob",
     "Input",
     "Inputs",
@@ -22,6 +24,7 @@ __all__ = [
     "Label",
     "OutputLost",
     "Part",
+    "Place",
     "Result",
     "Shard",
     "Tally",
@@ -32,6 +35,7 @@ __all__ = [
     "list_inputs",
     "made_by",
     "output_stems",
+    "place_of",
     "read_list",
     "results",
     "run",

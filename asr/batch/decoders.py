@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO, TypeAlias
 
@@ -56,25 +57,30 @@ class Decoder:
         self._ended = False
         self._changing = threading.Lock()
 
-    def read(self, item: Input) -> tuple[Audio, ...] | Long | str:
+    def read(self, item: Input, file: Path | None = None) -> tuple[Audio, ...] | Long | str:
         """The recording's selected channels, or the sentence that says why there is none.
 
         A process that a file crashes is started anew. EOFError after `end`.
+
+        Args:
+            file: holds the recording, if that was fetched from a store.
         """
         if item.problem is not None:
             return item.problem
-        answer: tuple[Audio, ...] | Long | str = self.trying(item, lambda: self._ask(item, None))
+        answer: tuple[Audio, ...] | Long | str = self.trying(
+            item, lambda: self._ask(item, file, None)
+        )
         return answer
 
-    def pieces(self, item: Input, channel: int) -> Generator[Audio]:
-        """A channel of a long recording at its level, in pieces.
+    def pieces(self, item: Input, channel: int, file: Path | None = None) -> Generator[Audio]:
+        """A channel of a long recording at its level, in pieces; `file` as of `read`.
 
         Raises:
             BadAudio: it cannot be read.
             Exception: its process has ended; `trying` asks again.
         """
         try:
-            answer: Answer = self._ask(item, channel)
+            answer: Answer = self._ask(item, file, channel)
             while isinstance(answer, Audio):
                 yield answer
                 answer = self._receive()
@@ -128,12 +134,13 @@ class Decoder:
             self._process.wait()
             self._process = None
 
-    def _ask(self, item: Input, channel: int | None) -> Any:
+    def _ask(self, item: Input, file: Path | None, channel: int | None) -> Any:
         """The first answer of the process; all of it if no channel is named."""
-        self._send((os.fspath(item.path), channel))
+        name = str(item.path)
+        self._send((name if file is None else os.fspath(file), name, channel))
         return self._receive()
 
-    def _send(self, question: tuple[str, int | None]) -> None:
+    def _send(self, question: tuple[str, str, int | None]) -> None:
         with self._changing:
             if self._ended:
                 raise EOFError
@@ -195,10 +202,10 @@ def child() -> None:
     try:
         limits, selection, longest = asked.get()
         while True:
-            path, channel = asked.get()
+            path, name, channel = asked.get()
             watch = partial(_with_signs, answers=answers)
-            recording = Recording(path, selection, limits, watch)
-            for answer in _answers(recording, path, channel, longest):
+            recording = Recording(path, selection, limits, watch, name)
+            for answer in _answers(recording, name, channel, longest):
                 _write(answer, answers)
     except OSError:
         os._exit(0)
@@ -218,7 +225,7 @@ def _write(answer: Answer, answers: BinaryIO) -> None:
 
 
 def _answers(
-    recording: Recording, path: str, channel: int | None, longest: float
+    recording: Recording, name: str, channel: int | None, longest: float
 ) -> Iterator[Answer]:
     """The recording's selected channels, or the pieces of one of them."""
     try:
@@ -230,7 +237,7 @@ def _answers(
     except AsrError as error:
         yield str(error)
     except OSError as error:
-        yield f"{path} cannot be read ({error.strerror}): check the disk"
+        yield f"{name} cannot be read ({error.strerror}): check the disk"
 
 
 def _held(recording: Recording, longest: float) -> tuple[Audio, ...] | Long:

@@ -15,13 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asr.audio import PIECEWISE, Limits
-from asr.batch.inputs import Input
+from asr.batch.inputs import Input, Place, version_of
 from asr.batch.journal import Journal, OutputLost
 from asr.batch.outputs import json_line
-from asr.batch.pipeline import Pipeline, Result, Version, version_of
+from asr.batch.pipeline import Pipeline, Result
 from asr.batch.shards import Shard
+from asr.batch.stores import Address, Version
 from asr.batch.tally import Tally, reason
-from asr.batch.workplace import ERRORS, RESULTS, journals, list_path, remove, windows_path
+from asr.batch.workplace import (
+    ERRORS,
+    RESULTS,
+    journals,
+    list_path,
+    remove,
+    spool_path,
+    windows_path,
+)
 from asr.errors import BadOption
 from asr.files import replacing, write_atomically
 from asr.options import Selection
@@ -106,13 +115,13 @@ def undone(job: FolderJob, inputs: Iterable[Input], known: Sequence[Journal]) ->
     wanted = set(job.kinds)
 
     def is_done(item: Input, journal: Journal) -> bool:
-        row = journal.find(item.path)
+        row = journal.find(item)
         return (
             row is not None
             and row.made == job.made
             and row.formats >= wanted
             and row.stem == os.fsencode(item.stem)
-            and row.version == version_of(item.path)
+            and row.version == version_of(item)
             and all(path.exists() for path in job.files(item.stem))
         )
 
@@ -153,7 +162,7 @@ def run(
     journal.begin(dict(job.about))
     journal.expect(todo)
     for item in todo:
-        tally.expect(item.path, version_of(item.path))
+        tally.expect(item.path, item.known)
     collect(job, recognizer, todo, journal, tally, report, stop)
 
 
@@ -162,18 +171,23 @@ def _refuse_strangers(job: FolderJob, inputs: Iterable[Input], known: Iterable[J
     for journal in known:
         for item in inputs:
             other = journal.other(item)
-            if other is not None and other.exists():
+            if other is not None and _exists(other):
                 raise BadOption(
                     f"{job.output} has the transcript of {other} where that of {item.path} would "
                     "be: choose another folder, or add --overwrite."
                 )
 
 
+def _exists(place: Place) -> bool:
+    """Whether a recording still exists; a store that does not say so has it."""
+    return isinstance(place, Address) or place.exists()
+
+
 def _remove_renamed(todo: Iterable[Input], job: FolderJob, journal: Journal) -> None:
     """Removes transcripts of recordings whose files now keep the suffix, as those of `x.flac` do
     once there is an `x.wav`: else the output would hold them twice."""
     for item in todo:
-        row = journal.find(item.path)
+        row = journal.find(item)
         if row is not None and item.stem == f"{os.fsdecode(row.stem)}{item.path.suffix}":
             for ending in row.formats - {_FULL}:
                 remove(job.output / f"{os.fsdecode(row.stem)}.{ending}")
@@ -199,6 +213,7 @@ def collect(
             partial(_save, job),
             job.jobs,
             partial(_kept, job),
+            spool_path(job.output, job.shard),
         )
         tally.clocks = pipeline.clocks
         try:
@@ -276,7 +291,7 @@ def known_journals(job: FolderJob, journal: Journal) -> Iterator[list[Journal]]:
 
 def _kept(job: FolderJob, item: Input, version: Version) -> Path:
     """Where the windows of a long recording are kept until it is done."""
-    made = repr((os.path.abspath(item.path), version, asdict(job.selection)))
+    made = repr((item.key, version, asdict(job.selection)))
     folder = windows_path(job.output, job.shard) / hashlib.sha256(made.encode()).hexdigest()
     with suppress(OSError):  # then the job goes on without
         folder.mkdir(parents=True, exist_ok=True)

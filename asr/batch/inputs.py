@@ -8,13 +8,19 @@ from fnmatch import fnmatch
 from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 from asr.audio import EXTENSIONS
+from asr.batch.stores import Address, StoreError, Version, in_store, is_address
 from asr.errors import BadOption
 
 STDIN = "-"
 """Stands for a list of paths on standard input."""
+
+
+Place: TypeAlias = Path | Address
+"""Where a recording lies: on a disk, or in a store."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,23 @@ class Input:
     known before reading.
     """
 
-    path: Path
+    path: Place
     inner: Path
     problem: str | None = None
     stem: str = ""
     """The path of its output files, but for their ending, if it has any (`output_stems`)."""
+
+    @property
+    def key(self) -> str:
+        """Its absolute path, or its address."""
+        return str(self.path) if isinstance(self.path, Address) else os.path.abspath(self.path)
+
+    @property
+    def known(self) -> Version | None:
+        """Its version as far as it is known at once; a listing's may be old."""
+        if self.problem is not None:
+            return None
+        return self.path.known if isinstance(self.path, Address) else version_of(self)
 
 
 class Inputs(list[Input]):
@@ -40,8 +58,8 @@ class Inputs(list[Input]):
     def __init__(self, items: Iterable[Input] = ()) -> None:
         super().__init__(items)
         self.others: set[str] = set()
-        """Absolute paths of files in its folders that are not hidden and have no suffix of a
-        recording."""
+        """Absolute paths, or addresses, of files in its folders that are not hidden and have no
+        suffix of a recording."""
         self.excluded = 0
         """Number of recordings that a pattern of `exclude` leaves out."""
 
@@ -69,6 +87,8 @@ def list_inputs(
 ) -> Inputs:
     """The recordings in `paths`, in order; those in a folder, at any depth, sorted by name.
 
+    A path may be an address of a store (`asr.batch.stores.in_store`).
+
     In folders, hidden files and folders are ignored, and files without one of
     `asr.audio.EXTENSIONS` are counted; a file given by itself is accepted with any name. What does
     not exist and has wildcards is a pattern, in which `**` stands for folders at any depth. A path
@@ -77,17 +97,20 @@ def list_inputs(
     fails, so that a job reports it.
 
     Args:
-        listed: paths of a list (`read_list`): they have no wildcards and keep all their folders.
+        listed: paths of a list (`read_list`): they have no wildcards and keep all their folders;
+            an address is that of a file, or ends in a slash.
         exclude: patterns of what is left out, by the path below the given folder, or by the name of
             the file or of a folder.
+
+    Raises:
+        BadOption: an address needs a package that is not installed.
     """
     inputs, walk = Inputs(), _Walk(set())
     seen: set[str] = set()
     for item in walk.all(paths, listed):
-        given = os.path.abspath(item.path)
-        if given in seen:
+        if item.key in seen:
             continue
-        seen.add(given)
+        seen.add(item.key)
         if item.problem is None and _matches(item.inner, exclude):
             inputs.excluded += 1
         else:
@@ -138,14 +161,40 @@ class _Walk:
     def all(
         self, paths: Sequence[str | os.PathLike[str]], listed: Sequence[str]
     ) -> Iterator[Input]:
-        for path in paths:
-            if has_magic(os.fspath(path)) and not os.path.lexists(path):
+        for path in map(place_of, paths):
+            if isinstance(path, Address):
+                yield from self._in_store(path, Path(path.inner.name), Path())
+            elif has_magic(os.fspath(path)) and not os.path.lexists(path):
                 yield from self._matching(os.fspath(path))
             else:
                 yield from self._given(Path(path), _name(Path(path)), Path())
-        for path in map(Path, listed):
-            whole = _below_root(path)
-            yield from self._given(path, whole, whole)
+        for path in map(place_of, listed):
+            if not isinstance(path, Address):
+                whole = _below_root(path)
+                yield from self._given(path, whole, whole)
+            elif path.url.endswith("/"):
+                yield from self._in_store(path, path.inner, path.inner)
+            else:
+                yield Input(path, path.inner)
+
+    def _in_store(self, given: Address, name: Path, inner: Path) -> Iterator[Input]:
+        """As `_given`, and for a pattern."""
+        empty = True
+        try:
+            for address, below in in_store(given.url):
+                if any(part.startswith(".") for part in below.parts):
+                    continue
+                # The suffix of a pattern was asked for.
+                if _is_recording(address) or address.suffix == given.suffix or below == Path():
+                    empty = False
+                    yield Input(address, inner / below if below.parts else name)
+                else:
+                    self.others.add(address.url)
+        except StoreError as error:
+            yield Input(given, name, str(error))
+        else:
+            if empty:
+                yield Input(given, name, f"{given} holds no recordings: give another address")
 
     def _given(self, path: Path, name: Path, inner: Path) -> Iterator[Input]:
         """A file, whose inner path is `name`, or a folder, which stands for `inner`."""
@@ -202,7 +251,26 @@ class _Walk:
                 self.others.add(os.path.abspath(path))
 
 
-def _is_recording(path: Path) -> bool:
+def place_of(path: str | os.PathLike[str]) -> Place:
+    """A path, or what is written as an address."""
+    text = os.fspath(path)
+    if text.startswith("file://"):
+        return Path(unquote(urlsplit(text).path))
+    return Address(text) if isinstance(path, str) and is_address(text) else Path(path)
+
+
+def version_of(item: Input) -> Version | None:
+    """The version of a recording now; None where there is none. That in a store is asked for."""
+    try:
+        if isinstance(item.path, Address):
+            return item.path.known or item.path.version()
+        about = os.stat(item.path)
+    except (OSError, ValueError, StoreError):
+        return None
+    return about.st_size, about.st_mtime_ns
+
+
+def _is_recording(path: Place) -> bool:
     return path.suffix.lower() in EXTENSIONS
 
 

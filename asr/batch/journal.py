@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr.batch.inputs import Input
-from asr.batch.pipeline import Version
+from asr.batch.inputs import Input, Place, place_of
+from asr.batch.stores import Version
 from asr.errors import AsrError, BadOption
 
 _FORMAT = 1
 _BUSY_S = 60.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (
-    path BLOB PRIMARY KEY,  -- absolute, in the file system's bytes
+    path BLOB PRIMARY KEY,  -- absolute, in the file system's bytes; or an address
     stem BLOB NOT NULL,     -- of the output files, below the output folder
     state TEXT NOT NULL,    -- waiting, done or failed
-    size INTEGER, changed INTEGER,
+    size INTEGER, changed INTEGER,  -- the version
     made TEXT,              -- digest of bundle and options
     formats TEXT,           -- what was written, with commas on both sides
     at REAL,                -- when
@@ -96,22 +96,22 @@ class Journal:
         """What was not committed is forgotten."""
         self._base.close()
 
-    def find(self, path: Path) -> Row | None:
+    def find(self, item: Input) -> Row | None:
         """What is known of a recording, if it is done."""
         query = "SELECT stem, size, changed, made, formats FROM files WHERE path = ? AND state = ?"
         with self._guarded():
-            found = self._base.execute(query, (_key(path), "done")).fetchone()
+            found = self._base.execute(query, (_key(item), "done")).fetchone()
         if found is None:
             return None
         stem, size, changed, made, formats = found
         return Row(stem, (size, changed), made, frozenset(formats.split(",")))
 
-    def other(self, item: Input) -> Path | None:
+    def other(self, item: Input) -> Place | None:
         """Another recording whose transcript has the place of this one's."""
         query = "SELECT path FROM files WHERE stem = ? AND path != ? AND state = 'done'"
         with self._guarded():
-            found = self._base.execute(query, (os.fsencode(item.stem), _key(item.path))).fetchone()
-        return None if found is None else Path(os.fsdecode(found[0]))
+            found = self._base.execute(query, (os.fsencode(item.stem), _key(item))).fetchone()
+        return None if found is None else place_of(os.fsdecode(found[0]))
 
     def begin(self, about: dict[str, str]) -> None:
         """Forgets what earlier jobs left undone, and notes how this one was called."""
@@ -121,7 +121,7 @@ class Journal:
 
     def expect(self, inputs: Iterable[Input]) -> None:
         """These recordings are to be done."""
-        rows = ((_key(item.path), os.fsencode(item.stem)) for item in inputs)
+        rows = ((_key(item), os.fsencode(item.stem)) for item in inputs)
         query = "INSERT OR REPLACE INTO files (path, stem, state) VALUES (?, ?, 'waiting')"
         with self._guarded():
             self._base.executemany(query, rows)
@@ -135,7 +135,7 @@ class Journal:
         Args:
             formats: with commas between.
         """
-        values = _key(item.path), os.fsencode(item.stem), *version, made, formats, time.time()
+        values = _key(item), os.fsencode(item.stem), *version, made, formats, time.time()
         with self._guarded():
             self._base.execute("DELETE FROM files WHERE stem = ? AND path != ?", values[1::-1])
             self._base.execute(
@@ -149,7 +149,7 @@ class Journal:
             self._base.execute(
                 "INSERT OR REPLACE INTO files (path, stem, state, at, line) "
                 "VALUES (?, ?, 'failed', ?, ?)",
-                (_key(item.path), os.fsencode(item.stem), time.time(), line),
+                (_key(item), os.fsencode(item.stem), time.time(), line),
             )
 
     def commit(self) -> None:
@@ -190,11 +190,11 @@ class Journal:
         with self._guarded():
             return dict(self._base.execute("SELECT key, value FROM about"))
 
-    def missing(self) -> Iterator[tuple[Path, str | None]]:
+    def missing(self) -> Iterator[tuple[Place, str | None]]:
         """The recordings that are not done, with the line of those that failed, in order."""
         query = "SELECT path, line FROM files WHERE state != 'done' ORDER BY stem"
         for path, line in self._rows(query):
-            yield Path(os.fsdecode(path)), line
+            yield place_of(os.fsdecode(path)), line
 
     def lines(self, state: str, column: str = "line") -> Iterator[str]:
         """The lines of recordings in a state, in the order of their output files."""
@@ -221,5 +221,5 @@ class Journal:
                 raise self._lost from error
 
 
-def _key(path: Path) -> bytes:
-    return os.fsencode(os.path.abspath(path))
+def _key(item: Input) -> bytes:
+    return os.fsencode(item.key)

@@ -5,7 +5,6 @@ resumes where it was, and another threshold needs no second pass.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -46,7 +45,7 @@ def label_files(
     """
     bundle = str(recognizer.bundle.info.checksums["model.safetensors"])
     done = dict(_read(journal, bundle))
-    todo = [item for item in inputs if os.path.abspath(item.path) not in done]
+    todo = [item for item in inputs if item.key not in done]
     progress(len(inputs) - len(todo), len(inputs))
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)
@@ -64,11 +63,11 @@ def label_files(
                 progress(len(done), len(inputs))
     except OSError as error:
         raise BadOption(f"{journal} cannot be written ({error.strerror}).") from error
-    return [done[os.path.abspath(item.path)] for item in inputs]
+    return [done[item.key] for item in inputs]
 
 
 def _label(result: Result) -> Label:
-    path, heard = os.path.abspath(result.input.path), result.transcript
+    path, heard = result.input.key, result.transcript
     if heard is None:
         return Label(path, error=result.error)
     return Label(path, heard.text, round(heard.confidence, 4), round(heard.duration, 3))

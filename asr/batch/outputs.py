@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asr.batch.inputs import Input
+from asr.batch.inputs import Input, Place
+from asr.batch.stores import Address
 from asr.errors import BadOption
 from asr.transcript import FORMATS, file_suffix
 
@@ -71,7 +72,7 @@ def results(output: Path, stems: Iterable[str], jsonl: Path | None) -> Iterator[
             yield output / f"{stem}{ending}"
 
 
-def json_line(path: Path, values: Mapping[str, Any]) -> str:
+def json_line(path: Place, values: Mapping[str, Any]) -> str:
     """A recording's values as a line of JSON, headed by its path."""
     line = {"file": str(path), **values}
     named = line["file"].isprintable()  # a name may not be valid text
@@ -80,7 +81,8 @@ def json_line(path: Path, values: Mapping[str, Any]) -> str:
 
 def spare(inputs: Sequence[Input], paths: Sequence[Path]) -> None:
     """BadOption if a path is that of an input."""
-    sources = {os.path.realpath(item.path) for item in inputs}
+    places = (item.path for item in inputs)
+    sources = {os.path.realpath(path) for path in places if not isinstance(path, Address)}
     for path in paths:
         if os.path.realpath(path) in sources:
             raise BadOption(f"{path} is an input and would be replaced: choose another folder")

@@ -1,14 +1,14 @@
 """Audio decoding, engine, search and writing side by side, each on files that the last one is done
 with: results come in the order of finishing, and what waits between the stages is bounded. A long
-recording passes through engine and search by itself, window by window."""
+recording passes through engine and search by itself, window by window, and one in a store is
+fetched first."""
 
 import atexit
-import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from asr.audio import Audio, Limits
 from asr.batch.decoders import Decoder, Long
 from asr.batch.flow import Clock, Link
-from asr.batch.inputs import Input
+from asr.batch.inputs import Input, version_of
+from asr.batch.spool import Spool
+from asr.batch.stores import Address, Version
 from asr.errors import AsrError, BadAudio
 from asr.machine import usable_cores
 from asr.options import Selection
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from asr.options import Options
     from asr.runtime import LogProbs, Recognizer
 
-Version: TypeAlias = tuple[int, int]
-"""Size in bytes and time of the last change in nanoseconds: another one is another recording."""
+_FETCHERS = 16
+"""Files that are fetched from stores at a time: each waits for the network."""
 _LANES = 2
 """Batches in the engine, and in the search, at a time: while one ends, the other uses the cores."""
 _WRITERS = 2
@@ -69,6 +71,8 @@ class _Work:
     """Of all channels that are read."""
     content: "tuple[Audio, ...] | Long | tuple[LogProbs, ...] | Transcript | str"
     """What the last stage made of it; a sentence if there is no more to be made."""
+    file: Path | None = None
+    """Where it lies on the disk, if it was fetched from a store."""
     kept: Path | None = None
     """Folder of what a stopped job has made of it."""
 
@@ -106,6 +110,7 @@ class Pipeline:
         finish: called for each result in threads of its own; what it raises ends the job.
         jobs: the most decoding processes.
         keep: without it, a job that is stopped begins a long recording anew.
+        spool: folder for what is fetched from stores (`Spool`).
     """
 
     def __init__(
@@ -118,11 +123,12 @@ class Pipeline:
         finish: Finish = as_it_is,
         jobs: int | None = None,
         keep: Keep | None = None,
+        spool: Path | None = None,
     ) -> None:
         from asr.runtime.windows import WINDOW_SECONDS  # which decoding processes need not load
 
         self._recognizer, self._options, self._finish = recognizer, options, finish
-        self._keep = keep
+        self._keep, self._spool = keep, Spool(spool)
         self._start = selection.start
         self._source = enumerate(inputs)
         self._next = threading.Lock()
@@ -139,12 +145,14 @@ class Pipeline:
             for several in (count, _LANES)
         )
         held = _HELD_BATCHES * batch
+        self._fetched = Link[_Work](_one, _FETCHERS, 0.0, _FETCHERS)
         self._decoded = Link[_Work](_cost, held, batch, count)
         self._long = Link[_Work](_one, _HELD_RESULTS, 0.0, count)
         self._lattices = Link[_Work](_cost, held, batch, _LANES)
-        self._read = Link[_Work](_one, _HELD_RESULTS, 0.0, count + 3 * _LANES)
+        self._read = Link[_Work](_one, _HELD_RESULTS, 0.0, _FETCHERS + count + 3 * _LANES)
         self._results = Link[tuple[int, Result]](_one, _HELD_RESULTS, 0.0, _WRITERS)
         self.clocks = {
+            "fetching": Clock(_FETCHERS),
             "decoding": Clock(count),
             "engine": Clock(_LANES),
             "search": Clock(_LANES),
@@ -153,6 +161,7 @@ class Pipeline:
         }
         """How long each stage worked and waited."""
         self._threads = [
+            *(self._thread([self._fetched, self._read], self._fetch) for _ in range(_FETCHERS)),
             *(
                 self._thread([self._decoded, self._long, self._read], self._decode, decoder)
                 for decoder in self._decoders
@@ -193,6 +202,8 @@ class Pipeline:
     def stop(self) -> None:
         """Reads no further recording; what is decoded is still transcribed."""
         self._stopped = True
+        self._fetched.end()
+        self._spool.end()
         for decoder in (*self._decoders, *self._readers):
             decoder.end()
 
@@ -231,14 +242,46 @@ class Pipeline:
 
         return threading.Thread(target=guarded, daemon=True)
 
+    def _fetch(self) -> None:
+        clock = self.clocks["fetching"]
+        with suppress(EOFError):  # the job has ended
+            while (work := self._next_input(clock)) is not None:
+                with clock.counting("busy"):
+                    work = self._on_disk(work)
+                with clock.counting("blocked"):
+                    (self._read if work.content else self._fetched).give(work)
+
+    def _on_disk(self, work: _Work) -> _Work:
+        """The recording as a file, which lies there already unless it is in a store."""
+        item = work.input
+        if item.problem is not None:
+            return work.with_(item.problem)
+        if not isinstance(item.path, Address):
+            return work
+        found = self._spool.fetch(item.path)
+        if isinstance(found, str):
+            return work.with_(found)
+        return replace(work, file=found[0], version=found[1])
+
     def _decode(self, decoder: Decoder) -> None:
         clock = self.clocks["decoding"]
         with _until_stopped(decoder):
-            while (work := self._next_input(clock)) is not None:
+            while True:
+                with clock.counting("starved"):
+                    taken = self._fetched.take()
+                if not taken:
+                    return
                 with clock.counting("busy"):
-                    work = _decoded(work, decoder)
+                    work = _decoded(taken[0], decoder)
+                if not isinstance(work.content, Long):
+                    self._drop(work)
                 with clock.counting("blocked"):
                     self._after_decoding(work).give(work)
+
+    def _drop(self, work: _Work) -> None:
+        """The recording has been read."""
+        if work.file is not None:
+            self._spool.drop(work.file)
 
     def _after_decoding(self, work: _Work) -> Link[_Work]:
         if isinstance(work.content, str):
@@ -254,7 +297,8 @@ class Pipeline:
         assert isinstance(work.content, Long) and work.version is not None
         work = replace(work, kept=self._keep and self._keep(work.input, work.version))
         said = reader.trying(work.input, partial(self._channels, reader, work))
-        if not isinstance(said, str) and work.version != version_of(work.input.path):
+        self._drop(work)
+        if not isinstance(said, str) and _has_changed(work):
             said = _changed(work)
         if isinstance(said, str):
             return [work.with_(said)]
@@ -268,7 +312,7 @@ class Pipeline:
             kept = None
             if work.kept is not None:
                 kept = partial(self._recognizer.kept, work.kept / str(channel))
-            with closing(reader.pieces(work.input, channel)) as pieces:
+            with closing(reader.pieces(work.input, channel, work.file)) as pieces:
                 waves = (piece.samples for piece in pieces)
                 try:
                     said.append(self._recognizer.read_waves(waves, self._options, kept))
@@ -279,7 +323,7 @@ class Pipeline:
     def _next_input(self, clock: Clock) -> _Work | None:
         with clock.counting("starved"), self._next:
             place, item = (-1, None) if self._stopped else next(self._source, (-1, None))
-        return None if item is None else _Work(place, item, version_of(item.path), 0.0, "")
+        return None if item is None else _Work(place, item, None, 0.0, "")
 
     def _run_engine(self) -> None:
         self._stage("engine", self._decoded, self._lattices, self._engine)
@@ -357,25 +401,23 @@ def _one(_: object) -> float:
 
 def _decoded(work: _Work, decoder: Decoder) -> _Work:
     """Reads the recording."""
-    heard = decoder.read(work.input)
+    if work.file is None:
+        work = replace(work, version=version_of(work.input))
+    heard = decoder.read(work.input, work.file)
     if isinstance(heard, str | Long):
         return work.with_(heard)
-    if work.version != version_of(work.input.path):
+    if _has_changed(work):
         return work.with_(_changed(work))
     return replace(work, content=heard, seconds=sum(audio.duration for audio in heard))
 
 
+def _has_changed(work: _Work) -> bool:
+    """Whether the recording is another than when it was begun; nobody changes what was fetched."""
+    return work.file is None and work.version != version_of(work.input)
+
+
 def _changed(work: _Work) -> str:
     return f"{work.input.path} changed while it was read: run the command again when it is whole"
-
-
-def version_of(path: Path) -> Version | None:
-    """The version of a file; None where there is none."""
-    try:
-        about = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return about.st_size, about.st_mtime_ns
 
 
 def _one_by_one(

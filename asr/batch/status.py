@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.batch.inputs import Place
 from asr.batch.journal import Counts, Journal
 from asr.batch.shards import Shard
 from asr.batch.workplace import journals
@@ -24,7 +25,7 @@ class Part:
     """None if it has not begun."""
     command: str
     """The line of a shell that does what is missing."""
-    missing: tuple[tuple[Path, str | None], ...] = ()
+    missing: tuple[tuple[Place, str | None], ...] = ()
     """Recordings that are not done, with the reason why they failed."""
 
     @property
@@ -60,7 +61,7 @@ def _part(shard: Shard, path: Path) -> Part:
         return Part(shard, journal.counts(), _command(*_called(path), shard), missing)
 
 
-def _missing(journal: Journal) -> Iterator[tuple[Path, str | None]]:
+def _missing(journal: Journal) -> Iterator[tuple[Place, str | None]]:
     for path, line in journal.missing():
         yield path, None if line is None else json.loads(line)["error"]
 

@@ -5,10 +5,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from asr.batch.flow import Clock
-from asr.batch.pipeline import Result, Version
+from asr.batch.inputs import Place
+from asr.batch.pipeline import Result
+from asr.batch.stores import Address, Version
 
 
 @dataclass
@@ -43,6 +44,8 @@ class Tally:
     """Whether threads are still at work that nobody waits for."""
     clocks: Mapping[str, Clock] = field(default_factory=dict)
     """How long each stage worked and waited."""
+    unsized: int = 0
+    """Recordings in stores that are not yet read and whose size no listing has said."""
     _kinds: dict[str, _Kind] = field(default_factory=lambda: defaultdict(_Kind))
     _began: float = field(default_factory=time.monotonic)
 
@@ -67,13 +70,16 @@ class Tally:
 
     @property
     def expected(self) -> float:
-        """Seconds of audio in this run, guessed by the bytes of files and what others held."""
+        """Seconds of audio in this run, guessed by the bytes of files and what others held.
+
+        Those of unknown size are guessed to be as long as others.
+        """
         kinds = self._kinds.values()
         bytes_done = sum(kind.bytes_done for kind in kinds)
         if not bytes_done:
             return 0.0
         usual = self.seconds / bytes_done
-        return sum(
+        return self.unsized * self.seconds / self.done + sum(
             kind.seconds_done
             + (kind.bytes - kind.bytes_done)
             * (kind.seconds_done / kind.bytes_done if kind.bytes_done else usual)
@@ -87,14 +93,19 @@ class Tally:
             return None
         return max(0.0, self.expected - self.seconds) / self.speed
 
-    def expect(self, path: Path, version: Version | None) -> None:
-        """A recording is to be done in this run."""
+    def expect(self, path: Place, version: Version | None) -> None:
+        """A recording is to be done in this run; its version as far as it is known."""
+        if _is_unsized(path):
+            self.unsized += 1
         self._kinds[path.suffix.lower()].bytes += version[0] if version else 0
 
     def add(self, result: Result) -> None:
         """A recording has its result."""
         kind = self._kinds[result.input.path.suffix.lower()]
         size = result.version[0] if result.version else 0
+        if _is_unsized(result.input.path):
+            self.unsized -= 1
+            kind.bytes += size
         if result.transcript is None:
             kind.bytes -= size
             self.reasons[reason(result)] += 1
@@ -104,6 +115,10 @@ class Tally:
         self.seconds += result.transcript.duration
         self.done += 1
         self.silent += result.transcript.no_speech
+
+
+def _is_unsized(path: Place) -> bool:
+    return isinstance(path, Address) and path.known is None
 
 
 def reason(result: Result) -> str:

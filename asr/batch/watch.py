@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.batch.folder import FolderJob, Report, collect, known_journals, undone
-from asr.batch.inputs import Input, Inputs
+from asr.batch.inputs import Input, Inputs, Place, version_of
 from asr.batch.journal import Journal
-from asr.batch.pipeline import Version, version_of
+from asr.batch.stores import Version
 from asr.batch.tally import Tally
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def watch(
             for item in undone(job, settled(look, stop), known):
                 journal.expect([item])
                 tally.total += 1
-                tally.expect(item.path, version_of(item.path))
+                tally.expect(item.path, item.known)
                 yield item
 
         collect(job, recognizer, arrivals(), journal, tally, report, stop)
@@ -49,12 +48,12 @@ def settled(
     look: Callable[[], Iterable[Input]], stop: threading.Event, pause_s: float = _SETTLED_S
 ) -> Iterator[Input]:
     """Each version of a file once, when two looks have seen it, until `stop` is set."""
-    taken: dict[Path, Version] = {}
-    before: dict[Path, Version] = {}
+    taken: dict[Place, Version] = {}
+    before: dict[Place, Version] = {}
     while not stop.is_set():
-        now: dict[Path, Version] = {}
+        now: dict[Place, Version] = {}
         for item in look():
-            version = None if item.problem else version_of(item.path)
+            version = None if item.problem else version_of(item)
             if version is None:
                 continue
             now[item.path] = version

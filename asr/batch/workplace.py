@@ -55,6 +55,11 @@ def windows_path(output: Path, shard: Shard) -> Path:
     return output / HIDDEN / f"windows{shard.suffix}"
 
 
+def spool_path(output: Path, shard: Shard) -> Path:
+    """The folder of recordings that a part has fetched from stores and not yet read."""
+    return output / HIDDEN / f"fetched{shard.suffix}"
+
+
 def journals(output: Path) -> dict[Shard, Path]:
     """The journals of an output folder: of the whole, and of parts."""
     found = {}

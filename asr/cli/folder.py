@@ -87,6 +87,7 @@ def foretell(
     With what loads a recogniser it also says how long the work takes.
     """
     from asr.audio import header_seconds
+    from asr.batch import Address
 
     inputs = planned(look, settings) if settings else look()
     left: Sequence[Input] = inputs
@@ -95,9 +96,13 @@ def foretell(
         recognizer = load()
         left = _undone(inputs, recognizer, options, settings)
     lengths: dict[Input, float] = {}
+    remote = 0
     for item in left:
         if item.problem is None:
-            lengths[item] = header_seconds(item.path)
+            if isinstance(item.path, Address):
+                remote += 1
+            else:
+                lengths[item] = header_seconds(item.path)
             sys.stdout.write(f"{one_line(str(item.path))}\n")
         else:
             tell(item.problem)
@@ -107,16 +112,20 @@ def foretell(
         speed := _speed(recognizer, options, settings["selection"], list(lengths))
     ):
         takes = f", some {spoken(seconds / speed)} of work here"
-    recordings = "recording" if len(lengths) == 1 else "recordings"
-    tell(
-        f"{len(lengths):,} {recordings}, {seconds / 3600:.2f} h by their headers{takes}; nothing "
-        "was written"
-    )
+    said = f"{_recordings(len(lengths))}, {seconds / 3600:.2f} h by their headers{takes}"
+    if remote:
+        unread = f"{_recordings(remote)} of unknown length in stores"
+        said = f"{said}, and {unread}" if lengths else unread
+    tell(f"{said}; nothing was written")
     if len(left) < len(inputs):
         tell(f"{len(inputs) - len(left):,} are done already")
     tell_passed_over(inputs)
-    if not lengths and len(left) == len(inputs):
+    if not (lengths or remote) and len(left) == len(inputs):
         raise typer.Exit(2)
+
+
+def _recordings(count: int) -> str:
+    return f"{count:,} recording{'s' * (count != 1)}"
 
 
 def _speed(

@@ -118,7 +118,7 @@ class _Course:
 
     def settings(self, start: "Bundle") -> dict[str, Any]:
         """What decides the results, in words or as digests."""
-        paths = "\n".join(os.path.abspath(item.path) for item in self.inputs)
+        paths = "\n".join(item.key for item in self.inputs)
         return {
             "SPEECH": _digest(self.material.train.manifest.read_bytes()),
             "UNHEARD": _digest(os.fsencode(paths)),
@@ -254,7 +254,7 @@ def _without_texts(
     heard = {
         os.path.realpath(clip.audio) for part in parts for clip in read_manifest(part.manifest)[0]
     }
-    left = [item for item in inputs if os.path.realpath(item.path) not in heard]
+    left = [item for item in inputs if os.path.realpath(item.key) not in heard]
     if not left:
         raise BadData(f"{source} has no recording besides those with texts: give others.")
     if len(left) < len(inputs):

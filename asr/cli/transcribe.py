@@ -28,7 +28,7 @@ from asr.options import Selection
 from asr.transcript import LAYOUT, Layout
 
 if TYPE_CHECKING:
-    from asr.batch import Inputs
+    from asr.batch import Inputs, Place
     from asr.runtime import Recognizer
     from asr.transcript import Transcript
 
@@ -40,8 +40,8 @@ def transcribe(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Recordings, folders of them, or quoted patterns such as 'in/**/*.flac'; - is a "
-            "list of paths on standard input."
+            help="Recordings, folders of them, or quoted patterns such as 'in/**/*.flac', also by "
+            "their addresses (s3://, gs://, https://); - is a list of paths on standard input."
         ),
     ] = None,
     files_from: Annotated[
@@ -121,7 +121,7 @@ def transcribe(
     For one recording only its transcript is printed; for several one line each, with the file in
     front (txt) or under `file` (json). Exit code 1: some could not be read; 2: none could.
     """
-    from asr.batch import Shard, formats_of
+    from asr.batch import Shard, formats_of, place_of
     from asr.cli.folder import foretell, run_job, show_status
     from asr.transcript import file_suffix
 
@@ -142,7 +142,7 @@ def transcribe(
         needing = {"--jsonl": jsonl, "--overwrite": overwrite, "--shard": shard, "--watch": watch}
         _check_whole(needing)
         inputs = look()
-        alone = len(inputs) == 1 and [Path(path) for path in paths or []] == [inputs[0].path]
+        alone = len(inputs) == 1 and [place_of(path) for path in paths or []] == [inputs[0].path]
         _check_printed(formats, alone, timestamps)
         printer = partial(_print_one, format=formats[0], alone=alone, layout=layout)
         if dry_run:
@@ -179,7 +179,7 @@ def _loaded(bundle: Path | None, device: str, lm: Path | None, jobs: int | None)
 def _print(
     inputs: "Inputs",
     load: "Callable[[], Recognizer]",
-    printer: "Callable[[Path, Transcript], None]",
+    printer: "Callable[[Place, Transcript], None]",
     fail_fast: bool,
     selection: Selection,
     options: dict[str, Any],
@@ -210,7 +210,7 @@ def _print(
 
 
 def _print_one(
-    path: Path, transcript: "Transcript", format: str, alone: bool, layout: Layout
+    path: "Place", transcript: "Transcript", format: str, alone: bool, layout: Layout
 ) -> None:
     from asr.batch import json_line
     from asr.transcript import file_suffix, write

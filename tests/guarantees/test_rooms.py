@@ -43,7 +43,9 @@ MAY_USE = {
         "asr.corpus", "asr.model", "asr.text", "asr.training", "markupsafe", "matplotlib", "numpy",
         "torch",
     },
-    "asr.batch": {"asr.audio", "asr.bundle", "asr.runtime", "asr.transcript"},
+    "asr.batch": {
+        "asr.audio", "asr.bundle", "asr.runtime", "asr.transcript", "aiohttp", "fsspec",
+    },
     "asr.evaluation": {
         "asr.audio", "asr.corpus", "asr.decoding", "asr.punctuation", "asr.runtime", "asr.text",
         "jiwer", "numpy",

@@ -1,0 +1,242 @@
+"""Recordings in object stores and on web servers: their addresses, listed and fetched by fsspec."""
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from asr.errors import AsrError, BadOption
+
+Version: TypeAlias = tuple[int, int]
+"""Size in bytes and time of the last change in nanoseconds, or a number made of what else a store
+says of a version: another one is another recording."""
+
+Answer = TypeVar("Answer")
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
+_WEB = ("http://", "https://")
+_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Of the disk that a file is fetched to."""
+_TAGS = ("etag", "lastmodified", "updated", "mtime", "created", "contentmd5")
+"""What stores call that which another version of a file has otherwise; the best first."""
+_CONNECT_S = 30.0
+_SILENCE_S = 60.0
+"""Seconds without a byte from a web server after which a file is asked for again."""
+
+
+class StoreError(AsrError):
+    """A store does not give what it is asked for.
+
+    Args:
+        final: whether asking again is of no use.
+    """
+
+    def __init__(self, sentence: str, final: bool = True) -> None:
+        super().__init__(sentence)
+        self.final = final
+
+
+@dataclass(frozen=True)
+class Address:
+    """A file in a store."""
+
+    url: str
+    known: Version | None = field(default=None, compare=False)
+    """Its version, if a listing has said it."""
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def inner(self) -> Path:
+        """Its path below the store, or the web server's name."""
+        return _safe(_path(self.url))
+
+    @property
+    def suffix(self) -> str:
+        return self.inner.suffix
+
+    @property
+    def stem(self) -> str:
+        return self.inner.stem
+
+    def version(self) -> Version:
+        """Its version now.
+
+        Raises:
+            StoreError: it is not there, or its store does not answer.
+        """
+        return _asked(self.url, lambda store, name: _version(store.info(name)))
+
+    def fetch(self, target: Path) -> Version | None:
+        """Copies the file to the disk; None if it changes while that is done.
+
+        Raises:
+            StoreError: as of `version`.
+            OSError: the disk cannot be written.
+        """
+
+        def copied(store: Any, name: str) -> tuple[Version, int]:
+            store.get_file(name, os.fspath(target))
+            return _version(store.info(name)), target.stat().st_size
+
+        before = self.known
+        for _ in range(2):  # what was listed may be old
+            after, size = _asked(self.url, copied)
+            if after[0] in (0, size) and after == (before or after):
+                return after
+            before = after
+        return None
+
+
+def is_address(text: str) -> bool:
+    """Whether a path is the address of a store; a file by its address is a path."""
+    return _SCHEME.match(text) is not None
+
+
+def in_store(url: str) -> Iterator[tuple[Address, Path]]:
+    """The files at an address, each with its path below it, sorted.
+
+    They are those below a folder; those that match a pattern, with their paths below its part
+    without wildcards; or the file alone, whose path is empty. On a web server a folder's address
+    ends in a slash, and its page links to its files; another address is not asked for.
+
+    Raises:
+        StoreError: nothing is there, or the store does not answer.
+        BadOption: a package is missing, or there is no such kind of store.
+    """
+    if _has_magic(url):
+        fixed = re.split(r"[^/]*[*?\[]", url)[0]
+        yield from _asked(url, lambda store, name: _matching(store, name, fixed))
+    elif url.startswith(_WEB) and not urlsplit(url).path.endswith("/"):
+        yield Address(url), Path()
+    else:
+        yield from _asked(url, lambda store, name: _at(store, name, url))
+
+
+def _at(store: Any, name: str, url: str) -> list[tuple[Address, Path]]:
+    about = {"type": "directory"} if url.startswith(_WEB) else store.info(name)
+    if about["type"] != "directory":
+        return [(Address(url, _version(about)), Path())]
+    return _addresses(store, store.find(name, detail=True, **_strictly(url)), url)
+
+
+def _matching(store: Any, pattern: str, fixed: str) -> list[tuple[Address, Path]]:
+    found = dict(store.glob(pattern, detail=True, **_strictly(fixed)))
+    for name, about in list(found.items()):
+        if about.get("type") == "directory":
+            found.update(store.find(name, detail=True))
+    return _addresses(store, found, fixed)
+
+
+def _addresses(
+    store: Any, found: Mapping[str, Mapping[str, Any]], top: str
+) -> list[tuple[Address, Path]]:
+    """The files among what was found, with their paths below `top`."""
+    above = len(_safe(_path(top)).parts)
+    files = [
+        Address(store.unstrip_protocol(name), _version(about) if about.get("size") else None)
+        for name, about in sorted(found.items())
+        if about.get("type") == "file" and not name.endswith("/")
+    ]
+    return [(address, Path(*address.inner.parts[above:])) for address in files]
+
+
+def _strictly(url: str) -> dict[str, str]:
+    """Has a folder that cannot be listed raise an error, where that is not done anyway."""
+    return {"on_error": "raise"} if url.startswith(_WEB) else {}
+
+
+def _has_magic(url: str) -> bool:
+    """Whether an address has wildcards; in one of the web a question mark begins a query."""
+    return any(char in url for char in ("*[" if url.startswith(_WEB) else "*?["))
+
+
+def _path(url: str) -> str:
+    """The store's or server's name, and the path."""
+    if not url.startswith(_WEB):
+        return url.split("://", 1)[1]
+    parts = urlsplit(url)
+    return f"{parts.netloc}{unquote(parts.path)}"
+
+
+def _safe(path: str) -> Path:
+    """A path that leads to nowhere but down."""
+    parts = PurePosixPath(path.replace("\0", "")).parts
+    return Path(*(part for part in parts if part not in ("/", "//", "..")))
+
+
+def _version(about: Mapping[str, Any]) -> Version:
+    """The version of a file by what a store says of it; 0 stands for what it does not say."""
+    values = {re.sub("[^a-z0-9]", "", key.lower()): value for key, value in about.items()}
+    tag = next((values[name] for name in _TAGS if values.get(name)), "")
+    if isinstance(tag, datetime):  # a listing of the same store may say it in seconds
+        tag = tag.timestamp()
+    digest = hashlib.sha256(str(tag).encode()).digest()
+    return about.get("size") or 0, int.from_bytes(digest[:7], "big") if tag else 0
+
+
+def _asked(url: str, ask: Callable[[Any, str], Answer]) -> Answer:
+    """What a store answers; it is given with the name that it has for the address."""
+    parts = urlsplit(url)
+    try:
+        store = _store(parts.scheme, parts.netloc)
+        return ask(store, store._strip_protocol(url))
+    except ImportError as error:
+        raise BadOption(
+            f"{url} needs a package that is not installed ({error}): `pip install "
+            "'earshot[stores]'` for s3:// and https://, gcsfs for gs://."
+        ) from error
+    except AsrError:
+        raise
+    except Exception as error:  # the client of each kind of store raises errors of its own
+        if isinstance(error, OSError) and error.errno in _OURS:
+            raise
+        raise _refused(url, error) from error
+
+
+@cache
+def _store(scheme: str, place: str) -> Any:
+    """The client of a store; no listing is remembered, since others write there."""
+    import fsspec
+
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if scheme in ("http", "https"):
+        import aiohttp
+
+        patience = aiohttp.ClientTimeout(None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
+        options["client_kwargs"] = {"timeout": patience, "trust_env": True}
+    try:
+        return fsspec.core.url_to_fs(f"{scheme}://{place}", **options)[0]
+    except ValueError as error:
+        raise BadOption(f"{scheme}:// is no kind of store that is known: correct it.") from error
+
+
+def _refused(url: str, error: BaseException) -> StoreError:
+    """What is wrong, in one sentence."""
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        error = error.__cause__  # of web servers, where everything is not found
+    status = getattr(error, "status", None)
+    kind = type(error).__name__
+    if isinstance(error, FileNotFoundError) or status in (404, 410):
+        return StoreError(f"{url} does not exist: check the address")
+    said = " ".join(str(getattr(error, "message", "") or error).split())[:200] or kind
+    if isinstance(error, PermissionError) or status in (401, 403) or "Credentials" in kind:
+        return StoreError(
+            f"{url} is refused ({said}): give credentials that may read it, as its store's "
+            "own tools take them"
+        )
+    final = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
+    return StoreError(
+        f"{url} cannot be read ({said}): check the address and the network", final or kind in _FINAL
+    )
+
+
+_FINAL = ("ParamValidationError", "ValueError", "NotImplementedError")
