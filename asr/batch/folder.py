@@ -27,6 +27,7 @@ from asr.batch.workplace import (
     RESULTS,
     journals,
     list_path,
+    part_path,
     remove,
     spool_path,
     windows_path,
@@ -214,6 +215,7 @@ def collect(
             job.jobs,
             partial(_kept, job),
             spool_path(job.output, job.shard),
+            partial(_show, job),
         )
         tally.clocks = pipeline.clocks
         try:
@@ -298,8 +300,18 @@ def _kept(job: FolderJob, item: Input, version: Version) -> Path:
     return folder
 
 
+def _show(job: FolderJob, item: Input, so_far: Transcript) -> None:
+    """Writes what is known of a long recording beside the places of its files."""
+    for format, path in zip(job.formats, job.files(item.stem), strict=True):
+        with suppress(BadOption):  # whoever writes the whole says so
+            content = write(so_far, format, item.path.stem, job.layout)
+            write_atomically(part_path(path), content, shared=False)
+
+
 def _save(job: FolderJob, result: Result) -> Result:
     """Writes the files of a result; one that cannot be written fails."""
+    for path in job.files(result.input.stem):
+        remove(part_path(path))
     if result.transcript is None:
         return result
     name = result.input.path.stem

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr.audio import PIECEWISE, Limits
 from asr.batch.inputs import Input
-from asr.batch.pipeline import Pipeline, Result, in_order
+from asr.batch.pipeline import Heard, Pipeline, Result, in_order
 from asr.options import Selection, check_channels
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ def transcribe_files(
     inputs: Iterable[Input],
     limits: Limits = PIECEWISE,
     selection: Selection = Selection(),
+    heard: Heard | None = None,
     **options: Any,
 ) -> Generator[Result]:
     """One result for each input, in their order, as soon as it and those before it are done.
@@ -25,10 +26,13 @@ def transcribe_files(
     bounded memory. An input that cannot be read gives a result with its error and stops nothing,
     even if it crashes the process that reads it. `options` are those of `Recognizer.transcribe`.
 
+    Args:
+        heard: as of `Pipeline`.
+
     Raises:
         BadOption: an option is unknown or has a value that cannot be.
     """
     chosen = recognizer.options(**options)
     check_channels(chosen, selection)
-    with Pipeline(recognizer, inputs, chosen, limits, selection) as pipeline:
+    with Pipeline(recognizer, inputs, chosen, limits, selection, heard=heard) as pipeline:
         yield from in_order(pipeline)

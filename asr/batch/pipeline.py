@@ -93,6 +93,7 @@ class _Work:
 Finish: TypeAlias = Callable[[Result], Result]
 
 
+Heard: TypeAlias = Callable[[Input, Transcript], None]
 Keep: TypeAlias = Callable[[Input, Version], Path]
 """The folder for what is made of a long recording until its result is finished."""
 
@@ -111,6 +112,8 @@ class Pipeline:
         jobs: the most decoding processes.
         keep: without it, a job that is stopped begins a long recording anew.
         spool: folder for what is fetched from stores (`Spool`).
+        heard: called, in threads of its own, with the transcript of what was said so far in a long
+            recording, each time that more is known; perhaps again from its start.
     """
 
     def __init__(
@@ -124,11 +127,12 @@ class Pipeline:
         jobs: int | None = None,
         keep: Keep | None = None,
         spool: Path | None = None,
+        heard: Heard | None = None,
     ) -> None:
         from asr.runtime.windows import WINDOW_SECONDS  # which decoding processes need not load
 
         self._recognizer, self._options, self._finish = recognizer, options, finish
-        self._keep, self._spool = keep, Spool(spool)
+        self._keep, self._spool, self._heard = keep, Spool(spool), heard
         self._start = selection.start
         self._source = enumerate(inputs)
         self._next = threading.Lock()
@@ -307,7 +311,8 @@ class Pipeline:
     def _channels(self, reader: Decoder, work: _Work) -> list[Transcript] | str:
         """The transcripts of a long recording's channels, or why there are none."""
         assert isinstance(work.content, Long)
-        said = []
+        said: list[Transcript] = []
+        heard = self._heard and partial(self._tell, self._heard, work, said)
         for channel in range(work.content.channels):
             kept = None
             if work.kept is not None:
@@ -315,10 +320,18 @@ class Pipeline:
             with closing(reader.pieces(work.input, channel, work.file)) as pieces:
                 waves = (piece.samples for piece in pieces)
                 try:
-                    said.append(self._recognizer.read_waves(waves, self._options, kept))
+                    said.append(self._recognizer.read_waves(waves, self._options, kept, heard))
                 except BadAudio as error:
                     return str(error)
         return said
+
+    def _tell(
+        self, heard: Heard, work: _Work, said: Sequence[Transcript], so_far: Transcript
+    ) -> None:
+        """Tells what is known of a recording of which some channels are read."""
+        assert isinstance(work.content, Long)
+        unread = [Transcript.of((), 0.0)] * (work.content.channels - len(said) - 1)
+        heard(work.input, Transcript.together([*said, so_far, *unread], self._start))
 
     def _next_input(self, clock: Clock) -> _Work | None:
         with clock.counting("starved"), self._next:

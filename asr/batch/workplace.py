@@ -60,6 +60,11 @@ def spool_path(output: Path, shard: Shard) -> Path:
     return output / HIDDEN / f"fetched{shard.suffix}"
 
 
+def part_path(path: Path) -> Path:
+    """Where lies what is known so far of a transcript whose place is `path`."""
+    return path.with_name(f"{path.name}.part")
+
+
 def journals(output: Path) -> dict[Shard, Path]:
     """The journals of an output folder: of the whole, and of parts."""
     found = {}

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,10 +25,10 @@ from asr.cli.output import one_line
 from asr.cli.progress import bar
 from asr.errors import BadOption
 from asr.options import Selection
-from asr.transcript import LAYOUT, Layout
+from asr.transcript import LAYOUT, Growing, Layout, file_suffix
 
 if TYPE_CHECKING:
-    from asr.batch import Inputs, Place
+    from asr.batch import Input, Inputs, Place
     from asr.runtime import Recognizer
     from asr.transcript import Transcript
 
@@ -123,7 +123,6 @@ def transcribe(
     """
     from asr.batch import Shard, formats_of, place_of
     from asr.cli.folder import foretell, run_job, show_status
-    from asr.transcript import file_suffix
 
     if status is not None:
         show_status(status)
@@ -144,7 +143,7 @@ def transcribe(
         inputs = look()
         alone = len(inputs) == 1 and [place_of(path) for path in paths or []] == [inputs[0].path]
         _check_printed(formats, alone, timestamps)
-        printer = partial(_print_one, format=formats[0], alone=alone, layout=layout)
+        printer = _Printer(formats[0], alone, layout)
         if dry_run:
             foretell(lambda: inputs)
         else:
@@ -179,7 +178,7 @@ def _loaded(bundle: Path | None, device: str, lm: Path | None, jobs: int | None)
 def _print(
     inputs: "Inputs",
     load: "Callable[[], Recognizer]",
-    printer: "Callable[[Place, Transcript], None]",
+    printer: "_Printer",
     fail_fast: bool,
     selection: Selection,
     options: dict[str, Any],
@@ -193,11 +192,15 @@ def _print(
     recognizer = load()
     with (
         bar("transcribing", wanted=not sys.stdout.isatty()) as progress,
-        closing(transcribe_files(recognizer, inputs, selection=selection, **options)) as results,
+        closing(
+            transcribe_files(
+                recognizer, inputs, selection=selection, heard=printer.heard, **options
+            )
+        ) as results,
     ):
         for done, result in enumerate(results, start=1):
             if result.transcript is not None:
-                printer(result.input.path, result.transcript)
+                printer.whole(result.input.path, result.transcript)
             else:
                 failed += 1
                 tell(str(result.error))
@@ -209,20 +212,37 @@ def _print(
         raise typer.Exit(2 if failed == len(inputs) else 1)
 
 
-def _print_one(
-    path: "Place", transcript: "Transcript", format: str, alone: bool, layout: Layout
-) -> None:
-    from asr.batch import json_line
-    from asr.transcript import file_suffix, write
+class _Printer:
+    """Prints transcripts; that of a long recording which is alone as it becomes known."""
 
-    ending = file_suffix(format)
-    if alone or ending == ".ctm":
-        sys.stdout.write(write(transcript, format, path.stem, layout))
-    elif ending == ".json":
-        sys.stdout.write(f"{json_line(path, transcript.to_dict())}\n")
-    else:
-        sys.stdout.write(f"{one_line(str(path))}\t{transcript.text}\n")
-    sys.stdout.flush()
+    def __init__(self, format: str, alone: bool, layout: Layout) -> None:
+        self._format, self._alone, self._layout = format, alone, layout
+        self._growing: Growing | None = None
+
+    def heard(self, item: "Input", so_far: "Transcript") -> None:
+        """Prints what is settled of a long recording."""
+        if self._alone:
+            with suppress(OSError):  # it comes again with the rest, where it is said
+                sys.stdout.write(self._content(item.path).add(so_far))
+                sys.stdout.flush()
+
+    def whole(self, path: "Place", transcript: "Transcript") -> None:
+        """Prints a transcript, or what is left of it."""
+        from asr.batch import json_line
+
+        ending = file_suffix(self._format)
+        if self._alone or ending == ".ctm":
+            sys.stdout.write(self._content(path).end(transcript))
+        elif ending == ".json":
+            sys.stdout.write(f"{json_line(path, transcript.to_dict())}\n")
+        else:
+            sys.stdout.write(f"{one_line(str(path))}\t{transcript.text}\n")
+        sys.stdout.flush()
+
+    def _content(self, path: "Place") -> Growing:
+        if self._growing is None or not self._alone:
+            self._growing = Growing(self._format, path.stem, self._layout)
+        return self._growing
 
 
 def _listed(
@@ -252,8 +272,6 @@ def _check_whole(given: dict[str, Any]) -> None:
 
 def _check_printed(formats: list[str], alone: bool, timestamps: bool) -> None:
     """BadOption where stdout cannot hold the formats."""
-    from asr.transcript import file_suffix
-
     if len(formats) > 1:
         raise BadOption("several formats are several files: name a folder with --output.")
     if file_suffix(formats[0]) in (".srt", ".vtt", ".tsv") and not alone:

@@ -45,7 +45,7 @@ from asr.runtime.kept import KeptRow
 from asr.runtime.lattices import join, lattice_parts, lattices, rows
 from asr.runtime.reader import Decoded, Length, Partial, Reader, joined
 from asr.runtime.windows import WINDOW_SECONDS, Grid, Window, cut
-from asr.transcript import Segment, Transcript
+from asr.transcript import Segment, Transcript, Word
 
 if TYPE_CHECKING:
     from asr.decoding.beam import BeamSearch
@@ -393,6 +393,7 @@ class Recognizer:
         waves: Iterable[Wave],
         options: Options,
         kept: Callable[[int], KeptRow] | None = None,
+        heard: Callable[[Transcript], None] | None = None,
     ) -> Transcript:
         """The transcript of a recording whose samples come in pieces, in bounded memory.
 
@@ -400,11 +401,22 @@ class Recognizer:
             waves: at their level, as of `asr.audio.Recording.channel`.
             options: of `self.options`.
             kept: the file in which a window's log-probabilities are kept, by its place.
+            heard: called with the transcript of what was said so far, each time that more is known;
+                never if there are alternatives, which no word is known of before the end.
         """
-        length, reader = Length(), self._reader(options)
+        length = Length()
         parts = lattice_parts(self.engine, length.of(waves), self._grid, kept)
-        decoded = joined(reader.decode_parts(parts, options), options.nbest)
-        return reader.transcript(decoded, length.seconds, options)
+        if options.nbest > 1:
+            reader = self._reader(options)
+            decoded = joined(reader.decode_parts(parts, options), options.nbest)
+            return reader.transcript(decoded, length.seconds, options)
+        partial, words = self.partial(options), list[Word]()
+        for together in parts:
+            words += (word for segment in partial.add(together) for word in segment.words)
+            if heard is not None and words:
+                heard(Transcript.of(words, words[-1].end))
+        words += (word for segment in partial.end(length.seconds) for word in segment.words)
+        return Transcript.of(words, length.seconds)
 
     def kept(self, prefix: Path, window: int) -> KeptRow:
         """The file of a window's log-probabilities; another bundle or device has another one."""

@@ -1,6 +1,7 @@
 """Transcripts: `Transcript`, `Segment`, `Word`, and writers for files. Needs nothing but Python."""
 
 from asr.transcript.cues import Cue, cues
+from asr.transcript.growing import Growing
 from asr.transcript.layout import LAYOUT, Layout
 from asr.transcript.paragraphs import paragraphs
 from asr.transcript.segments import Segment, Word, between_pauses, displayed, sentences
@@ -12,6 +13,7 @@ __all__ = [
     "LAYOUT",
     "Alternative",
     "Cue",
+    "Growing",
     "Layout",
     "Segment",
     "Transcript",

@@ -1,7 +1,9 @@
 """Recordings that are too long to be held: read, run and searched window by window."""
 
+import json
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,11 +17,22 @@ from commands import ASR, asr
 from numpy.typing import NDArray
 
 from asr.audio import SAMPLE_RATE, Limits, Recording, load
-from asr.batch import list_inputs, transcribe_files
+from asr.batch import (
+    FolderJob,
+    Result,
+    Shard,
+    Tally,
+    list_inputs,
+    made_by,
+    run,
+    transcribe_files,
+    workplace,
+)
 from asr.batch.decoders import Decoder, Long
 from asr.options import Selection
 from asr.runtime import LogProbs, Recognizer
-from asr.runtime.engine import Wave
+from asr.runtime.engine import Engine, Wave
+from asr.transcript import Layout, Transcript
 
 SECONDS = 400
 """Longer than a window."""
@@ -120,6 +133,90 @@ def test_a_limit_holds_for_them_too(recognizer: Recognizer, long: Path) -> None:
     limits = Limits(max_seconds=SECONDS - 1.0)
     (found,) = transcribe_files(recognizer, list_inputs([long]), limits)
     assert found.transcript is None and "is too long" in str(found.error)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", ["mix", "split"])
+def test_what_is_known_so_far_is_told_and_stays(
+    tiny_bundle: Path, long: Path, channels: str
+) -> None:
+    one_by_one = Recognizer.load(tiny_bundle, device="cpu", threads=1)
+    told: list[Transcript] = []
+    (result,) = transcribe_files(
+        one_by_one,
+        list_inputs([long]),
+        selection=Selection(channels=channels, start=2.0),
+        heard=lambda _, so_far: told.append(so_far),
+    )
+    assert result.transcript is not None and told
+    assert result.transcript == one_by_one.transcribe(long, channels=channels, start=2.0)
+    final = [word for word in result.transcript.words if word.channel in (None, 1)]
+    for so_far in told:
+        known = [word for word in so_far.words if word.channel in (None, 1)]
+        assert known == final[: len(known)]
+    assert 0 < len(told[0].words) < len(result.transcript.words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["srt", "txt"])
+def test_one_alone_is_printed_as_it_is_written(
+    tiny_bundle: Path, long: Path, tmp_path: Path, format: str
+) -> None:
+    given = ("transcribe", long, "--bundle", tiny_bundle, "--format", format, "--jobs", 1)
+    printed = asr(*given)
+    assert asr(*given, "--output", tmp_path).returncode == 0
+    assert printed.stdout == (tmp_path / f"long.{format}").read_text()
+    assert sorted(path.name for path in tmp_path.glob("long*")) == [f"long.{format}"]
+
+
+class Held:
+    """An engine that runs the second window when it is told to."""
+
+    device, batch_seconds = "cpu", 360.0
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._calls = engine, 0
+        self.go = threading.Event()
+
+    def __call__(self, waves: Sequence[Wave]) -> tuple[LogProbs, NDArray[np.int64]]:
+        self._calls += 1
+        if self._calls == 2:
+            self.go.wait()
+        return self._engine(waves)
+
+
+@pytest.mark.slow
+def test_what_is_known_so_far_lies_beside_until_the_whole_is_written(
+    recognizer: Recognizer, long: Path, tmp_path: Path
+) -> None:
+    engine = Held(recognizer.engine)
+    held, options = replace(recognizer, engine=engine), recognizer.options()
+    layout, inputs = Layout(), list_inputs([long])
+    inputs.plan(["long"], lambda _: True)
+    job = FolderJob(
+        output=tmp_path,
+        formats=["srt", "json"],
+        layout=layout,
+        options=options,
+        made=made_by(held, options, layout, Selection()),
+    )
+    parts = {name: tmp_path / f"{name}.part" for name in ("long.srt", "long.json")}
+    seen: dict[str, str] = {}
+
+    def report(_tally: Tally, _result: Result | None) -> None:
+        if not engine.go.is_set() and all(path.exists() for path in parts.values()):
+            assert not any((tmp_path / name).exists() for name in parts)
+            seen.update((name, path.read_text()) for name, path in parts.items())
+            engine.go.set()
+
+    with workplace(tmp_path, Shard()) as journal:
+        run(job, held, inputs, journal, Tally(), report, threading.Event())
+    assert not any(path.exists() for path in parts.values())
+    whole = json.loads((tmp_path / "long.json").read_text())["words"]
+    known = json.loads(seen["long.json"])["words"]
+    assert 0 < len(known) < len(whole) and known == whole[: len(known)]
+    first, _, _ = seen["long.srt"].partition("\n\n")
+    assert (tmp_path / "long.srt").read_text().startswith(f"{first}\n")
 
 
 @pytest.mark.slow
