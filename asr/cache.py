@@ -77,6 +77,16 @@ def find(kind: str, key: str) -> Arrays | None:
     return found
 
 
+def release(array: NDArray[Any]) -> None:
+    """Takes the file in which an array of `find` lies out of the process' memory.
+
+    The system keeps its pages as long as it has room, and gives them back when they are next read,
+    by any thread.
+    """
+    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)
+
+
 def keep(kind: str, key: str, arrays: Arrays) -> bool:
     """Whether the arrays are now kept; where they cannot be, the log says so once."""
     place = "a cache folder"

@@ -149,6 +149,8 @@ class Reader:
     ) -> Iterator[Decoded]:
         """The words of segments of one lattice, each given with its first frame."""
         found = self._decode_all([piece for _, piece in cuts], options)
+        if self.search is not None:
+            self.search.release()  # the next windows need the memory
         return (decoded.later(first) for (first, _), decoded in zip(cuts, found, strict=True))
 
     @property

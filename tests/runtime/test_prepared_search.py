@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -279,3 +280,25 @@ def test_a_digest_sees_any_bit() -> None:
         content[place] ^= 1 << int(rng.integers(0, 8))
         seen.add(digest())
     assert len(seen) == 51 and hashlib.sha256().hexdigest() not in seen
+
+
+def mapped_kb(folder: Path) -> int:
+    """Resident memory of the cache's files in this process."""
+    inside, sizes = False, []
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match("[0-9a-f]+-[0-9a-f]+ ", line):
+            inside = str(folder) in line
+        elif inside and line.startswith("Rss:"):
+            sizes.append(int(line.split()[1]))
+    return sum(sizes)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_memory_of_a_search_is_given_back_and_read_again(bundle: Bundle, folder: Path) -> None:
+    found = load_search(bundle, bundle.lm)
+    expected = read(found)
+    assert mapped_kb(folder) > 0
+    found.release()
+    assert mapped_kb(folder) == 0
+    assert read(found) == expected and mapped_kb(folder) > 0
+    BeamSearch.by_spelling(bundle.tokenizer).release()  # which maps nothing

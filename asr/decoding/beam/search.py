@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.cache import release
 from asr.decoding.beam import kernel
 from asr.decoding.beam.hotwords import Known, hot_words, phrases
 from asr.decoding.beam.lexicon import ROOT, UNKNOWN, Boundaries, Lexicon, Spellings, frozen
@@ -135,6 +136,10 @@ class BeamSearch:
         common = log_shares(pronunciations, unigram, boundaries)
         words = tuple(lm.spellable)
         return cls(lexicon, words, None, pronunciations, _model(lm), unigram, common, pronounce)
+
+    def release(self) -> None:
+        """Gives back the memory of what is mapped from a file, until a search reads it again."""
+        release(self.common)
 
     def __call__(
         self,
