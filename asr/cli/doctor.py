@@ -26,6 +26,7 @@ _EXTRAS = {
     "serve": ("fastapi", "uvicorn"),
     "gpu": ("torch",),
     "train": ("lightning", "torchaudio", "onnx"),
+    "stores": ("fsspec", "aiohttp", "s3fs"),
 }
 # Suffix -> encoder and rate: a tone is written in each format and read back.
 _FORMATS = {
