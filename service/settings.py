@@ -109,10 +109,22 @@ class Settings(BaseSettings):
     """Seconds without any sound after which a live session is closed."""
     jobs_folder: Path | None = None
     """Folder for jobs: their store, recordings and results. It must outlive the service, and belong
-    to one service alone. Without it nobody may post jobs."""
+    to one service alone, or be shared by all replicas that have one EARSHOT_JOBS_URL. Without it
+    nobody may post jobs."""
+    jobs_uploads: str | None = None
+    """Where recordings of jobs are kept instead of in jobs_folder, which then belongs to each
+    replica alone: another folder, or an address that fsspec knows, as s3://bucket/folder (needs the
+    extra `stores`). Credentials are taken from where the store's own tools have them."""
+    jobs_url: SecretStr | None = None
+    """Database in PostgreSQL, as postgresql://user:password@host/name, in which replicas share
+    their jobs, what keys have used, and the limits of keys in audio and jobs; needs the extra
+    `postgres`. Without it they lie in SQLite in jobs_folder, for one service."""
+    jobs_lease_s: Annotated[float, Field(ge=2, allow_inf_nan=False)] = 30.0
+    """Seconds without a sign of life of a replica after which others take its jobs over, where
+    there is a jobs_url."""
     jobs_max_bytes: Annotated[int, Field(gt=0)] = 20 * 2**30
-    """Bytes that the recordings of jobs may take in that folder; more are refused with 503. A
-    recording is removed once its job has ended."""
+    """Bytes that the recordings of jobs may take there; more are refused with 503. A recording is
+    removed once its job has ended."""
     jobs_max_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 7.0
     """Days after which a job is forgotten with its result. One that has not ended so many days
     after it was posted has failed."""
@@ -194,6 +206,21 @@ class Settings(BaseSettings):
             raise ValueError(
                 "EARSHOT_CALLBACK_HOSTS needs EARSHOT_CALLBACK_SECRET, of at least "
                 f"{_SECRET} characters, to sign the calls."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _shared_jobs_have_a_place(self) -> Self:
+        if self.jobs_url is None:
+            return self
+        if not self.jobs_url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError(  # without its value, which may have a password
+                "EARSHOT_JOBS_URL should be an address, as postgresql://user:password@host/name."
+            )
+        if self.jobs_folder is None:
+            raise ValueError(
+                "EARSHOT_JOBS_URL needs EARSHOT_JOBS_FOLDER: a folder that all replicas share, or, "
+                "with EARSHOT_JOBS_UPLOADS, one for each of them."
             )
         return self
 

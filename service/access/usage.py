@@ -1,6 +1,8 @@
 """How much audio each API key had today, and whether it may have more.
 
-A day begins at midnight UTC. A recording that begins within the limit is read whole.
+A day begins at midnight UTC. A recording that begins within the limit is read whole. What a service
+counts itself is kept apart from what keys had elsewhere: by jobs, before a restart, from other
+replicas.
 """
 
 import math
@@ -35,6 +37,7 @@ class Usage:
         self._clock = clock
         self._day = 0
         self._used: dict[str, Used] = {}
+        self._elsewhere: dict[str, Used] = {}
 
     @property
     def day(self) -> int:
@@ -43,13 +46,17 @@ class Usage:
 
     def of(self, key: str) -> Used:
         """What a key had today."""
-        return self._today().get(key, Used())
+        here, elsewhere = self._today().get(key, Used()), self._elsewhere.get(key, Used())
+        return Used(here.recordings + elsewhere.recordings, here.seconds + elsewhere.seconds)
 
     def add(self, key: str, seconds: float) -> None:
         """A key had a recording of so many seconds."""
-        used = self._today().setdefault(key, Used())
-        used.recordings += 1
-        used.seconds += seconds
+        _count(self._today(), key, seconds)
+
+    def add_elsewhere(self, key: str, seconds: float) -> None:
+        """As `add`, of what is kept already."""
+        self._today()
+        _count(self._elsewhere, key, seconds)
 
     def check(self, key: str, waiting_s: float = 0.0) -> None:
         """Raise ApiError (429) if a key has had its seconds, with those of its jobs that wait."""
@@ -63,22 +70,23 @@ class Usage:
                 headers={"retry-after": str(max(1, wait)), "x-should-retry": "false"},
             )
 
-    def kept(self) -> list[tuple[str, int, int, float]]:
-        """Key, day, recordings and seconds of each, to be kept."""
-        return [
-            (key, self._day, used.recordings, used.seconds) for key, used in self._today().items()
-        ]
+    def kept(self) -> list[tuple[str, int, float]]:
+        """Key, recordings and seconds of what was counted here, to be kept."""
+        return [(key, used.recordings, used.seconds) for key, used in self._today().items()]
 
-    def restore(self, kept: Iterable[tuple[str, int, int, float]]) -> None:
-        """Go on with what `kept` gave, as far as it is of today."""
-        today = self._today()
-        for key, day, recordings, seconds in kept:
-            if day == self._day:
-                used = today.setdefault(key, Used())
-                used.recordings += recordings
-                used.seconds += seconds
+    def set_elsewhere(self, day: int, kept: Iterable[tuple[str, int, float]]) -> None:
+        """What keys had elsewhere, on a day: key, recordings and seconds."""
+        self._today()
+        if day == self._day:
+            self._elsewhere = {key: Used(recordings, seconds) for key, recordings, seconds in kept}
 
     def _today(self) -> dict[str, Used]:
         if self.day != self._day:
-            self._day, self._used = self.day, {}
+            self._day, self._used, self._elsewhere = self.day, {}, {}
         return self._used
+
+
+def _count(used: dict[str, Used], key: str, seconds: float) -> None:
+    one = used.setdefault(key, Used())
+    one.recordings += 1
+    one.seconds += seconds

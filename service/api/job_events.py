@@ -19,7 +19,7 @@ from service.api.events import HEARTBEAT_S
 from service.api.responses import ResponseBody, Seconds, Share, TimedWord, timed_words
 from service.errors import ApiError, ErrorDetail
 from service.jobs.jobs import Jobs, JobState
-from service.jobs.store import Record
+from service.jobs.records import Record
 
 
 class JobProgress(ResponseBody):
@@ -108,19 +108,18 @@ async def job_events(
         change = jobs.change(record.id)
         try:
             record = await jobs.find(record.id, record.key)
+            new = await jobs.segments(record, after)
         except ApiError as error:
             if error.status == 404:
                 yield _event(JobDeleted())
             return  # else the disk fails: the client connects again
-        state = jobs.state(record)
-        known = await jobs.segments(record)
-        for number, segment in enumerate(known[after:], start=after + 1):
-            yield _event(_segment(segment), number)
-        after = max(after, len(known))
+        for segment in new:
+            after += 1
+            yield _event(_segment(segment), after)
         if record.has_ended:
-            yield _event(_end(record), len(known) + 1)
+            yield _event(_end(record), after + 1)
             return
-        progress = _progress(state)
+        progress = _progress(jobs.state(record))
         yield b": still at work\n\n" if progress == shown else _event(progress)
         shown = progress
         if jobs.paused.is_set():

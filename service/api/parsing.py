@@ -43,7 +43,7 @@ from service.api.fields import (
     TranscriptionForm,
 )
 from service.errors import ApiError, missing_field
-from service.jobs.disk import disk_failed
+from service.jobs.disk import disk_failed, spool_full
 from service.jobs.spool import Spool, SpoolFull, Upload
 
 MOST_TEXT = 128 * 1024
@@ -87,7 +87,7 @@ async def read_job_form(request: Request, jobs: JobService) -> AsyncIterator[Job
                 raise _conflict("stream", "a job has events of its own: leave stream out.")
             yield form
     except SpoolFull as error:
-        raise _spool_full() from error
+        raise spool_full() from error
     except OSError as error:
         raise disk_failed(error) from error
     finally:  # also of files that broke off
@@ -299,15 +299,6 @@ def _check_layout(fields: LayoutFields, formats: list[str]) -> None:
         check_layout(layout, [one if one in FORMATS else "json" for one in formats])
     except BadOption as error:  # whose sentence starts with the option's name
         raise _conflict(str(error).partition(" ")[0], str(error)) from error
-
-
-def _spool_full() -> ApiError:
-    return ApiError(
-        503,
-        "The disk space for jobs is full: try again in 60 seconds.",
-        code="spool_full",
-        headers={"retry-after": "60"},
-    )
 
 
 def _conflict(param: str, message: str) -> ApiError:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from service.errors import ApiError
 from service.jobs.disk import Disk
-from service.jobs.store import Record
+from service.jobs.records import Record
 from service.jobs.webhooks import TRIES_S, Callbacks, CallFailed
 from service.monitoring.metrics import Metrics
 
@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 _EVERY_S = 1.0
 _MOST = 8
 """Addresses that are called at a time."""
+_CALL_S = 60.0
+"""Seconds after which a call is given up, whatever its server still sends."""
+_CLAIM_S = 2 * _CALL_S
+"""Seconds in which no other replica makes the call; if this one ends meanwhile, it is made then."""
 
 
 class Calls:
@@ -33,10 +37,10 @@ class Calls:
         """Make the calls that are due, until cancelled; what is under way then is called again."""
         try:
             while True:
-                with contextlib.suppress(ApiError):
-                    store = self._disk.store
-                    for record in await self._disk.ask(store.to_call, time.time(), _MOST):
-                        if record.id not in self._tasks and len(self._tasks) < _MOST:
+                if (most := _MOST - len(self._tasks)) > 0:
+                    with contextlib.suppress(ApiError):
+                        take = self._disk.store.take_calls
+                        for record in await self._disk.ask(take, most, _CLAIM_S):
                             self._tasks[record.id] = asyncio.create_task(self._call(record))
                 await asyncio.sleep(_EVERY_S)
         finally:
@@ -53,15 +57,17 @@ class Calls:
             del self._tasks[record.id]
 
     async def _outcome(self, record: Record) -> tuple[str, float | None]:
-        """What came of a call, and when there is another one."""
+        """What came of a call, and in how many seconds there is another one."""
         url, now = str(record.callback), time.time()
         try:
-            await asyncio.to_thread(self._callbacks.call, url, record.id, now, _told(record))
-        except CallFailed as error:
-            log.warning("the address of job %s was not called: %s", record.id, error)
+            async with asyncio.timeout(_CALL_S):
+                await asyncio.to_thread(self._callbacks.call, url, record.id, now, _told(record))
+        except (CallFailed, TimeoutError) as error:
+            why = error if isinstance(error, CallFailed) else f"no answer within {_CALL_S:g} s"
+            log.warning("the address of job %s was not called: %s", record.id, why)
             if record.calls == len(TRIES_S):
                 return "given_up", None
-            return "failed", time.time() + TRIES_S[record.calls]
+            return "failed", TRIES_S[record.calls]
         return "answered", None
 
 

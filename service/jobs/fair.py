@@ -1,12 +1,13 @@
 """Which job is next: keys share the capacity, whatever each of them has posted.
 
-A queue without clock, I/O or threads. Each key has a clock of its own that shows the seconds of
-audio it was given, and the key whose clock is slowest is next (start-time fair queueing, Goyal et
-al., 1996). A key that comes anew starts with the slowest clock of those that wait: it saves up
-nothing.
+A queue without clock, I/O or threads. The jobs of a key follow each other on a line of the seconds
+of audio that it was given, and the job that starts first on its line is next (start-time fair
+queueing, Goyal et al., 1996). No line goes on before the start of the job that was taken last: a
+key that comes anew has saved up nothing.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -30,12 +31,24 @@ class Place:
     """Seconds of audio of those before it."""
 
 
-class FairQueue:
-    """The jobs that wait, in the order in which they will be worked on."""
+@dataclass(frozen=True)
+class Turn:
+    """Where the last job of a key lies on its line, in seconds of audio."""
 
-    def __init__(self) -> None:
+    start: float
+    stop: float
+
+
+class FairQueue:
+    """The jobs that wait, in the order in which they will be worked on.
+
+    Args:
+        turns: what each key was given before.
+    """
+
+    def __init__(self, turns: Mapping[str, Turn] | None = None) -> None:
         self._waiting: dict[str, deque[Waiting]] = {}
-        self._clocks: dict[str, float] = {}
+        self._turns = dict(turns or {})
         self._places: dict[str, Place] | None = None
 
     def __len__(self) -> int:
@@ -46,37 +59,40 @@ class FairQueue:
         """Seconds of audio that wait."""
         return sum(job.seconds for jobs in self._waiting.values() for job in jobs)
 
+    @property
+    def turns(self) -> dict[str, Turn]:
+        """What each key was given; none if nobody waits, as then nobody owes anybody anything."""
+        return dict(self._turns)
+
     def of(self, key: str) -> list[Waiting]:
         """The jobs of a key that wait."""
         return list(self._waiting.get(key, ()))
 
     def add(self, job: Waiting) -> None:
         """Queue a job behind the others of its key."""
-        if job.key not in self._waiting:
-            slowest = min((self._clocks[key] for key in self._waiting), default=0.0)
-            self._clocks[job.key] = max(slowest, self._clocks.get(job.key, 0.0))
         self._waiting.setdefault(job.key, deque()).append(job)
         self._places = None
 
     def remove(self, id: str) -> None:
         """Forget a job, if it waits."""
         for key, jobs in list(self._waiting.items()):
-            kept = deque(job for job in jobs if job.id != id)
-            self._keep(key, kept)
+            self._keep(key, deque(job for job in jobs if job.id != id))
         self._places = None
 
     def first(self) -> Waiting | None:
         """The job that is next, which stays; None if none waits."""
         if not self._waiting:
             return None
-        return self._waiting[min(self._waiting, key=self._turn)][0]
+        starts = self._starts()
+        return self._waiting[min(starts, key=lambda key: (starts[key], key))][0]
 
     def take(self) -> Waiting | None:
         """The job that is next, which waits no more; None if none waits."""
         job = self.first()
         if job is not None:
+            start = self._starts()[job.key]
+            self._turns[job.key] = Turn(start, start + job.seconds)
             self._waiting[job.key].popleft()
-            self._clocks[job.key] += job.seconds
             self._keep(job.key, self._waiting[job.key])
             self._places = None
         return job
@@ -88,9 +104,8 @@ class FairQueue:
         return self._places.get(id)
 
     def _planned(self) -> list[tuple[str, Place]]:
-        plan = FairQueue()
+        plan = FairQueue(self._turns)
         plan._waiting = {key: deque(jobs) for key, jobs in self._waiting.items()}
-        plan._clocks = dict(self._clocks)
         places: list[tuple[str, Place]] = []
         before = 0.0
         while (job := plan.take()) is not None:
@@ -98,13 +113,16 @@ class FairQueue:
             before += job.seconds
         return places
 
-    def _turn(self, key: str) -> tuple[float, str]:
-        return self._clocks[key], key
+    def _starts(self) -> dict[str, float]:
+        """Where the next job of each key that waits would start."""
+        last = max((turn.start for turn in self._turns.values()), default=0.0)
+        none = Turn(last, last)
+        return {key: max(last, self._turns.get(key, none).stop) for key in self._waiting}
 
     def _keep(self, key: str, jobs: deque[Waiting]) -> None:
         if jobs:
             self._waiting[key] = jobs
             return
         del self._waiting[key]
-        if not self._waiting:  # nobody waits: nobody owes anybody anything
-            self._clocks.clear()
+        if not self._waiting:
+            self._turns.clear()

@@ -1,6 +1,7 @@
 """The result of a job in JSON, exact: what is made of it later is what a request would have had."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,6 +37,17 @@ def unpacked(text: str) -> Outcome:
     """The outcome that `packed` wrote."""
     values = json.loads(text)
     return Outcome(tuple(map(_transcript, values["transcripts"])), values["timings"])
+
+
+def shown(segments: Iterable[Segment]) -> list[str]:
+    """Segments, each as text."""
+    return [json.dumps(asdict(segment)) for segment in segments]
+
+
+def seen(text: str) -> Segment:
+    """The segment that `shown` wrote."""
+    values = json.loads(text)
+    return Segment(**{**values, "words": tuple(Word(**word) for word in values["words"])})
 
 
 def _transcript(values: dict[str, Any]) -> Transcript:

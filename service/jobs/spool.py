@@ -1,19 +1,25 @@
 """The spool: the recordings of jobs on the disk, within a bound in bytes.
 
-Each job has a folder of its own: its recording, and what is kept of the windows that are done. The
+Each job has a folder of its own: its recording, and what is kept of the windows that are done. With
+a store of uploads a recording is in the folder while it arrives and while it is worked on. The
 methods wait for the disk, so the event loop calls them in a thread.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import threading
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
 from asr.errors import BadOption
+from service.jobs.uploads import Uploads
 
+LEFT_S = 86_400.0
+"""Seconds after which what replicas share, and belongs to no job, is of one that was killed."""
 _RECORDING = "recording"
 
 
@@ -26,16 +32,19 @@ class Spool:
 
     Args:
         most_bytes: that all recordings may take.
+        uploads: where recordings are kept; None for the folder.
 
     Raises:
         BadOption: the folder cannot be made or written.
     """
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
+    def __init__(self, folder: Path, most_bytes: int, uploads: Uploads | None = None) -> None:
         self._folder = folder
         self._most_bytes = most_bytes
+        self.uploads = uploads
         self._lock = threading.Lock()
-        self._held = 0
+        self._arriving = 0
+        self._accepted = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -44,23 +53,33 @@ class Spool:
     @property
     def held(self) -> int:
         """Bytes of all recordings."""
-        return self._held
+        return self._arriving + self._accepted
+
+    def set_accepted(self, size: int) -> None:
+        """The bytes of the recordings of all jobs that have not ended, as the store has them."""
+        self._accepted = size
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes more may be written."""
-        return self._held + size <= self._most_bytes
+        return self.held + size <= self._most_bytes
 
     def take(self, size: int) -> None:
         """Count bytes that are about to be written; SpoolFull if there is no room for them."""
         with self._lock:
             if not self.has_room(size):
                 raise SpoolFull
-            self._held += size
+            self._arriving += size
 
     def give_back(self, size: int) -> None:
-        """Count bytes that are gone."""
+        """Count bytes that were to be written, and are gone."""
         with self._lock:
-            self._held -= size
+            self._arriving -= size
+
+    def settle(self, size: int) -> None:
+        """Count bytes that have arrived as those of a job."""
+        with self._lock:
+            self._arriving -= size
+            self._accepted += size
 
     def folder(self, id: str) -> Path:
         """The folder of a job."""
@@ -70,25 +89,52 @@ class Spool:
         """The recording of a job."""
         return self.folder(id) / _RECORDING
 
+    def fetch(self, id: str) -> Path:
+        """The recording of a job on the disk.
+
+        Raises:
+            FileNotFoundError: it is gone.
+            UploadsFailed: the store of uploads fails.
+        """
+        path = self.recording(id)
+        if self.uploads is not None and not path.exists():
+            self.uploads.fetch(id, path)
+        path.stat()
+        return path
+
+    def leave(self, id: str) -> None:
+        """Remove what is here of a job that another replica works on."""
+        if self.uploads is not None:
+            shutil.rmtree(self.folder(id), ignore_errors=True)
+
     def upload(self, id: str) -> "Upload":
         """A file for the recording of a job that is not accepted yet."""
         return Upload(self, id)
 
-    def empty(self, id: str) -> None:
-        """Remove the recording of a job, and all that is kept for its work."""
-        path = self.recording(id)
-        if path.exists():
-            self.give_back(path.stat().st_size)
-        shutil.rmtree(self.folder(id), ignore_errors=True)
+    def empty(self, id: str, size: int) -> None:
+        """Remove the recording of a job, and all that is kept for its work.
 
-    def sweep(self, ids: Collection[str]) -> None:
-        """Remove all that belongs to none of these jobs, and count what is left."""
-        self._held = 0
+        Args:
+            size: bytes that it counted for; 0 if its job had ended.
+        """
+        with self._lock:
+            self._accepted = max(0, self._accepted - size)
+        shutil.rmtree(self.folder(id), ignore_errors=True)
+        if self.uploads is not None:
+            self.uploads.remove(id)
+
+    def sweep(self, ids: Collection[str], older_s: float) -> None:
+        """Remove all that belongs to none of these jobs, and was not changed for so long.
+
+        What is left in a store of uploads is kept for `LEFT_S` at least: others may use it too.
+        """
+        if self.uploads is not None:
+            self.uploads.sweep(ids, max(older_s, LEFT_S))
+        before = time.time() - older_s
         for folder in self._folder.iterdir():
-            if folder.name not in ids:
-                shutil.rmtree(folder, ignore_errors=True)
-            elif (recording := folder / _RECORDING).exists():
-                self._held += recording.stat().st_size
+            with contextlib.suppress(OSError):  # another replica is quicker
+                if folder.name not in ids and folder.stat().st_mtime <= before:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Upload:
@@ -105,6 +151,7 @@ class Upload:
         """The first of them."""
         self.is_accepted = False
         """Whether it stays when it is closed."""
+        self._is_stored = False
 
     @property
     def _file(self) -> IO[bytes]:
@@ -138,8 +185,13 @@ class Upload:
         return digest.hexdigest()
 
     def save(self) -> None:
-        """Have it on the disk, whatever happens from now on."""
+        """Have it where it stays, whatever happens from now on."""
         self._file.flush()
+        if (uploads := self._spool.uploads) is not None:
+            self._is_stored = True
+            uploads.put(self.id, self._spool.recording(self.id))
+            self._spool.leave(self.id)
+            return
         os.fsync(self._file.fileno())
         for folder in (self._spool.folder(self.id), self._spool.folder(self.id).parent):
             descriptor = os.open(folder, os.O_RDONLY)
@@ -148,12 +200,19 @@ class Upload:
             finally:
                 os.close(descriptor)
 
+    def settle(self) -> None:
+        """It is the recording of a job from now on."""
+        self._spool.settle(self.size)
+
     def close(self) -> None:
         """Close the file, and remove it unless it was accepted."""
         if self._opened is not None:
             self._opened.close()
         if not self.is_accepted:
             shutil.rmtree(self._spool.folder(self.id), ignore_errors=True)
+            if self._is_stored and self._spool.uploads is not None:
+                self._spool.uploads.remove(self.id)
+            self._is_stored = False
             self._spool.give_back(self.size)
             self.size = 0
 

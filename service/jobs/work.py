@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 from fastapi.concurrency import run_in_threadpool
 
@@ -16,10 +19,10 @@ from service.engine.decode_pool import PATIENT_DECODER, DecodePool, DecodeTimeou
 from service.engine.registry import ModelRegistry
 from service.engine.transcriber import Background, Result
 from service.errors import ApiError, recogniser_error
-from service.jobs.disk import Disk
+from service.jobs.disk import Disk, guarded
 from service.jobs.fair import FairQueue, Place, Waiting
-from service.jobs.results import packed
-from service.jobs.store import Record
+from service.jobs.records import Elsewhere, Progress, Record, Standing
+from service.jobs.results import packed, shown
 from service.monitoring.metrics import Metrics
 from service.settings import Settings
 
@@ -30,11 +33,13 @@ _LENGTHS_HELD = 2
 """Jobs run at a time whose recordings have so many times the longest length together, at most."""
 _MOST_STARTS = 20
 _RETRY_S = 2.0
+_LOOK_S = 1.0
+"""Seconds from one look at what other replicas do, and one sign of life for them, to the next."""
 
 
 @dataclass(eq=False)
 class Running:
-    """A job that is being worked on."""
+    """A job that is being worked on here."""
 
     waiting: Waiting
     seconds: float
@@ -43,6 +48,10 @@ class Running:
     """Seconds of it that are done."""
     segments: list[Segment] = field(default_factory=list)
     """Those that are known."""
+    noted: int = 0
+    """How many of them other replicas can see."""
+    is_ending: bool = False
+    """Whether its result is on the way to the store."""
     task: "asyncio.Task[None] | None" = None
 
     @property
@@ -74,6 +83,7 @@ class Work:
         self._on_change = on_change
         self._longest_s = settings.jobs_max_seconds
         self._queue = FairQueue()
+        self._elsewhere: tuple[Elsewhere, ...] = ()
         self._running: dict[str, Running] = {}
         self._wake = asyncio.Event()
         self._decoders = DecodePool(
@@ -94,47 +104,73 @@ class Work:
         self._queue.add(Waiting(record.id, record.key, record.seconds))
         self._wake.set()
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait."""
+        return len(self._queue)
+
     def running(self, id: str) -> Running | None:
-        """A job, if it is being worked on."""
+        """A job, if it is being worked on here."""
         return self._running.get(id)
 
     def place(self, id: str) -> Place:
-        """Where a job waits."""
-        return self._queue.place(id) or Place(1, 0.0)
+        """Where a job waits: behind all others, if it came to another replica just now."""
+        return self._queue.place(id) or Place(len(self._queue) + 1, self._queue.seconds)
 
     @property
     def left(self) -> float:
-        """Seconds of audio that those being worked on still need."""
+        """Seconds of audio that those being worked on here still need."""
         return sum(running.left for running in self._running.values())
+
+    @property
+    def left_elsewhere(self) -> float:
+        """Seconds of audio that those being worked on by other replicas still need."""
+        return sum(one.left for one in self._elsewhere)
+
+    @property
+    def replicas(self) -> int:
+        """Replicas that work on jobs: this one, and others that are seen to."""
+        return 1 + len({one.holder for one in self._elsewhere})
 
     def unfinished(self, key: str) -> tuple[int, float]:
         """Jobs of a key that wait or run, and the seconds of audio that they still need."""
-        waiting = self._queue.of(key)
-        running = [one for one in self._running.values() if one.waiting.key == key]
-        seconds = sum(job.seconds for job in waiting) + sum(one.left for one in running)
-        return len(waiting) + len(running), seconds
+        left = [job.seconds for job in self._queue.of(key)]
+        left += [one.left for one in self._running.values() if one.waiting.key == key]
+        left += [one.left for one in self._elsewhere if one.key == key]
+        return len(left), sum(left)
+
+    async def look(self) -> None:
+        """See which jobs wait, and which other replicas run."""
+        self._set(await self._disk.ask(self._disk.store.standing))
 
     async def run(self) -> None:
         """Work on jobs, until cancelled."""
         await self._decoders.start()
         while True:
-            while self._has_room() and (waiting := self._queue.take()) is not None:
-                running = Running(waiting, waiting.seconds)
-                self._running[waiting.id] = running
-                running.task = asyncio.create_task(self._run(running))
-            await self._wake.wait()
+            wait_s = _LOOK_S if self._disk.is_shared else None
+            try:
+                if self._disk.is_shared:
+                    await self._give_signs()
+                    await self.look()
+                while await self._begin_next():
+                    pass
+            except ApiError:  # of the database
+                wait_s = _RETRY_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def pause(self) -> None:
-        """Cancel what is being worked on; it waits for the next start."""
+        """Cancel what is being worked on; it waits for the next start, or for other replicas."""
         ids = list(self._running)
         for id in ids:
             await self.cancel(id)
-        for id in ids:
+        if self._disk.is_open:
             with contextlib.suppress(ApiError):
-                await self._disk.ask(self._disk.store.put_back, id)
+                await self._disk.ask(self._disk.store.put_back)
         if ids:
-            log.info("%d jobs go on at the next start", len(ids))
+            log.info("%d jobs wait again", len(ids))
 
     def stop(self) -> None:
         """End the process that decodes."""
@@ -145,62 +181,90 @@ class Work:
         self._queue.remove(id)
         if (running := self._running.get(id)) is not None and running.task is not None:
             running.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running.task
+            await asyncio.wait((running.task,))
+            self._running.pop(id, None)  # if it was cancelled before it had begun
 
     async def give_up(self, record: Record, error: ApiError) -> None:
-        """End a job with an error."""
+        """End a job with an error, whoever works on it."""
+        await self._end(record, None, error, whoever_holds_it=True)
         await self.cancel(record.id)
-        await self._end(record, None, error)
 
-    def _has_room(self) -> bool:
-        first = self._queue.first()
-        if first is None or not self._running:
-            return first is not None
-        seconds = first.seconds + sum(running.seconds for running in self._running.values())
-        longest = _LENGTHS_HELD * self._longest_s
-        return len(self._running) < _MOST_RUNNING and seconds <= longest
+    def _set(self, standing: Standing) -> None:
+        self._queue, self._elsewhere = standing.queue, standing.elsewhere
+        self._disk.spool.set_accepted(standing.bytes)
 
-    async def _run(self, running: Running) -> None:
+    async def _give_signs(self) -> None:
+        """Show other replicas how far the jobs are that are being worked on here."""
+        notes = {id: (one, one.segments, len(one.segments)) for id, one in self._running.items()}
+        progress = [
+            Progress(id, one.seconds, one.heard, one.noted + 1, shown(segments[one.noted : count]))
+            for id, (one, segments, count) in notes.items()
+        ]
+        lost = await self._disk.ask(self._disk.store.note, progress) if progress else []
+        for id, (one, segments, count) in notes.items():
+            if id in lost and not one.is_ending and self._running.get(id) is one:
+                log.warning("job %s was taken over or deleted, and is left", id)
+                await self.cancel(id)
+                await run_in_threadpool(self._disk.spool.leave, id)
+            elif one.segments is segments:
+                one.noted = count
+
+    async def _begin_next(self) -> bool:
+        """Begin to work on the job that is next; whether there was one, and room for it."""
+        if not len(self._queue) or len(self._running) >= _MOST_RUNNING:
+            return False
+        most = math.inf
+        if self._running:
+            seconds = sum(running.seconds for running in self._running.values())
+            most = _LENGTHS_HELD * self._longest_s - seconds
+        taken = await self._disk.ask(self._disk.store.take, time.time(), most)
+        if taken is None:
+            return False
+        record, standing = taken
+        self._set(standing)
+        running = Running(Waiting(record.id, record.key, record.seconds), record.seconds)
+        self._running[record.id] = running
+        running.task = asyncio.create_task(self._run(record, running))
+        return True
+
+    async def _run(self, record: Record, running: Running) -> None:
         try:
-            while not await self._tried(running):
+            while True:
+                result, error = await self._result(record, running)
+                if error is None or error.status != 503:
+                    break
+                await asyncio.sleep(_RETRY_S)
+            running.is_ending = True
+            while not await self._has_ended(record, result, error):
                 await asyncio.sleep(_RETRY_S)
         finally:
-            del self._running[running.waiting.id]
-            self._on_change(running.waiting.id)
+            self._running.pop(record.id, None)
+            self._on_change(record.id)
             self._wake.set()
 
-    async def _tried(self, running: Running) -> bool:
-        """Work on a job; whether it has ended. Otherwise another try may succeed."""
-        id = running.waiting.id
-        running.heard = 0.0
-        running.segments = []
+    async def _has_ended(
+        self, record: Record, result: Result | None, error: ApiError | None
+    ) -> bool:
+        """End a job; False if the database fails for now."""
         try:
-            record = await self._disk.ask(self._disk.store.get, id)
-            if record is None or record.has_ended:
-                return True
-            await self._disk.ask(self._disk.store.begin, id, time.time())
-            result, error = await self._result(record, running)
-            if error is not None and error.status == 503:
-                await self._disk.ask(self._disk.store.put_back, id)
-                return False
             await self._end(record, result, error)
-        except ApiError:  # of the disk
+        except ApiError:
             return False
         return True
 
     async def _result(
         self, record: Record, running: Running
     ) -> tuple[Result | None, ApiError | None]:
-        """The result of a job, or why there is none."""
-        if record.starts >= _MOST_STARTS:
+        """The result of a job, or why there is none; with 503 another try may succeed."""
+        running.heard, running.segments, running.noted = 0.0, [], 0
+        if record.starts > _MOST_STARTS:
             return None, _deadly()
-        fields = record.fields
+        fields, fetch = record.fields, self._disk.spool.fetch
         try:
             result = await self._registry.transcribe_behind(
                 fields["model"],
                 record.options,
-                self._disk.spool.recording(record.id),
+                await guarded(run_in_threadpool(_found, fetch, record.id)),
                 record.name,
                 fields["channels"],
                 fields["track"],
@@ -233,27 +297,52 @@ class Work:
         kept = self._disk.spool.folder(running.waiting.id)
         return Background(self._decoders, kept, on_length, on_progress, on_segment)
 
-    async def _end(self, record: Record, result: Result | None, error: ApiError | None) -> None:
+    async def _end(
+        self,
+        record: Record,
+        result: Result | None,
+        error: ApiError | None,
+        whoever_holds_it: bool = False,
+    ) -> None:
         """End a job, once."""
-        store = self._disk.store
+        finish = partial(self._disk.store.finish, record.id, time.time())
         if result is not None:
             content = await run_in_threadpool(packed, result.transcripts, result.timings)
-            ended = await self._disk.ask(
-                store.finish, record.id, time.time(), result.seconds, content
-            )
-            if ended:
-                self._usage.add(record.key, result.seconds)
+            ended = await self._disk.ask(finish, result.seconds, content)
         else:
             assert error is not None
             told = {"status": error.status, "detail": error.detail.model_dump()}
-            ended = await self._disk.ask(store.finish, record.id, time.time(), None, None, told)
-        await self._disk.ask(self._disk.spool.empty, record.id)
-        if ended:
-            outcome = "done" if error is None else "failed"
-            self._metrics.jobs_ended.labels(outcome).inc()
-            reason = "" if error is None else f" ({error.status} {error.detail.code})"
-            log.info("job %s is %s%s", record.id, outcome, reason)
+            ended = await self._disk.ask(
+                finish, None, None, told, whoever_holds_it=whoever_holds_it
+            )
+        if not ended:  # it was deleted, or taken over: its recording is not ours
+            log.info("job %s ended elsewhere", record.id)
+            await run_in_threadpool(self._disk.spool.leave, record.id)
+            return
+        if result is not None:
+            self._usage.add_elsewhere(record.key, result.seconds)
+        await run_in_threadpool(self._disk.spool.empty, record.id, record.bytes)
+        outcome = "done" if error is None else "failed"
+        self._metrics.jobs_ended.labels(outcome).inc()
+        reason = "" if error is None else f" ({error.status} {error.detail.code})"
+        log.info("job %s is %s%s", record.id, outcome, reason)
         self._on_change(record.id)
+
+
+def _found(fetch: Callable[[str], Path], id: str) -> Path:
+    """The recording of a job; ApiError (500) if it is gone."""
+    try:
+        return fetch(id)
+    except FileNotFoundError as error:
+        raise _gone() from error
+
+
+def _gone() -> ApiError:
+    return ApiError(
+        500,
+        "The recording of this job is gone from where the service keeps recordings: post it again.",
+        code="recording_gone",
+    )
 
 
 def _deadly() -> ApiError:

@@ -58,7 +58,9 @@ def test_what_is_copied_is_let_through_and_there() -> None:
 def test_its_install_steps_make_a_service_that_answers(tmp_path: Path) -> None:
     build, home = tmp_path / "build", tmp_path / "earshot"
     build.mkdir()
-    environment = {**os.environ, "VIRTUAL_ENV": str(home)}
+    arguments = [rest.partition("=") for word, rest in instructions() if word == "ARG"]
+    defaults = {name: value for name, _, value in arguments if value}
+    environment = {**os.environ, **defaults, "VIRTUAL_ENV": str(home)}
     environment.pop("UV_PROJECT_ENVIRONMENT", None)
     for word, rest in stage("build"):
         if word == "COPY":

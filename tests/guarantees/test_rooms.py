@@ -65,7 +65,7 @@ MAY_USE = {
     },
     "service.jobs": {
         "asr.audio", "asr.transcript", "service.access.usage", "service.engine",
-        "service.monitoring", "fastapi",
+        "service.monitoring", "fastapi", "fsspec", "psycopg",
     },
     "service.live": {"asr.audio", "asr.transcript", "service.monitoring", "numpy"},
     "service.api": {

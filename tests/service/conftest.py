@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from databases import Server, postgres_server
 from serving import MAX_SECONDS, MAX_UPLOAD_BYTES, Client, served, wait_until_ready
 
 from asr.runtime import Recognizer
@@ -57,6 +58,13 @@ def english_address(shipped_bundle: Path) -> Iterator[str]:
     with served(create_app(Settings(bundle=shipped_bundle, device="cpu"))) as address:
         wait_until_ready(address)
         yield address
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of the tests."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture

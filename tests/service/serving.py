@@ -3,15 +3,19 @@
 import contextlib
 import io
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -37,6 +41,7 @@ from service.settings import Settings
 run(Settings.read(port=0, device="cpu", bundle=Path(sys.argv[1])))
 """
 """A program that serves the bundle it is given."""
+READY = re.compile(r"ready on (\S+)")
 MAX_UPLOAD_BYTES = 2_000_000
 MAX_SECONDS = 40.0
 
@@ -61,6 +66,38 @@ def served(app: FastAPI, **uvicorns: Any) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextlib.contextmanager
+def service(bundle: Path, jobs: Path, **settings: str) -> Iterator[tuple[Any, httpx.Client]]:
+    """A process that serves, and a client for it; it is killed at the end."""
+    given = {"EARSHOT_JOBS_FOLDER": str(jobs), "EARSHOT_DECODE_WORKERS": "1", **settings}
+    given |= {"EARSHOT_HANG_S": "600"}
+    command = [sys.executable, "-c", SERVE, str(bundle)]
+    # Into a file: a pipe that nobody reads is full after some hundred requests.
+    with TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, stderr=log, env={**os.environ, **given})
+        try:
+            while not (address := READY.search(said(log))):
+                assert process.poll() is None, said(log)
+                time.sleep(0.05)
+            with httpx.Client(base_url=address[1], timeout=120) as http:
+                yield process, http
+        finally:
+            process.kill()
+            process.wait()
+
+
+def said(log: IO[str]) -> str:
+    """What the service has written so far."""
+    return os.pread(log.fileno(), 1 << 20, 0).decode()
+
+
+def ended(http: httpx.Client, ids: list[str]) -> list[dict[str, Any]]:
+    """Those of the jobs that have ended."""
+    jobs = [http.get(f"/v1/jobs/{id}").json() for id in ids]
+    assert all(job["state"] in ("waiting", "running", "done", "failed") for job in jobs), jobs
+    return [job for job in jobs if job["state"] in ("done", "failed")]
 
 
 def connected(address: str, source: str = "127.0.0.1") -> socket.socket:

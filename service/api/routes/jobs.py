@@ -27,8 +27,8 @@ from service.api.routes.transcriptions import LONGEST_NAME
 from service.engine.registry import ModelRegistry
 from service.errors import ApiError, ErrorDetail, refusals
 from service.jobs.jobs import JobState
+from service.jobs.records import Record
 from service.jobs.spool import Upload
-from service.jobs.store import Record
 
 PATH = "/v1/jobs"
 router = APIRouter(prefix=PATH, tags=["jobs"])

@@ -44,16 +44,19 @@ def test_without_a_limit_usage_is_counted_alone() -> None:
     assert usage.of("").seconds == 1e9
 
 
-def test_what_is_kept_goes_on_on_the_same_day_alone() -> None:
+def test_what_a_key_had_elsewhere_counts_on_the_same_day_alone() -> None:
     clock = Clock()
-    before = Usage(100.0, clock)
-    before.add("ann", 60.0)
-    before.add("bob", 1.0)
-    after = Usage(100.0, clock)
-    after.add("ann", 5.0)
-    after.restore(before.kept())
-    assert after.of("ann") == Used(2, 65.0) and after.of("bob") == Used(1, 1.0)
+    usage = Usage(100.0, clock)
+    usage.add("ann", 5.0)
+    usage.add_elsewhere("ann", 1.0)
+    usage.set_elsewhere(usage.day, [("ann", 1, 60.0), ("bob", 1, 1.0)])
+    usage.add_elsewhere("bob", 1.0)
+    assert usage.of("ann") == Used(2, 65.0) and usage.of("bob") == Used(2, 2.0)
+    assert usage.kept() == [("ann", 1, 5.0)]
+    with pytest.raises(ApiError):
+        usage.check("ann", 35.0)
+    yesterday = usage.day
     clock.now += DAY
-    tomorrow = Usage(100.0, clock)
-    tomorrow.restore(after.kept() + before.kept())
-    assert tomorrow.of("ann") == Used()
+    assert usage.of("ann") == Used() and usage.kept() == []
+    usage.set_elsewhere(yesterday, [("ann", 1, 60.0)])
+    assert usage.of("ann") == Used()

@@ -1,23 +1,15 @@
 """Jobs of a service that is killed, stopped and started again: each ends, and once."""
 
-import os
 import random
-import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
-import httpx
 import numpy as np
 import pytest
-from serving import SERVE, speech, wav
+from serving import ended, service, speech, wav
 
 from asr.audio import load
 from asr.runtime import Recognizer
@@ -26,40 +18,7 @@ from service.engine.device import Load, Piece, RunModel, SearchOn, device
 from service.engine.worker import Memory
 
 URL = "/v1/jobs"
-READY = re.compile(r"ready on (\S+)")
 _STARTS = 4
-
-
-@contextmanager
-def service(bundle: Path, folder: Path, **settings: str) -> Iterator[tuple[Any, httpx.Client]]:
-    """A process that serves, and a client for it; it is killed at the end."""
-    given = {"EARSHOT_JOBS_FOLDER": str(folder), "EARSHOT_DECODE_WORKERS": "1", **settings}
-    given |= {"EARSHOT_HANG_S": "600"}
-    command = [sys.executable, "-c", SERVE, str(bundle)]
-    # Into a file: a pipe that nobody reads is full after some hundred requests.
-    with TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, stderr=log, env={**os.environ, **given})
-        try:
-            while not (address := READY.search(said(log))):
-                assert process.poll() is None, said(log)
-                time.sleep(0.05)
-            with httpx.Client(base_url=address[1], timeout=120) as http:
-                yield process, http
-        finally:
-            process.kill()
-            process.wait()
-
-
-def said(log: IO[str]) -> str:
-    """What the service has written so far."""
-    return os.pread(log.fileno(), 1 << 20, 0).decode()
-
-
-def ended(http: httpx.Client, ids: list[str]) -> list[dict[str, Any]]:
-    """Those of the jobs that have ended."""
-    jobs = [http.get(f"{URL}/{id}").json() for id in ids]
-    assert all(job["state"] in ("waiting", "running", "done", "failed") for job in jobs), jobs
-    return [job for job in jobs if job["state"] in ("done", "failed")]
 
 
 @pytest.mark.slow
