@@ -55,7 +55,9 @@ def test_killed_decoders_are_replaced_and_their_uploads_decoded_by_others(
                 os.kill(pid, signal.SIGKILL)
         texts = {answer.result().json()["text"] for answer in answers}
     assert texts == {recognizer.transcribe(clip).text}
-    assert metric(http, "earshot_worker_restarts_total", kind="decoder") == before + 2
+    # The end of one that nobody asked anything may be noticed after the last answer.
+    while metric(http, "earshot_worker_restarts_total", kind="decoder") < before + 2:
+        time.sleep(0.02)
 
 
 def test_decoders_killed_while_idle_are_replaced(
