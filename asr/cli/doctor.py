@@ -27,6 +27,7 @@ _EXTRAS = {
     "gpu": ("torch",),
     "train": ("lightning", "torchaudio", "onnx"),
     "stores": ("fsspec", "aiohttp", "s3fs"),
+    "postgres": ("psycopg",),
 }
 # Suffix -> encoder and rate: a tone is written in each format and read back.
 _FORMATS = {
