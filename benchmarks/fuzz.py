@@ -27,6 +27,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import av
 import numpy as np
@@ -344,6 +345,16 @@ def metric(server: Server, name: str) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
+def leave(memory: list[int], faults: list[str]) -> NoReturn:
+    """Print how much memory grew, and the faults; exit with 1 if there are some."""
+    if len(memory) > 1:
+        growth = 100 * (memory[-1] / memory[0] - 1)
+        print(f"growth after the first tenth: {growth:+.1f} %")
+    for fault in faults[:20]:
+        print(fault)
+    sys.exit(1 if faults else 0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=2000)
@@ -367,12 +378,7 @@ def main() -> None:
     slowest = (f"{1000 * seconds:.0f} ms ({number})" for seconds, number in run.slowest)
     print(f"slowest answers (file): {', '.join(slowest)}")
     print(f"longest wait for /health/live: {1000 * run.longest_silence:.0f} ms")
-    if len(run.memory) > 1:
-        growth = 100 * (run.memory[-1] / run.memory[0] - 1)
-        print(f"growth after the first tenth: {growth:+.1f} %")
-    for fault in run.faults[:20]:
-        print(fault)
-    sys.exit(1 if run.faults else 0)
+    leave(run.memory, run.faults)
 
 
 if __name__ == "__main__":

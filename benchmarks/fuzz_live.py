@@ -17,13 +17,12 @@ import asyncio
 import base64
 import json
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fuzz import HANG_S, LIVE_S, alive, metric
+from fuzz import HANG_S, LIVE_S, alive, leave, metric
 from load import Server, clip, serving
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -291,12 +290,7 @@ def main() -> None:
         run.wait_for_the_end()
     rate = options.sessions / (time.monotonic() - began)
     print(f"{rate:.0f} sessions a second; {dict(sorted(run.seen.items()))}")
-    if len(run.memory) > 1:
-        growth = 100 * (run.memory[-1] / run.memory[0] - 1)
-        print(f"growth after the first tenth: {growth:+.1f} %")
-    for fault in run.faults[:20]:
-        print(fault)
-    sys.exit(1 if run.faults else 0)
+    leave(run.memory, run.faults)
 
 
 if __name__ == "__main__":
