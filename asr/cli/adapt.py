@@ -1,6 +1,6 @@
 """`asr adapt SPEECH -o BUNDLE`: minutes of somebody's speech -> a bundle that knows it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -14,10 +14,10 @@ from asr.cli.progress import bar, spoken
 from asr.errors import BadOption
 
 if TYPE_CHECKING:
+    from asr.adaptation.material import Material
+    from asr.adaptation.recipe import Recipe
     from asr.bundle import Bundle
     from asr.evaluation import Score
-    from asr.training.adaptation.material import Material
-    from asr.training.adaptation.recipe import Recipe
     from asr.training.checkpoint import Checkpoint
 
 _FEW_WORDS = 300
@@ -67,10 +67,10 @@ def adapt(
     Exit code 0: written; 1: nothing gained; 2: nothing could be done; 130: stopped by Ctrl-C.
     """
     with needs("train"):
+        from asr.adaptation.material import gather
+        from asr.adaptation.recipe import REHEARSED, Recipe
+        from asr.adaptation.run import train
         from asr.bundle import Bundle, default_bundle
-        from asr.training.adaptation.material import gather
-        from asr.training.adaptation.recipe import REHEARSED, Recipe
-        from asr.training.adaptation.run import train
 
     if out.exists():
         raise BadOption(f"{out} is there already: name another folder for the new bundle.")
@@ -83,8 +83,7 @@ def adapt(
         work = Path(folder)
         with bar("reading") as progress:
             material = gather(speech, work, before, progress, test)
-        for problem in material.left_out:
-            typer.echo(f"{problem}; left out", err=True)
+        tell_left_out(material.left_out)
         recipe = Recipe.of(material.train.total, epochs)
         tell_recipe(material, recipe)
         others = [(rehearsal, REHEARSED)] if rehearsal else []
@@ -153,6 +152,12 @@ def _scores(bundle: Path, manifests: dict[str, Path], device: str) -> "dict[str,
             name: evaluate(recognizer, manifest, progress).score
             for name, manifest in manifests.items()
         }
+
+
+def tell_left_out(problems: Iterable[str]) -> None:
+    """Names what cannot be used, on stderr."""
+    for problem in problems:
+        typer.echo(f"{problem}; left out", err=True)
 
 
 def tell_recipe(material: "Material", recipe: "Recipe") -> None:

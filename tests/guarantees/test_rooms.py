@@ -54,6 +54,11 @@ MAY_USE = {
         "asr.audio", "asr.corpus", "asr.decoding", "asr.evaluation", "asr.runtime", "asr.text",
         "numpy", "torch",
     },
+    "asr.adaptation": {
+        "asr.audio", "asr.batch", "asr.bundle", "asr.corpus", "asr.evaluation", "asr.export",
+        "asr.fitting", "asr.model", "asr.runtime", "asr.text", "asr.training", "numpy", "torch",
+        "yaml",
+    },
     "asr.cli": {
         "asr", "service", "av", "matplotlib", "numpy", "rich", "soundfile", "torch", "typer",
     },
@@ -92,7 +97,7 @@ ORDER = (
     {"asr.runtime", "asr.training"},
     {"asr.batch", "asr.evaluation", "asr.inspection", "asr.study", "service.monitoring"},
     {"asr.fitting", "service.access", "service.engine", "service.live"},
-    {"service.jobs"},
+    {"asr.adaptation", "service.jobs"},
     {"service.api"},
     {"service"},
     {"asr.cli"},

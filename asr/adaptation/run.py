@@ -7,9 +7,9 @@ from typing import Any
 import torch
 import yaml
 
+from asr.adaptation.recipe import Recipe
 from asr.files import write_atomically
 from asr.model import AcousticModel
-from asr.training.adaptation.recipe import Recipe
 from asr.training.callbacks.checkpoints import LAST, newest
 from asr.training.checkpoint import Checkpoint
 from asr.training.command import fit

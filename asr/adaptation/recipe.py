@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asr.adaptation.material import CACHE, Material
 from asr.bundle import Bundle
-from asr.training.adaptation.material import CACHE, Material
 
 _BATCH_SECONDS = 40.0
 """Few recordings: small batches make more steps of them."""

@@ -15,10 +15,10 @@ import torch
 from commands import asr
 from runs import command_line, ended, start
 
+from asr.adaptation.material import gather
+from asr.adaptation.recipe import Recipe
+from asr.adaptation.run import between
 from asr.bundle import Bundle, default_bundle
-from asr.training.adaptation.material import gather
-from asr.training.adaptation.recipe import Recipe
-from asr.training.adaptation.run import between
 from asr.training.checkpoint import Checkpoint
 
 ROOT = Path(__file__).parents[2]
