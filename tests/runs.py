@@ -19,7 +19,7 @@ from asr.training.command import fit
 from asr.training.data.module import SpeechData
 from asr.training.module import CtcTraining
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 TRAIN = ROOT / "tests" / "data" / "train"
 TINY = ModelConfig(layers=2, hidden=8, channels=2, dropout=0.0)
 SMALL = [
