@@ -97,7 +97,8 @@ class Work:
         )
         metrics.jobs.labels("waiting").set_function(lambda: len(self._queue))
         metrics.jobs.labels("running").set_function(lambda: len(self._running))
-        metrics.jobs_audio.set_function(lambda: self._queue.seconds + self.left)
+        metrics.jobs_audio.labels("waiting").set_function(lambda: self._queue.seconds)
+        metrics.jobs_audio.labels("running").set_function(lambda: self.left)
 
     def add(self, record: Record) -> None:
         """Queue a job."""

@@ -55,11 +55,12 @@ class Metrics:
         self.audio = self._counter("audio_seconds", "Audio that was transcribed.")
         self.device = self._counter("device_seconds", "Time that the device worked on batches.")
         self.jobs = self._gauge("jobs", "Jobs that have not ended.", "state")
+        self.jobs_audio = self._gauge(
+            "jobs_audio_seconds", "Audio of jobs that is not transcribed yet.", "state"
+        )
         for state in ("waiting", "running"):
             self.jobs.labels(state)
-        self.jobs_audio = self._gauge(
-            "jobs_audio_seconds", "Audio of jobs that is not transcribed yet."
-        )
+            self.jobs_audio.labels(state)
         self.jobs_ended = self._counter("jobs_ended", "Jobs that have ended.", "outcome")
         for outcome in ("done", "failed"):
             self.jobs_ended.labels(outcome)

@@ -28,6 +28,7 @@ SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "service
 FUNCTIONS = {"rate", "increase", "histogram_quantile", "max_over_time", "absent"}
 AGGREGATIONS = {"sum", "max", "min"}
 WORDS = {"by", "or", "bool"}
+NAMES_OF_JOBS = ("earshot_jobs{", "earshot_jobs_audio_seconds{")
 RANGED = {"rate", "increase", "max_over_time"}
 TOKEN = re.compile(
     r"""\s*(?:(?P<name>[a-zA-Z_:][\w:]*)
@@ -115,6 +116,15 @@ def test_a_query_can_be_read_and_names_what_there_is(
     assert labels <= known
     names = {text for kind, text in read if kind == "name"}
     assert names <= FUNCTIONS | AGGREGATIONS | WORDS | named | labels | {"le"}
+
+
+def test_the_queue_that_replicas_share_is_not_counted_once_for_each() -> None:
+    shown = re.compile(
+        r'(\w+)(?: by \(\w+\))? ?\(earshot_jobs(?:_audio_seconds)?\{[^}]*state="(\w+)"'
+    )
+    found = [match for query in queries() for match in shown.findall(query)]
+    assert sum(query.count(name) for query in queries() for name in NAMES_OF_JOBS) == len(found)
+    assert set(found) == {("max", "waiting"), ("sum", "running")}
 
 
 def test_reasons_that_queries_name_are_codes_of_refusals() -> None:

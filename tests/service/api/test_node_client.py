@@ -1,7 +1,6 @@
 """OpenAI's client for Node, with a real server."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,12 +18,8 @@ PROGRAM = Path(__file__).with_name("openai_client.cjs")
 
 
 def node(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """What Node does with a program, where it finds the packages that are installed for all."""
-    environment = dict(os.environ)
-    if "NODE_PATH" not in environment and (npm := shutil.which("npm")):
-        root = subprocess.run([npm, "root", "-g"], capture_output=True, text=True).stdout.strip()
-        environment["NODE_PATH"] = root
-    return subprocess.run(["node", *arguments], capture_output=True, text=True, env=environment)
+    """What Node does with a program beside this file, which finds the checkout's packages."""
+    return subprocess.run(["node", *arguments], capture_output=True, text=True, cwd=PROGRAM.parent)
 
 
 def test_openais_client_for_node_has_all_that_it_asks_for(
@@ -33,7 +28,7 @@ def test_openais_client_for_node_has_all_that_it_asks_for(
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     if node("-e", "require('openai/realtime/ws')").returncode:
-        pytest.skip("npm's package openai is not installed: npm install -g openai ws")
+        pytest.skip("npm's package openai is not installed: npm install --no-save openai ws")
     path = tmp_path / "clip.wav"
     samples = speech(clip, 4 * SAMPLE_RATE)  # whole frames, of which a live turn is made
     soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")

@@ -373,6 +373,7 @@ def test_a_job_runs_beside_requests_and_is_cancelled(
             job = http.get(f"{URL}/{id}").json()
             assert job["state"] == "running" and first
             assert 0 < job["heard"] < job["seconds"] == LONG_S and job["left_seconds"] >= 0
+            assert 0 < metric(http, "earshot_jobs_audio_seconds", state="running") < LONG_S
             # Others are answered meanwhile, requests and jobs.
             assert http.post("/v1/transcribe", content=clip).status_code == 200
             assert ended(http, post(http, clip).json()["id"])["state"] == "done"

@@ -34,7 +34,7 @@ def wait_until(condition: Any) -> None:
         time.sleep(0.05)
 
 
-def test_replicas_killed_at_any_moment_end_every_job_once(
+def test_a_replica_killed_at_any_moment_leaves_every_job_to_end_once(
     clips: list[Path],
     tiny_bundle: Path,
     recognizer: Recognizer,
@@ -52,16 +52,18 @@ def test_replicas_killed_at_any_moment_end_every_job_once(
         job = http.post(URL, files={"file": ("talk", bodies[number])}, headers=headers).json()
         assert jobs.setdefault(job["id"], number) == number
 
-    with service(tiny_bundle, tmp_path, **shared) as (_, stays):
-        for start in range(2):
-            with service(tiny_bundle, tmp_path, **shared) as (process, http):
-                for number in range(len(bodies)):
-                    post(http, f"{start}-{number}", number)
-                    post(stays, f"{start}-{number}", number)
-                goal = chance.randrange(len(bodies))
-                wait_until(lambda goal=goal: len(ended(stays, list(jobs))) >= goal)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
+    with (
+        service(tiny_bundle, tmp_path, **shared) as (_, stays),
+        service(tiny_bundle, tmp_path, **shared) as (process, http),
+    ):
+        for turn in range(2):
+            for number in range(len(bodies)):
+                post(http, f"{turn}-{number}", number)
+                post(stays, f"{turn}-{number}", number)
+        goal = chance.randrange(2 * len(bodies))
+        wait_until(lambda: len(ended(stays, list(jobs))) >= goal)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
         wait_until(lambda: len(ended(stays, list(jobs))) == len(jobs))
         assert len(jobs) == 2 * len(bodies)
         for id, number in jobs.items():
