@@ -191,6 +191,7 @@ def _print(
     failed = 0
     recognizer = load()
     with (
+        suppress(_Unprinted),
         bar("transcribing", wanted=not sys.stdout.isatty()) as progress,
         closing(
             transcribe_files(
@@ -212,6 +213,10 @@ def _print(
         raise typer.Exit(2 if failed == len(inputs) else 1)
 
 
+class _Unprinted(Exception):
+    """Stdout cannot be written any more; `Stdout` knows why."""
+
+
 class _Printer:
     """Prints transcripts; that of a long recording which is alone as it becomes known."""
 
@@ -221,10 +226,13 @@ class _Printer:
 
     def heard(self, item: "Input", so_far: "Transcript") -> None:
         """Prints what is settled of a long recording."""
-        if self._alone:
-            with suppress(OSError):  # it comes again with the rest, where it is said
-                sys.stdout.write(self._content(item.path).add(so_far))
-                sys.stdout.flush()
+        if not self._alone:
+            return
+        try:
+            sys.stdout.write(self._content(item.path).add(so_far))
+            sys.stdout.flush()
+        except OSError as error:  # which would be taken for one of the decoding process
+            raise _Unprinted from error
 
     def whole(self, path: "Place", transcript: "Transcript") -> None:
         """Prints a transcript, or what is left of it."""

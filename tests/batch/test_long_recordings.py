@@ -1,12 +1,13 @@
 """Recordings that are too long to be held: read, run and searched window by window."""
 
 import json
+import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from asr.batch import (
     workplace,
 )
 from asr.batch.decoders import Decoder, Long
+from asr.cli.transcribe import _print, _Printer
 from asr.options import Selection
 from asr.runtime import LogProbs, Recognizer
 from asr.runtime.engine import Engine, Wave
@@ -183,6 +185,22 @@ class Held:
         if self._calls == 2:
             self.go.wait()
         return self._engine(waves)
+
+
+def test_a_reader_that_has_gone_is_not_worked_for(
+    recognizer: Recognizer, long: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `asr transcribe HOUR | head`: it ends, though the second window is not read yet."""
+    engine = Held(recognizer.engine)
+    held = replace(recognizer, engine=engine)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with suppress(BrokenPipeError), open(writing, "w") as stdout:  # closing tries to write again
+        monkeypatch.setattr("sys.stdout", stdout)
+        printer = _Printer("txt", alone=True, layout=Layout())
+        _print(list_inputs([long]), lambda: held, printer, False, Selection(), {})
+        monkeypatch.undo()
+    engine.go.set()
 
 
 @pytest.mark.slow
