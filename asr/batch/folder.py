@@ -18,12 +18,13 @@ from asr.audio import PIECEWISE, Limits
 from asr.batch.inputs import Input, Place, version_of
 from asr.batch.journal import Journal, OutputLost
 from asr.batch.outputs import json_line
-from asr.batch.pipeline import Pipeline, Result
+from asr.batch.pipeline import Finish, Pipeline, Result, as_it_is
 from asr.batch.shards import Shard
 from asr.batch.stores import Address, Version
 from asr.batch.tally import Tally, reason
 from asr.batch.workplace import (
     ERRORS,
+    HIDDEN,
     RESULTS,
     journals,
     list_path,
@@ -38,6 +39,8 @@ from asr.options import Selection
 from asr.transcript import Layout, Transcript, file_suffix, write
 
 if TYPE_CHECKING:
+    from asr.batch.cluster import Cluster
+    from asr.batch.crew import Crew
     from asr.options import Options
     from asr.runtime import Recognizer
 
@@ -76,6 +79,8 @@ class FolderJob:
     """Stop at the first recording that fails."""
     jobs: int | None = None
     """The most decoding processes."""
+    cluster: "Cluster | None" = None
+    """Where it runs; else here."""
     about: Mapping[str, str] = field(default_factory=dict)
     """Kept in the journal."""
 
@@ -205,18 +210,7 @@ def collect(
 ) -> None:
     """Transcribes inputs and writes what comes of it; see `run`."""
     try:
-        pipeline = Pipeline(
-            recognizer,
-            inputs,
-            job.options,
-            job.limits,
-            job.selection,
-            partial(_save, job),
-            job.jobs,
-            partial(_kept, job),
-            spool_path(job.output, job.shard),
-            partial(_show, job),
-        )
+        pipeline = _workers(job, recognizer, inputs)
         tally.clocks = pipeline.clocks
         try:
             with pipeline:
@@ -236,6 +230,44 @@ def collect(
         ) from error
 
 
+def _workers(
+    job: FolderJob, recognizer: "Recognizer", inputs: Iterable[Input]
+) -> "Pipeline | Crew":
+    """What goes over the inputs, here or on a cluster, and writes what comes of them."""
+    finish = partial(_save, job)
+    if job.cluster is None:
+        return pipeline(job, recognizer, inputs, finish, spool_path(job.output, job.shard))
+    from asr.batch.crew import Crew  # which uses this module
+
+    return Crew(job.cluster, job, inputs, finish)
+
+
+def pipeline(
+    job: FolderJob,
+    recognizer: "Recognizer",
+    inputs: Iterable[Input],
+    finish: Finish = as_it_is,
+    spool: Path | None = None,
+) -> Pipeline:
+    """The pipeline of a job; `finish` and `spool` as of `Pipeline`.
+
+    What is known of a long recording is kept in the output folder, if that can be seen from here.
+    """
+    seen = (job.output / HIDDEN).is_dir()
+    return Pipeline(
+        recognizer,
+        inputs,
+        job.options,
+        job.limits,
+        job.selection,
+        finish,
+        job.jobs,
+        partial(_kept, job) if seen else None,
+        spool,
+        partial(_show, job) if seen else None,
+    )
+
+
 def _keep(journal: Journal, tally: Tally) -> None:
     journal.commit()
     tally.kept = tally.finished
@@ -243,7 +275,7 @@ def _keep(journal: Journal, tally: Tally) -> None:
 
 def _collect(
     job: FolderJob,
-    pipeline: Pipeline,
+    pipeline: "Pipeline | Crew",
     journal: Journal,
     tally: Tally,
     report: Report,

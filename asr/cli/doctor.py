@@ -28,6 +28,7 @@ _EXTRAS = {
     "train": ("lightning", "torchaudio", "onnx"),
     "stores": ("fsspec", "aiohttp", "s3fs"),
     "postgres": ("psycopg",),
+    "ray": ("ray",),
 }
 # Suffix -> encoder and rate: a tone is written in each format and read back.
 _FORMATS = {

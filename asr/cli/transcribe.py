@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr.cli.extras import needs
 from asr.cli.options import (
     WEIGHTS,
     BundleOption,
@@ -29,6 +30,7 @@ from asr.transcript import LAYOUT, Growing, Layout, file_suffix
 
 if TYPE_CHECKING:
     from asr.batch import Input, Inputs, Place
+    from asr.batch.cluster import Cluster, Load
     from asr.runtime import Recognizer
     from asr.transcript import Transcript
 
@@ -100,7 +102,23 @@ def transcribe(
             metavar="OUT", help="Only say what is missing in the output folder of a job, and how."
         ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Cores to use; else all.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Cores to use, or of each worker; else all.")
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="local, or ray: workers on a cluster, or on this machine (extra `ray`)."),
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The Ray cluster to join; else RAY_ADDRESS, or one that ends with the command.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of --engine ray; else all that find room.")
+    ] = None,
     bundle: BundleOption = None,
     device: DeviceOption = "auto",
     lm: LmOption = None,
@@ -135,11 +153,16 @@ def transcribe(
     options = reading(hotwords, lm, written=False if plain else None, **values)
     if options.get("nbest", 1) > 1 and not (jsonl or ".json" in map(file_suffix, formats)):
         raise BadOption(f"{formats[0]} has no place for several readings: add --format json.")
+    cluster = _cluster(
+        engine, partial(_loaded, bundle, device, lm), device, ray_address, workers, jobs
+    )
     load = partial(_loaded, bundle, device, lm, jobs)
+    if cluster is not None:  # what runs here only lays down what is to be done
+        load = partial(_loaded, bundle, "cpu", lm, 1)
     look = _listed(paths or [], files_from or [], nul, exclude or [], limit)
     if output is None:
         needing = {"--jsonl": jsonl, "--overwrite": overwrite, "--shard": shard, "--watch": watch}
-        _check_whole(needing)
+        _check_whole({**needing, "--engine": cluster})
         inputs = look()
         alone = len(inputs) == 1 and [place_of(path) for path in paths or []] == [inputs[0].path]
         _check_printed(formats, alone, timestamps)
@@ -159,6 +182,7 @@ def transcribe(
         "overwrite": overwrite,
         "fail_fast": fail_fast,
         "jobs": jobs,
+        "cluster": cluster,
     }
     if dry_run:
         foretell(look, load, options, job)
@@ -173,6 +197,32 @@ def _loaded(bundle: Path | None, device: str, lm: Path | None, jobs: int | None)
     if jobs is None or (device != "cpu" and Recognizer.load(bundle, device, lm).device != "cpu"):
         return Recognizer.load(bundle, device, lm)
     return Recognizer.load(bundle, "cpu", lm, threads=jobs)
+
+
+def _cluster(
+    engine: str,
+    load: "Load",
+    device: str,
+    address: str | None,
+    workers: int | None,
+    jobs: int | None,
+) -> "Cluster | None":
+    """Where a job runs, if not here alone.
+
+    Raises:
+        BadOption: there is no such engine, it is not installed, or an option is of another.
+    """
+    if engine == "ray":
+        with needs("ray"):
+            from asr.batch.cluster import Cluster
+
+            return Cluster(load, device, address, workers, jobs)
+    if engine != "local":
+        raise BadOption(f"engine {engine!r} is not known: choose local or ray.")
+    for name, value in (("--ray-address", address), ("--workers", workers)):
+        if value is not None:
+            raise BadOption(f"{name} has no effect on the engine local: add --engine ray.")
+    return None
 
 
 def _print(

@@ -1,8 +1,9 @@
-"""The files of docs/batch.md: a SLURM array and an Indexed Job of Kubernetes."""
+"""The files of docs/batch.md: a SLURM array, an Indexed Job of Kubernetes and a Ray cluster."""
 
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,23 @@ PAGE = (Path(__file__).parents[2] / "docs" / "batch.md").read_text(encoding="utf
 VERSIONS = ("1.29", "1.31", "1.33")
 
 
-def block(kind: str) -> str:
-    (found,) = re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+def block(kind: str, begin: str) -> str:
+    """The one of that kind that begins so."""
+    blocks = re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (found,) = (one for one in blocks if one.startswith(begin))
     return str(found)
 
 
+def array_script() -> str:
+    return block("bash", "#!/bin/bash")
+
+
 def indexed_job() -> Any:
-    return yaml.safe_load(block("yaml"))
+    return yaml.safe_load(block("yaml", "apiVersion"))
+
+
+def ray_cluster() -> Any:
+    return yaml.safe_load(block("yaml", "cluster_name"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -51,8 +62,8 @@ def test_the_job_has_as_many_parts_as_pods(tmp_path: Path, clips: list[Path]) ->
 @pytest.mark.slow
 def test_the_array_does_every_recording_once(tmp_path: Path, clips: list[Path]) -> None:
     script = tmp_path / "transcribe.sh"
-    script.write_text(block("bash"))
-    (first, last) = re.findall(r"^#SBATCH --array=(\d+)-(\d+)$", block("bash"), re.MULTILINE)[0]
+    script.write_text(array_script())
+    (first, last) = re.findall(r"^#SBATCH --array=(\d+)-(\d+)$", array_script(), re.MULTILINE)[0]
     assert (first, last) == ("0", "7")
     shutil.copytree(clips[0].parent, tmp_path / "recordings")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -65,3 +76,31 @@ def test_the_array_does_every_recording_once(tmp_path: Path, clips: list[Path]) 
     lines = [json.loads(line) for path in lists for line in path.read_text().splitlines()]
     assert len(lists) == 2
     assert sorted(line["file"] for line in lines) == [f"recordings/{clip.name}" for clip in clips]
+
+
+def test_the_cluster_fits_rays_own_schema() -> None:
+    util = pytest.importorskip("ray.autoscaler._private.util", reason="needs the extra `ray`")
+    util.validate_config(util.prepare_config(ray_cluster()))
+    wrong = {**ray_cluster(), "workers": 3}
+    with pytest.raises(Exception, match="Additional properties"):
+        util.validate_config(util.prepare_config(wrong))
+
+
+@pytest.mark.parametrize("node", ["head", "worker"])
+def test_ray_knows_the_options_that_start_the_cluster(node: str) -> None:
+    scripts = pytest.importorskip("ray.scripts.scripts", reason="needs the extra `ray`")
+    _, line = ray_cluster()[f"{node}_start_ray_commands"]
+    words = shlex.split(line)
+    assert words[:2] == ["~/earshot/bin/ray", "start"]
+    scripts.start.make_context("start", words[2:])
+
+
+def test_the_command_of_the_cluster_is_one(tmp_path: Path, clips: list[Path]) -> None:
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    shutil.copytree(clips[0].parent, tmp_path / "recordings")
+    lines = [shlex.split(line) for line in block("bash", "ray up").splitlines()]
+    (inner,) = (words[-1] for words in lines if words[1] == "exec")
+    words = shlex.split(inner.replace("/data", str(tmp_path)))
+    assert words[0] == "~/earshot/bin/asr"
+    done = asr(*words[1:], "--dry-run")
+    assert done.returncode == 0 and "6 recordings" in done.stderr
