@@ -48,8 +48,10 @@ def _compiled(function: Callable[..., int], arguments: Sequence[Any]) -> tuple[A
     names: dict[str, Any] = dict(function.__globals__)
     for name, value in tuple(names.items()):
         if is_inner(value):
-            # A copy that calls the other copies.
-            names[name] = _JIT(**_OPTIONS)(FunctionType(value.__code__, names, name))
+            # A copy that calls the other copies. A call would pass hundreds of parameters.
+            names[name] = _JIT(forceinline=True, **_OPTIONS)(
+                FunctionType(value.__code__, names, name)
+            )
     dispatcher = _JIT(**_OPTIONS)(FunctionType(function.__code__, names, function.__name__))
     signature = tuple(map(numba.typeof, arguments))
     dispatcher.compile(signature)

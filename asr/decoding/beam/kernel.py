@@ -47,10 +47,12 @@ JOIN = _int(-3)
 by how much that history is worse."""
 NO_MODEL, WORDS, UNITS = range(3)
 """The tokens of the language model."""
+SLOTS = 1 << 12
+"""Size of the hash table of futures."""
 CACHED = 1 << 12
 """Size of the cache of the language model's answers."""
 
-_NONE = _int(0)
+_NONE, _NOTHING = _int(0), _int(-1)
 _UNSPELLED = _int(UNKNOWN)
 _NEVER = -math.inf
 _LEAST = -1e4  # stands for a log-probability of -inf
@@ -113,10 +115,10 @@ class Work(NamedTuple):
     """`(C,)` the sum of both masses; -inf for candidates that are dropped."""
     ranked: NDArray[np.float64]
     """`(C,)` scratch space for selection."""
-    slots: NDArray[np.int64]
-    """A hash table of futures: the first candidate with each."""
-    stamps: NDArray[np.int64]
-    """The frame in which each slot was last used, initially -1."""
+    slots: NDArray[np.int32]
+    """`(SLOTS,)` a hash table of futures: the last candidate with one of each slot, or -1."""
+    same_slot: NDArray[np.int32]
+    """`(C,)` the one before with another future of the same slot, or -1."""
     arcs: NDArray[np.int64]
     """`(A, 7)`."""
     arc_gains: NDArray[np.float64]
@@ -270,43 +272,40 @@ def _hot_word(hot: Any, state: int, word: int) -> tuple[int, float]:
 
 @inner
 def _add_mass(
-    work: Any, stamp: int, count: int,
+    work: Any, count: int,
     node: int, state: int, hot: int, last: int, hash: int,
     mass: float, language: float, source: int, word: int, unit: int,
 ) -> int:  # fmt: skip
     """Adds mass to its candidate, which is created if needed; returns the number of candidates."""
     candidates, sums, same_future = work.candidates, work.sums, work.same_future
-    slots, stamps = work.slots, work.stamps
-    mask = len(slots) - 1
-    slot = mixed((state << 20) ^ node, (hot << 16) ^ last) & mask
-    last_alike = -1
-    while stamps[slot] == stamp:
-        at = slots[slot]
-        if (
-            candidates[at, NODE] == node
-            and candidates[at, STATE] == state
-            and candidates[at, LAST] == last
-            and candidates[at, HOT] == hot
-        ):
-            while at >= 0:
-                if candidates[at, HASH] == hash:
-                    sums[at, UNIT_MASS] = _log_add(sums[at, UNIT_MASS], mass)
-                    if mass > sums[at, TOTAL]:  # its history is more probable
-                        sums[at, TOTAL] = mass
-                        candidates[at, TRACE] = source
-                        candidates[at, WORD], candidates[at, UNIT] = word, unit
-                    return count
-                last_alike = at
-                at = same_future[at]
-            same_future[last_alike] = count
+    slot = mixed((state << 20) ^ node, (hot << 16) ^ last) & (SLOTS - 1)
+    at = _int(work.slots[slot])
+    while at >= 0 and not (
+        candidates[at, NODE] == node
+        and candidates[at, STATE] == state
+        and candidates[at, LAST] == last
+        and candidates[at, HOT] == hot
+    ):
+        at = _int(work.same_slot[at])
+    candidates[count, ALIKE] = at >= 0
+    if at < 0:
+        work.same_slot[count] = work.slots[slot]
+        work.slots[slot] = count
+    while at >= 0:
+        if candidates[at, HASH] == hash:
+            sums[at, UNIT_MASS] = _log_add(sums[at, UNIT_MASS], mass)
+            if mass > sums[at, TOTAL]:  # its history is more probable
+                sums[at, TOTAL] = mass
+                candidates[at, TRACE] = source
+                candidates[at, WORD], candidates[at, UNIT] = word, unit
+            return count
+        if same_future[at] < 0:
+            same_future[at] = count
             break
-        slot = (slot + 1) & mask
-    if last_alike < 0:
-        stamps[slot], slots[slot] = stamp, count
+        at = same_future[at]
     candidates[count, NODE], candidates[count, STATE], candidates[count, HOT] = node, state, hot
     candidates[count, LAST], candidates[count, HASH], candidates[count, TRACE] = last, hash, source
     candidates[count, WORD], candidates[count, UNIT] = word, unit
-    candidates[count, ALIKE] = last_alike >= 0
     sums[count, BLANK_MASS], sums[count, UNIT_MASS] = _NEVER, mass
     sums[count, LANGUAGE], sums[count, TOTAL] = language, mass
     same_future[count] = -1
@@ -358,7 +357,7 @@ def _choose_units(row: Any, prior: Any, separates: Any, work: Any, weights: Any)
 
 
 @inner
-def _keep(work: Any, beam: Any, masses: Any, n: int, stamp: int) -> float:
+def _keep(work: Any, beam: Any, masses: Any, n: int) -> float:
     """Extends every hypothesis by a blank or by its last unit again; returns the best score."""
     top = _NEVER
     for i in range(n):
@@ -366,7 +365,7 @@ def _keep(work: Any, beam: Any, masses: Any, n: int, stamp: int) -> float:
         blank = masses[i, TOTAL] + work.scores[BLANK]
         unit = masses[i, UNIT_MASS] + work.scores[last]
         _add_mass(
-            work, stamp, i, beam[i, NODE], beam[i, STATE], beam[i, HOT], last, beam[i, HASH],
+            work, i, beam[i, NODE], beam[i, STATE], beam[i, HOT], last, beam[i, HASH],
             unit, masses[i, LANGUAGE], i, NO_WORD, NO_UNIT,
         )  # fmt: skip
         work.sums[i, BLANK_MASS] = blank
@@ -558,7 +557,7 @@ def _extend(
                 top = max(top, mass)
                 floor = top - weights.width
                 count = _add_mass(
-                    work, stamp, count, arcs[arc, _TARGET], arcs[arc, _LM_STATE], next_hot, unit,
+                    work, count, arcs[arc, _TARGET], arcs[arc, _LM_STATE], next_hot, unit,
                     arcs[arc, _WORDS_HASH], mass, masses[i, LANGUAGE] + gain, i,
                     arcs[arc, _WORD_ENDED], arcs[arc, _RECORDED],
                 )  # fmt: skip
@@ -761,7 +760,9 @@ def search(
                 masses[i, BLANK_MASS], masses[i, UNIT_MASS] = masses[i, TOTAL], _NEVER
             continue
         n_inner, n_separators = _choose_units(row, prior, lexicon.separates, work, weights)
-        top = _keep(work, beam, masses, n, t)
+        for slot in range(SLOTS):
+            work.slots[slot] = _NOTHING
+        top = _keep(work, beam, masses, n)
         count = _extend(
             work,
             beam,

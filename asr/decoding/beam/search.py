@@ -25,8 +25,8 @@ from asr.options import LIMITS, BeamSettings
 from asr.scripts import joined
 from asr.text import Tokenizer
 
-_EXTENSIONS = 4
-"""Lexicons with additional hot words that are kept."""
+_KEPT = 4
+"""Lexicons with additional hot words, and look-aheads by other weights, that are kept."""
 Pronounce: TypeAlias = Callable[[Sequence[str]], Sequence[Sequence[Sequence[int]]]]
 """For each word in normal form its sequences of units; empty if it cannot be pronounced."""
 _TRIALS = 20
@@ -164,7 +164,8 @@ class BeamSearch:
         if new := self._unknown(written):
             return self._extended(new)(log_probs, settings, written, nbest, threads)
         weights = self._weights(settings, nbest)
-        lookahead = self._lookahead(settings)
+        weighed = settings.lm_weight, settings.word_bonus, settings.unknown_price
+        lookahead = self._lookahead(*weighed)
         prior = (settings.prior_weight * self.common).astype(np.float32)
         hot = hot_words(
             written,
@@ -205,7 +206,14 @@ class BeamSearch:
             joins=nbest > 1,
         )
 
-    def _lookahead(self, settings: BeamSettings) -> NDArray[np.float32]:
+    @cached_property
+    def _lookahead(self) -> Callable[[float, float, float], NDArray[np.float32]]:
+        """The look-ahead by the weights that it depends on; the last few are kept."""
+        return lru_cache(_KEPT)(self._looked_ahead)
+
+    def _looked_ahead(
+        self, lm_weight: float, word_bonus: float, unknown_price: float
+    ) -> NDArray[np.float32]:
         """`(N,)` provisional score of a hypothesis for its unfinished word.
 
         The best unigram below its node stands in for the word's score (look-ahead: Ortmanns, Ney,
@@ -213,8 +221,8 @@ class BeamSearch:
         """
         if self.model.kind != kernel.WORDS:
             return np.zeros(len(self.lexicon.best), np.float32)
-        lookahead = settings.lm_weight * self.lexicon.best + np.float32(settings.word_bonus)
-        lookahead[UNKNOWN] -= settings.unknown_price
+        lookahead = lm_weight * self.lexicon.best + np.float32(word_bonus)
+        lookahead[UNKNOWN] -= unknown_price
         return np.where(self.lexicon.spelled, lookahead, 0.0).astype(np.float32)
 
     @cached_property
@@ -261,7 +269,7 @@ class BeamSearch:
     @cached_property
     def _extended(self) -> "Callable[[tuple[str, ...]], BeamSearch]":
         """The search with words that the lexicon lacks; the last few are kept."""
-        return lru_cache(_EXTENSIONS)(self._extend)
+        return lru_cache(_KEPT)(self._extend)
 
     def _extend(self, words: tuple[str, ...]) -> "BeamSearch":
         assert self.pronounce is not None
@@ -304,7 +312,6 @@ class BeamSearch:
         separators = min(tried, int(self.lexicon.separates.sum()))
         arcs = 2 * tried + separators * self.most_words
         most = size * (1 + arcs)
-        slots = 1 << (2 * most).bit_length()
         records = frames * size * (8 if weights.joins else 2) + 1
         return kernel.Work(
             beam=np.empty((size, 6), np.int64),
@@ -316,8 +323,8 @@ class BeamSearch:
             same_future=np.empty(most, np.int64),
             totals=np.empty(most, np.float64),
             ranked=np.empty(max(most, n_units), np.float64),
-            slots=np.empty(slots, np.int64),
-            stamps=np.full(slots, -1),
+            slots=np.empty(kernel.SLOTS, np.int32),
+            same_slot=np.empty(most, np.int32),
             arcs=np.empty((arcs, 7), np.int64),
             arc_gains=np.empty(arcs, np.float64),
             scores=np.empty(n_units, np.float64),
@@ -358,7 +365,7 @@ class BeamSearch:
         Histories that were recombined with that of a hypothesis are included.
         """
         heap: list[tuple[float, int, float, int, _History]] = []
-        for (trace, node, word, _), score, language in ends:
+        for (trace, node, word, _), score, language in ends[:most]:  # no other can be among them
             history = self._before(None, node, kernel.NO_UNIT, word)
             heap.append((-score, len(heap), language, trace, history))
         pushed = len(heap)  # so that equal scores keep their order
@@ -415,11 +422,11 @@ def _merged(
 ) -> list[tuple[list[int], float, float]]:
     """Ends with their scores by rank; equal words are one end with the best history."""
     found: dict[int, tuple[list[int], float, float]] = {}
-    ranked = sorted(range(len(ends)), key=lambda index: -scores[index][0])
-    for index in ranked:
-        end, (total, language) = ends[index], scores[index]
-        first, before, _ = found.get(end[kernel.END_HASH], (end, -math.inf, 0.0))
-        found[end[kernel.END_HASH]] = (first, float(np.logaddexp(before, total)), language)
+    ranked = sorted(zip(ends, scores, strict=True), key=lambda one: -one[1][0])
+    for end, (total, language) in ranked:
+        if same := found.get(end[kernel.END_HASH]):
+            end, total = same[0], float(np.logaddexp(same[1], total))
+        found[end[kernel.END_HASH]] = end, total, language
     return sorted(found.values(), key=lambda one: -one[1])
 
 
