@@ -43,13 +43,14 @@ class Link(Generic[Item]):
             ones, so it may hold one more.
         batch: what is taken at a time: items of like size, up to this sum if each were as large as
             the largest of them. 0 gives them one by one.
-        givers: threads that give; when each has said that it is done, nothing more comes.
+
+    When each of the threads that have said that they give has said that it is done, nothing more
+    comes.
     """
 
-    def __init__(
-        self, size: Callable[[Item], float], most: float, batch: float = 0.0, givers: int = 1
-    ) -> None:
-        self._size, self._most, self._batch, self._givers = size, most, batch, givers
+    def __init__(self, size: Callable[[Item], float], most: float, batch: float = 0.0) -> None:
+        self._size, self._most, self._batch = size, most, batch
+        self._givers = 0
         self._items: list[Item] = []
         self._held = 0.0
         self._ended = False
@@ -83,6 +84,11 @@ class Link(Generic[Item]):
     def is_over(self) -> bool:
         """Whether nothing more comes out of it."""
         return self._ended or (self._givers == 0 and not self._items)
+
+    def begin(self) -> None:
+        """One more thread gives."""
+        with self._changed:
+            self._givers += 1
 
     def done(self) -> None:
         """One of the givers gives nothing more."""

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from asr.runtime import LogProbs, Recognizer
 
 _FETCHERS = 16
-"""Files that are fetched from stores at a time: each waits for the network."""
+"""Files that are fetched from stores at a time: each waits for the network. Without stores one
+thread lists the files."""
 _LANES = 2
 """Batches in the engine, and in the search, at a time: while one ends, the other uses the cores."""
 _WRITERS = 2
@@ -139,6 +140,8 @@ class Pipeline:
         self._failure: BaseException | None = None
         self._stopped = False
         self._ended = False
+        self._is_left = False
+        """Whether it was ended before it was over."""
         count = jobs or recognizer.threads or usable_cores()
         batch = recognizer.engine.batch_seconds
         if recognizer.device == "cpu":
@@ -149,14 +152,14 @@ class Pipeline:
             for several in (count, _LANES)
         )
         held = _HELD_BATCHES * batch
-        self._fetched = Link[_Work](_one, _FETCHERS, 0.0, _FETCHERS)
-        self._decoded = Link[_Work](_cost, held, batch, count)
-        self._long = Link[_Work](_one, _HELD_RESULTS, 0.0, count)
-        self._lattices = Link[_Work](_cost, held, batch, _LANES)
-        self._read = Link[_Work](_one, _HELD_RESULTS, 0.0, _FETCHERS + count + 3 * _LANES)
-        self._results = Link[tuple[int, Result]](_one, _HELD_RESULTS, 0.0, _WRITERS)
+        self._fetched = Link[_Work](_one, _FETCHERS)
+        self._decoded = Link[_Work](_cost, held, batch)
+        self._long = Link[_Work](_one, _HELD_RESULTS)
+        self._lattices = Link[_Work](_cost, held, batch)
+        self._read = Link[_Work](_one, _HELD_RESULTS)
+        self._results = Link[tuple[int, Result]](_one, _HELD_RESULTS)
         self.clocks = {
-            "fetching": Clock(_FETCHERS),
+            "fetching": Clock(1),
             "decoding": Clock(count),
             "engine": Clock(_LANES),
             "search": Clock(_LANES),
@@ -165,7 +168,7 @@ class Pipeline:
         }
         """How long each stage worked and waited."""
         self._threads = [
-            *(self._thread([self._fetched, self._read], self._fetch) for _ in range(_FETCHERS)),
+            self._fetcher(),
             *(
                 self._thread([self._decoded, self._long, self._read], self._decode, decoder)
                 for decoder in self._decoders
@@ -180,7 +183,7 @@ class Pipeline:
         # A generator that nobody closes is closed when Python ends, where the threads stand still
         # with whatever lock they hold.
         atexit.register(self.end)
-        for thread in self._threads:
+        for thread in tuple(self._threads):  # the first may add others
             thread.start()
         return self
 
@@ -215,7 +218,7 @@ class Pipeline:
         """Ends everything; what an engine or a search is just at is not waited for."""
         if self._ended:
             return
-        self._ended = True
+        self._ended, self._is_left = True, not self.is_over
         self.stop()
         for link in (self._decoded, self._long, self._lattices, self._read, self._results):
             link.end()
@@ -224,6 +227,8 @@ class Pipeline:
     @property
     def is_at_work(self) -> bool:
         """Whether, after the end, an engine or a search is still at something."""
+        if not self._is_left:  # threads that still end their processes are no harm
+            return False
         patience = time.monotonic() + _PATIENCE_S
         for thread in self._threads:
             thread.join(max(0.0, patience - time.monotonic()))
@@ -233,6 +238,8 @@ class Pipeline:
         self, targets: Sequence[Link[Any]], run: Callable[..., None], *arguments: object
     ) -> threading.Thread:
         """A thread that gives to some links, and tells them when it has ended."""
+        for link in targets:
+            link.begin()
 
         def guarded() -> None:
             try:
@@ -246,10 +253,24 @@ class Pipeline:
 
         return threading.Thread(target=guarded, daemon=True)
 
+    def _fetcher(self) -> threading.Thread:
+        return self._thread([self._fetched, self._read], self._fetch)
+
+    def _fetch_together(self, clock: Clock) -> None:
+        """Has more threads fetch, once the first of them, which is alone, has met a store."""
+        if clock.threads == 1:
+            clock.threads = _FETCHERS
+            more = [self._fetcher() for _ in range(_FETCHERS - 1)]
+            self._threads += more
+            for thread in more:
+                thread.start()
+
     def _fetch(self) -> None:
         clock = self.clocks["fetching"]
         with suppress(EOFError):  # the job has ended
             while (work := self._next_input(clock)) is not None:
+                if isinstance(work.input.path, Address):
+                    self._fetch_together(clock)
                 with clock.counting("busy"):
                     work = self._on_disk(work)
                 with clock.counting("blocked"):

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from asr.errors import AsrError, BadOption
+from asr.errors import AsrError
+from asr.remote import missing, one_line, opened
 
 Version: TypeAlias = tuple[int, int]
 """Size in bytes and time of the last change in nanoseconds, or a number made of what else a store
@@ -190,10 +191,7 @@ def _asked(url: str, ask: Callable[[Any, str], Answer]) -> Answer:
         store = _store(parts.scheme, parts.netloc)
         return ask(store, store._strip_protocol(url))
     except ImportError as error:
-        raise BadOption(
-            f"{url} needs a package that is not installed ({error}): `pip install "
-            "'earshot[stores]'` for s3:// and https://, gcsfs for gs://."
-        ) from error
+        raise missing(url, error) from error
     except AsrError:
         raise
     except Exception as error:  # the client of each kind of store raises errors of its own
@@ -204,19 +202,14 @@ def _asked(url: str, ask: Callable[[Any, str], Answer]) -> Answer:
 
 @cache
 def _store(scheme: str, place: str) -> Any:
-    """The client of a store; no listing is remembered, since others write there."""
-    import fsspec
-
-    options: dict[str, Any] = {"use_listings_cache": False}
+    """The client of a store."""
+    options: dict[str, Any] = {}
     if scheme in ("http", "https"):
         import aiohttp
 
         patience = aiohttp.ClientTimeout(None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
         options["client_kwargs"] = {"timeout": patience, "trust_env": True}
-    try:
-        return fsspec.core.url_to_fs(f"{scheme}://{place}", **options)[0]
-    except ValueError as error:
-        raise BadOption(f"{scheme}:// is no kind of store that is known: correct it.") from error
+    return opened(f"{scheme}://{place}", **options)[0]
 
 
 def _refused(url: str, error: BaseException) -> StoreError:
@@ -227,7 +220,7 @@ def _refused(url: str, error: BaseException) -> StoreError:
     kind = type(error).__name__
     if isinstance(error, FileNotFoundError) or status in (404, 410):
         return StoreError(f"{url} does not exist: check the address")
-    said = " ".join(str(getattr(error, "message", "") or error).split())[:200] or kind
+    said = one_line(error)
     if isinstance(error, PermissionError) or status in (401, 403) or "Credentials" in kind:
         return StoreError(
             f"{url} is refused ({said}): give credentials that may read it, as its store's "

@@ -67,6 +67,23 @@ def _annotation(name: str, of: type) -> Any:
     return Annotated[option.kind | None, typer.Option(flag, help=help)]
 
 
+def on_disk(text: str) -> Path:
+    """The path that an option names.
+
+    Raises:
+        BadOption: it is the address of a store.
+    """
+    from asr.batch import Address, place_of  # which `--help` need not load
+
+    place = place_of(text)
+    if isinstance(place, Address):
+        raise BadOption(
+            f"{text} is in a store, and results are written to a disk: name a folder there, and "
+            "copy it with the store's own tool, such as `aws s3 sync`."
+        )
+    return place
+
+
 def laid_out(formats: Sequence[str], values: dict[str, Any]) -> Layout:
     """The layout that was chosen on a command line; its options are taken out of `values`.
 

@@ -18,6 +18,7 @@ from asr.cli.options import (
     HotwordsOption,
     LmOption,
     laid_out,
+    on_disk,
     reading,
     selected,
     takes,
@@ -72,13 +73,19 @@ def transcribe(
     output: Annotated[
         Path | None,
         typer.Option(
+            parser=on_disk,
+            metavar="FOLDER",
             help="Folder for one file per recording; else stdout. The same command again does what "
-            "is missing or has changed."
+            "is missing or has changed.",
         ),
     ] = None,
     jsonl: Annotated[
         Path | None,
-        typer.Option(help="File of all transcripts of --output, a line of json for each."),
+        typer.Option(
+            parser=on_disk,
+            metavar="FILE",
+            help="File of all transcripts of --output, a line of json for each.",
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do anew what is done, too.")
@@ -99,7 +106,9 @@ def transcribe(
     status: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT", help="Only say what is missing in the output folder of a job, and how."
+            parser=on_disk,
+            metavar="OUT",
+            help="Only say what is missing in the output folder of a job, and how.",
         ),
     ] = None,
     jobs: Annotated[

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from asr.errors import BadOption
 from asr.files import replacing
+from asr.remote import one_line, opened
 
 log = logging.getLogger(__name__)
 
@@ -31,25 +32,10 @@ class Uploads:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            import fsspec
-            from fsspec.implementations.local import LocalFileSystem
-
-            # Others write there too, so no listing is remembered.
-            self._store, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-        except ImportError as error:
-            raise BadOption(
-                f"EARSHOT_JOBS_UPLOADS needs a package that is not installed ({error}): "
-                "`pip install 'earshot[stores]'` for s3://, gcsfs for gs://, adlfs for az://."
-            ) from error
-        except ValueError as error:
-            raise BadOption(
-                f"EARSHOT_JOBS_UPLOADS has a kind of store that is not known ({error}): write "
-                "s3://bucket/folder, for example."
-            ) from error
+        self._store, self._root = opened(url, "EARSHOT_JOBS_UPLOADS")
         try:
             with _failures_told():
-                if isinstance(self._store, LocalFileSystem):
+                if "file" in self._store.protocol:
                     self._store.makedirs(self._root, exist_ok=True)
                 self._try_out()
         except (UploadsFailed, FileNotFoundError) as error:
@@ -114,5 +100,4 @@ def _failures_told() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except Exception as error:  # each kind of store raises errors of its own
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UploadsFailed(said) from error
+        raise UploadsFailed(one_line(error)) from error

@@ -20,6 +20,7 @@ def test_every_item_comes_out_once_in_batches_of_like_size(
     items: list[float], batch: float
 ) -> None:
     link = Link(size, most=1e9, batch=batch)
+    link.begin()
     for item in items:
         link.give(item)
     link.done()
@@ -52,7 +53,9 @@ def test_a_full_link_lets_in_what_there_is_room_for() -> None:
 
 
 def test_whoever_waits_is_told_of_the_end() -> None:
-    link = Link(size, most=1.0, givers=2)
+    link = Link(size, most=1.0)
+    link.begin()
+    link.begin()
     assert link.take(patience_s=0.0) == [] and not link.is_over
     taken: list[list[float]] = []
     thread = threading.Thread(target=lambda: taken.append(link.take()))

@@ -185,11 +185,24 @@ def test_what_a_stage_raises_is_raised_however_late_one_asks(
     inputs, options = list_inputs(clips), recognizer.options(decoder="greedy")
     with Pipeline(recognizer, inputs, options, Limits(), Selection(), finish) as pipeline:
         ended.wait()
-        while pipeline.is_at_work:  # all that it will do is done
-            pipeline.end()
+        pipeline.end()
+        while pipeline.is_at_work:
+            pass
         assert not pipeline.is_over
         with pytest.raises(OutputLost, match="the disk is full"):
             pipeline.take()
+
+
+def test_a_job_that_is_over_leaves_nothing_at_work(
+    recognizer: Recognizer, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the system lets its threads end late."""
+    monkeypatch.setattr("asr.batch.pipeline._PATIENCE_S", 0.0)
+    inputs, options = list_inputs(clips), recognizer.options(decoder="greedy")
+    with Pipeline(recognizer, inputs, options, Limits(), Selection()) as pipeline:
+        assert sum(1 for _ in iter(pipeline.take, [])) == len(clips)
+    assert not pipeline.is_at_work
+    assert pipeline.clocks["fetching"].threads == 1  # none of them is in a store
 
 
 def test_as_many_processes_decode_as_there_are_cores_to_use(tiny_bundle: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 from commands import asr
 from web import bucket, web
 
-from asr.batch import Address, Input, list_inputs, place_of, stores
+from asr.batch import Address, Input, Inputs, list_inputs, place_of, stores
 from asr.batch.inputs import version_of
 from asr.batch.spool import Spool
 from asr.batch.stores import StoreError, is_address
+from asr.batch.watch import settled
 from asr.errors import BadOption
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra `stores`")
@@ -101,7 +102,8 @@ def test_a_store_that_cannot_be_used_ends_the_command(
     said = asr("transcribe", address)
     assert said.returncode == 2 and said.stderr.count("\n") == 1
     missing = "needs a package that is not installed"
-    assert (missing if address.startswith("github") else "no kind of store") in said.stderr
+    unknown = "has a kind of store that is not known"
+    assert (missing if address.startswith("github") else unknown) in said.stderr
 
 
 def test_a_file_is_fetched_and_its_version_is_that_of_the_listing(
@@ -170,6 +172,35 @@ def test_a_spool_holds_no_more_than_one_file_above_its_limit(memory: str, tmp_pa
         thread.join()
 
 
+def test_what_arrives_in_a_store_is_taken_once_it_stays_the_same(memory: str) -> None:
+    looks = 0
+    stop = threading.Event()
+
+    def look() -> Inputs:
+        """The file grows until the third look, and changes at the sixth."""
+        nonlocal looks
+        looks += 1
+        if looks <= 3:
+            put(f"{memory}/a.wav", b"x" * looks)
+        if looks == 6:
+            put(f"{memory}/a.wav", b"other")
+        if looks == 9:
+            stop.set()
+        return list_inputs([memory])
+
+    taken = [(looks, item.known) for item in settled(look, stop, 0.0)]
+    assert [(look, known and known[0]) for look, known in taken] == [(4, 3), (7, 5)]
+
+
+@pytest.mark.parametrize("option", ["--output", "--status", "--jsonl"])
+def test_results_are_not_written_to_a_folder_named_like_a_store(
+    clips: list[Path], tmp_path: Path, option: str
+) -> None:
+    said = asr("transcribe", clips[0], option, "s3://ours/out", cwd=tmp_path)
+    assert said.returncode == 2 and said.stderr.startswith("asr: s3://ours/out is in a store, and")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_a_job_over_a_web_server_is_that_over_its_folder(
     clips: list[Path], tiny_bundle: Path, tmp_path: Path
@@ -188,6 +219,9 @@ def test_a_job_over_a_web_server_is_that_over_its_folder(
         first = asr(*arguments, output, f"{address}/")
         assert first.returncode == 1 and "3 of 4 written" in first.stderr
         assert f"{address}/private.flac is refused (Forbidden): give credentials" in first.stderr
+        status = asr("transcribe", "--status", output)
+        assert status.returncode == 1
+        assert status.stdout.startswith(f"{address}/private.flac\t{address}/private.flac is refus")
         del refused["/private.flac"]
         (folder / "changing.flac").write_bytes(clips[1].read_bytes())
         again = asr(*arguments, output, f"{address}/")
@@ -243,5 +277,5 @@ def test_a_store_that_does_not_answer_is_asked_again(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as refused:
         Address(f"{address}/a.wav").version()
     assert not refused.value.final and "check the address and the network" in str(refused.value)
-    with pytest.raises(BadOption, match="no kind of store"):
+    with pytest.raises(BadOption, match="kind of store that is not known"):
         Address("nothing://a").version()

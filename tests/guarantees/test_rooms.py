@@ -44,7 +44,7 @@ MAY_USE = {
         "torch",
     },
     "asr.batch": {
-        "asr.audio", "asr.bundle", "asr.runtime", "asr.transcript", "aiohttp", "fsspec", "ray",
+        "asr.audio", "asr.bundle", "asr.runtime", "asr.transcript", "aiohttp", "ray",
     },
     "asr.evaluation": {
         "asr.audio", "asr.corpus", "asr.decoding", "asr.punctuation", "asr.runtime", "asr.text",
@@ -70,7 +70,7 @@ MAY_USE = {
     },
     "service.jobs": {
         "asr.audio", "asr.transcript", "service.access.usage", "service.engine",
-        "service.monitoring", "fastapi", "fsspec", "psycopg",
+        "service.monitoring", "fastapi", "psycopg",
     },
     "service.live": {"asr.audio", "asr.transcript", "service.monitoring", "numpy"},
     "service.api": {
@@ -87,7 +87,7 @@ MAY_USE = {
     },
 }  # fmt: skip
 FOR_ALL = {
-    "asr.cache", "asr.errors", "asr.files", "asr.machine", "asr.options", "asr.pages",
+    "asr.cache", "asr.errors", "asr.files", "asr.machine", "asr.options", "asr.pages", "asr.remote",
     "asr.sampling", "asr.scripts", "service.errors", "service.settings",
 }  # fmt: skip
 ORDER = (
