@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.lm.estimation.counts import BLOCK, Level
+from asr.lm.estimation.counts import BLOCK, Level, places_of
 from asr.lm.estimation.temporary import TemporaryArrays, blocks
 from asr.lm.ngram import NEVER, NO_KEY, Kind, NGram
 
@@ -96,7 +96,7 @@ def _suffixes(
             context, word = np.divmod(level.keys[part], vocabulary)
             if suffixes:
                 key = suffixes[-1][context].astype(np.int64) * vocabulary + word
-                suffix[part] = np.searchsorted(shorter.keys, key)
+                suffix[part] = places_of(key, shorter.keys)
             else:
                 suffix[part] = word
         suffixes.append(suffix)
