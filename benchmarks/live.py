@@ -7,7 +7,8 @@ Delays count from when the message with the sound was sent: of a word from its e
 text has it, to when a word is shown in its place, to when it is the right one, and to when it is
 settled; of a turn's text from when the pause behind it is as long as ends a turn. The client runs
 beside the server and takes its share of the CPU, which is printed. Sessions that are refused are
-counted by their reason.
+counted by their reason. "CPU ms/s" is the time of the CPU that the server's first process and its
+workers take for a second of sound, silence included, of a session that is served.
 """
 
 import argparse
@@ -37,7 +38,7 @@ PADDING_S = 0.3
 BETWEEN_S = 1.5
 COLUMNS = (
     "offered", "served", "words", "shown ms", "right ms", "settled ms", "final ms",
-    "shown words changed %", "settled words wrong %", "refused",
+    "shown words changed %", "settled words wrong %", "CPU ms/s", "refused",
 )  # fmt: skip
 
 
@@ -72,6 +73,8 @@ class Figures:
     """Settled words that the final text does not have, of `kept`."""
     kept: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    """Of sound that was sent."""
 
 
 class Player:
@@ -107,6 +110,7 @@ class Player:
             audio = base64.b64encode(data[at : at + 2 * MESSAGE]).decode()
             self._sent.append(time.monotonic())
             await socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+            self._figures.seconds += MESSAGE / SAMPLE_RATE
 
     def _since(self, second: float, now: float) -> float:
         """The delay from when that second of the stream was sent."""
@@ -199,8 +203,9 @@ def milliseconds(values: list[float]) -> str:
     return "/".join(f"{1000 * np.percentile(values, share):.0f}" for share in (50, 95))
 
 
-def row(count: int, figures: Figures) -> str:
-    """One line of the table."""
+def row(count: int, figures: Figures, used: dict[str, float]) -> str:
+    """One line of the table; `used` are seconds of the CPU by process."""
+    seconds = max(1.0, figures.seconds)
     columns: list[object] = [
         count,
         count - figures.refused.total(),
@@ -211,6 +216,7 @@ def row(count: int, figures: Figures) -> str:
         milliseconds(figures.final),
         f"{100 * figures.changed / max(1, figures.looked):.1f}",
         f"{100 * figures.wrong / max(1, figures.kept):.1f}",
+        " + ".join(f"{1000 * spent / seconds:.1f}" for spent in used.values()),
         ", ".join(f"{count} {code}" for code, count in figures.refused.items()),
     ]
     return "| " + " | ".join(map(str, columns)) + " |"
@@ -238,7 +244,11 @@ def main() -> None:
         for count in options.sessions:
             waves = streams(paths, count, options.seconds, options.seed)
             began, used = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
-            print(row(count, asyncio.run(measured(server, waves))), flush=True)
+            before = server.cpu_seconds()
+            figures = asyncio.run(measured(server, waves))
+            after = server.cpu_seconds()
+            cpu = {name: after[name] - spent for name, spent in before.items()}
+            print(row(count, figures, cpu), flush=True)
             now = resource.getrusage(resource.RUSAGE_SELF)
             spent = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
             print(f"client: {spent / (time.monotonic() - began):.2f} cores", flush=True)

@@ -36,6 +36,15 @@ class Server:
         pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
         return sum(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """User and system time of the process that answers, and of all its workers."""
+        return {"http": _cpu_s(self.pid), "workers": sum(map(_cpu_s, children(self.pid)))}
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def children(parent: int) -> list[int]:
     """Ids of a process' children."""

@@ -80,16 +80,18 @@ def _best_path(
     score = np.full((batch, n_states + 2), -math.inf, np.float32)
     score[:, 2] = 0.0  # two unreachable states in front turn the shifts below into slices
     score[:, 2:4] = np.where(within[:, :1], emissions[:, 0, :2], score[:, 2:4])
-    steps = np.zeros((n_frames, batch, n_states), np.uint8)
+    stay, following, before = score[:, 2:], score[:, 1:-1], score[:, :-2]  # views
+    stays, nexts = np.ones((2, n_frames, batch, n_states), np.bool_)
     for frame in range(1, n_frames):
-        stay, following, past = score[:, 2:], score[:, 1:-1], score[:, :-2] + over
+        past = before + over
         nearer = np.maximum(stay, following)
         best = np.maximum(nearer, past)
-        step = np.where(past > nearer, _OVER, _NEXT)
-        step[stay >= best] = _STAY
         inside = within[:, frame, None]
-        steps[frame] = np.where(inside, step, _STAY)
-        score[:, 2:] = np.where(inside, best + emissions[:, frame], stay)
+        np.greater_equal(stay, best, out=stays[frame])
+        np.greater_equal(nearer, past, out=nexts[frame])
+        np.copyto(stay, best + emissions[:, frame], where=inside)
+    steps = np.where(nexts, np.uint8(_NEXT), np.uint8(_OVER))
+    steps[stays | ~within.T[:, :, None]] = _STAY
     last = 2 * np.array(counts)  # (B,) the last blank
     row = np.arange(batch)
     # Without units there is no state before state 0.

@@ -47,7 +47,11 @@ _EXPRESS_S = 30.0
 _MOST_ITEMS = 128  # in a batch: each needs a descriptor, and Linux passes 253 at a time
 _SEARCH_TRIES = 2
 _RETRY_START_S = 5.0
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}  # many small steps: more threads would only wait
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",  # many small steps: more threads would only wait
+    # glibc raises this by itself to 32 MB, and then keeps what windows of minutes took.
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
+}
 # A busy machine is no reason to kill a process. A batch may take this many times as long as its
 # audio took at warm-up. The search for words, which a request may make as wide as the limits allow,
 # may take this many times the audio's length. `DeviceTimeouts.hang_s` is added to both.
