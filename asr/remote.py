@@ -42,4 +42,5 @@ def missing(name: str, error: ImportError) -> BadOption:
 def one_line(error: BaseException) -> str:
     """What a store's client says, shortened; each kind of store has errors of its own."""
     said = " ".join(str(getattr(error, "message", "") or error).split())
+    said = said.replace(" ssl:default", "")  # which aiohttp says of http:// too
     return said[:200] or type(error).__name__

@@ -15,8 +15,11 @@ def header_seconds(path: str | os.PathLike[str]) -> float:
 
     It is not checked: only decoding tells how long a recording is, and whether it is one.
     """
+    if not os.path.isfile(path):  # a named pipe would be waited for
+        return 0.0
     try:
-        with soundfile.SoundFile(os.fspath(path)) as sound:
+        # By its content: libsndfile takes no name that is not UTF-8.
+        with open(path, "rb") as file, soundfile.SoundFile(file) as sound:
             known = sound.samplerate > 0 and sound.frames < _UNKNOWN_FRAMES
             return sound.frames / sound.samplerate if known else 0.0
     except (OSError, soundfile.LibsndfileError):

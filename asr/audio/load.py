@@ -182,6 +182,10 @@ def _opened(path: Path, label: str) -> io.FileIO:
             raise BadAudio(f"{label} is not a regular file: save the recording to a file first")
         return io.FileIO(path)
     except FileNotFoundError as error:
+        if "://" in label:
+            raise BadAudio(
+                f"{label} is an address, which only `asr transcribe` reads: give the bytes"
+            ) from error
         raise BadAudio(f"{label} does not exist: check the path") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         reason = error.strerror if isinstance(error, OSError) else error

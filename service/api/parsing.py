@@ -264,7 +264,7 @@ def _check_together(form: TranscriptionForm) -> None:
     if chosen == "diarized_json" and form.channels != "split":
         raise _conflict(
             "response_format",
-            "diarized_json needs channels=split: this model tells speakers apart by channel only.",
+            "speakers' turns need channels=split: this model tells speakers apart by channel only.",
         )
     _check_layout(form, [chosen])
 

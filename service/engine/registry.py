@@ -42,7 +42,7 @@ from service.settings import Settings
 log = logging.getLogger(__name__)
 
 _OPENAI_NAMES = re.compile(
-    r"(whisper-1|gpt-transcribe|gpt-live-transcribe|gpt-4o-transcribe|gpt-4o-mini-transcribe)"
+    r"(whisper-1|gpt-transcribe|gpt-live-transcribe|gpt-4o-transcribe(-diarize)?|gpt-4o-mini-transcribe)"
     r"(-\d{4}-\d{2}-\d{2})?"
 )
 

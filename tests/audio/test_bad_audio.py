@@ -250,6 +250,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         load(text)  # type: ignore[arg-type]
     missing = tmp_path / "missing.wav"
     assert refusal(missing) == f"{missing} does not exist: check the path"
+    assert "is an address, which only `asr transcribe` reads" in refusal("https://host/a.wav")
     assert refusal(tmp_path) == f"{tmp_path} is a folder: give a recording"
     assert "cannot be opened" in refusal("a\0b.wav")
     pipe = tmp_path / "pipe"

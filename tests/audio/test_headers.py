@@ -1,5 +1,7 @@
 """The length of a recording by its header alone."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,16 @@ def test_headers_tell_the_length(clips: list[Path]) -> None:
 
 def test_what_is_no_recording_has_none(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("no sound")
-    for path in (tmp_path / "text.wav", tmp_path / "gone.wav", tmp_path):
-        assert header_seconds(path) == 0.0
+    os.mkfifo(tmp_path / "pipe.wav")  # which nobody writes to
+    for name in ("text.wav", "gone.wav", "pipe.wav", ""):
+        assert header_seconds(tmp_path / name) == 0.0
+
+
+def test_a_name_may_be_any_bytes(clips: list[Path], tmp_path: Path) -> None:
+    named = tmp_path / os.fsdecode(b"caf\xe9")
+    for clip in clips:
+        shutil.copy(clip, named)
+        assert header_seconds(named) == header_seconds(clip)
 
 
 def test_a_film_is_as_long_as_its_longest_track() -> None:

@@ -101,7 +101,7 @@ def test_the_413_reaches_a_client_that_still_writes(address: str, chunked: bool)
 
 
 WRONG_FIELDS: dict[str, tuple[dict[str, object], str]] = {
-    "response_format": ({"response_format": "diarized_json"}, "needs channels=split"),
+    "response_format": ({"response_format": "diarized_json"}, "need channels=split"),
     "hotwords": ({"extra_body": {"hotwords": "n" * 201}}, "at most 200 characters"),
     "language": ({"language": "fr"}, "English ('en') and no other language, got 'fr'"),
     "languages": ({"extra_body": {"languages": ["en", "sw"]}}, "no other language, got 'sw'"),

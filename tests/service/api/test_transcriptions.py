@@ -187,8 +187,8 @@ def test_models_are_listed_and_found(client: Client, recognizer: Recognizer) -> 
 def test_dated_names_of_openais_models_stand_for_the_default_one(
     client: Client,
 ) -> None:
-    for name in ("gpt-4o-transcribe-2025-03-20", "gpt-4o-mini-transcribe-2025-12-15", "whisper-1"):
+    for name in ("gpt-4o-transcribe-2025-03-20", "gpt-4o-transcribe-diarize", "whisper-1"):
         assert client.openai.models.retrieve(name).id == name
-    for name in ("gpt-4o-transcribe-2025", "gpt-4o-transcribe-diarize", "xwhisper-1"):
+    for name in ("gpt-4o-transcribe-2025", "gpt-4o-transcribe-speakers", "xwhisper-1"):
         with pytest.raises(openai.NotFoundError):
             client.openai.models.retrieve(name)
