@@ -1,5 +1,6 @@
 """One adaptation: a run of `asr fit`, and the way back towards the old weights."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from asr.training.checkpoint import Checkpoint
 from asr.training.command import fit
 from asr.training.command.cli import CHECKPOINTS
 from asr.training.initial_weights import InitialWeights
+from asr.training.lightning_internals import without_messages
 
 
 def train(recipe: Recipe, config: dict[str, Any]) -> Checkpoint | None:
@@ -29,12 +31,18 @@ def train(recipe: Recipe, config: dict[str, Any]) -> Checkpoint | None:
     file = run / "recipe.yaml"
     write_atomically(file, yaml.safe_dump(config, allow_unicode=True))
     begun = newest(run / CHECKPOINTS) is not None
-    fit.run("fit", fit.resume_arguments(run) if begun else ["--config", str(file)])
+    with without_messages(_beside_the_point(config["data"]["root"])):
+        fit.run("fit", fit.resume_arguments(run) if begun else ["--config", str(file)])
     trained = Checkpoint.read(run / CHECKPOINTS / LAST)
     if trained.training["epochs"] < recipe.epochs:
         return None
     before = InitialWeights.read(Path(config["model"]["init_from"]))
     return between(before.model, trained, recipe.share)
+
+
+def _beside_the_point(folder: str) -> str:
+    """The messages on devices, and advice on manifests in `folder`, which nobody wrote by hand."""
+    return rf"[GT]PU available: .*|{re.escape(folder)}/.* which `asr check` names"
 
 
 def between(before: AcousticModel, trained: Checkpoint, share: float) -> Checkpoint:

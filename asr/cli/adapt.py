@@ -66,18 +66,19 @@ def adapt(
     test shows no fewer errors, nothing is written.
     Exit code 0: written; 1: nothing gained; 2: nothing could be done; 130: stopped by Ctrl-C.
     """
-    with needs("train"):
-        from asr.adaptation.material import gather
-        from asr.adaptation.recipe import REHEARSED, Recipe
-        from asr.adaptation.run import train
-        from asr.bundle import Bundle, default_bundle
-
     if out.exists():
         raise BadOption(f"{out} is there already: name another folder for the new bundle.")
     for manifest in (old, rehearsal):
         if manifest is not None and not manifest.is_file():
             raise BadOption(f"{manifest} is no manifest: --old and --rehearsal take a file.")
     _try_to_write(out)
+    typer.echo(f"asr: reading {speech}", err=True)  # torch alone takes seconds to import
+    with needs("train"):
+        from asr.adaptation.material import gather
+        from asr.adaptation.recipe import REHEARSED, Recipe
+        from asr.adaptation.run import train
+        from asr.bundle import Bundle, default_bundle
+
     before = Bundle.open(bundle or default_bundle())
     with TemporaryDirectory(prefix="asr-adapt-") as folder:
         work = Path(folder)

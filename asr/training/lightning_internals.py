@@ -10,6 +10,8 @@ import signal
 import threading
 import warnings
 from argparse import SUPPRESS
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -123,6 +125,9 @@ class PlainCLI(LightningCLI):
         return self._get(self.config_init if instantiated else self.config, name)
 
 
+_MESSAGES = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+
+
 def silence_lightning() -> None:
     """Hides Lightning's messages about itself, which it has no settings for."""
     for message in (
@@ -131,9 +136,23 @@ def silence_lightning() -> None:
         "Precision .* is not supported by the model summary",
     ):
         warnings.filterwarnings("ignore", message)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+    _MESSAGES.addFilter(
         lambda record: not {"Tip:", "KeyboardInterrupt,"} & set(record.getMessage().split())
     )
+
+
+@contextmanager
+def without_messages(pattern: str) -> Iterator[None]:
+    """Hides those messages of a run, by `rank_zero_info`, that match the pattern as a whole."""
+
+    def is_heard(record: logging.LogRecord) -> bool:
+        return re.fullmatch(pattern, record.getMessage()) is None
+
+    _MESSAGES.addFilter(is_heard)
+    try:
+        yield
+    finally:
+        _MESSAGES.removeFilter(is_heard)
 
 
 # The parser's actions, and its errors, whose only form is text.

@@ -116,7 +116,8 @@ class Tally:
     def explain(self, stage: str) -> str:
         """A summary in a few lines, for people."""
         lines = [
-            f"{_TITLES[stage]}: WER {self.wer:.2%}, CER {self.cer:.2%}, blank {self.blank:.1%}"
+            f"{_TITLES[stage]}, greedy, without lexicon and language model: "
+            f"WER {self.wer:.2%}, CER {self.cer:.2%}, blank {self.blank:.1%}"
             + (f", PER {self.per:.2%}" if any(result.phones for result in self.results) else ""),
             f"said:  {self.references[0]}",
             f"heard: {self.hypotheses[0]}",

@@ -139,7 +139,9 @@ def test_bad_input_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
 def test_a_stopped_adaptation_leaves_no_bundle(
     number: signal.Signals, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    folder, out = recordings(tmp_path / "mine", SPEECH[:20]), tmp_path / "out" / "voice"
+    """Nor advice on what nobody keeps: one of the texts would be worth a warning of `asr fit`."""
+    speech = [SPEECH[0] | {"text": "a"}, *SPEECH[1:20]]
+    folder, out = recordings(tmp_path / "mine", speech), tmp_path / "out" / "voice"
     command = ["asr", "adapt", str(folder), "-o", str(out), "--bundle", str(tiny_bundle)]
     command += ["--epochs", "100000"]  # which do not end by themselves
     said = [tmp_path / "stdout", tmp_path / "stderr"]
@@ -152,6 +154,8 @@ def test_a_stopped_adaptation_leaves_no_bundle(
     os.kill(process.pid, number)
     code, text = ended(process), said[1].read_text(encoding="utf-8")
     assert "epoch 0" in text and not out.exists(), text
+    assert text.startswith(f"asr: reading {folder}\n"), text
+    assert "asr check" not in text and "PU available" not in text, text
     if number == signal.SIGINT:
         assert code == 128 + signal.SIGINT, text
         assert text.splitlines()[-1].startswith("asr: stopped: no bundle is written")

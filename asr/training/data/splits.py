@@ -50,7 +50,8 @@ def refuse_faults(
         rank_zero_info(f"{explain(path, surveyed.errors)}\n{surveyed.table()}")
     if warned := Counter(finding.kind for finding in surveyed.findings if not finding.is_error):
         kinds = ", ".join(f"{count} {kind}" for kind, count in warned.most_common())
-        rank_zero_info(f"{path}: {warned.total()} warnings ({kinds}), which `asr check` names")
+        said = "1 warning" if warned.total() == 1 else f"{warned.total()} warnings"
+        rank_zero_info(f"{path}: {said} ({kinds}), which `asr check` names")
     if not surveyed.usable:
         raise BadData(f"{path}: no line is left to use; check data.{name} and data.corpora.")
     if most_dropped is not None and surveyed.dropped > most_dropped:
