@@ -137,6 +137,7 @@ def test_segments_come_before_the_end_is_decoded_and_the_whole_is_the_unstreamed
     gate = tmp_path / "gate"
     monkeypatch.setenv("GATE", str(gate))
     given = {"max_seconds": 600.0, "max_upload_bytes": 25_000_000, "decode_timeout_s": 3600.0}
+    given["decode_workers"] = 1  # two that are killed at once are two deaths of one recording
     workers = {"device": "faulty:gated", "decoder": "faulty:gated_decoder"}
     with running(settings.model_copy(update=given), **workers) as (app, http):
         events = []
