@@ -23,6 +23,7 @@ from asr.batch import Input, Label, label_files
 from asr.bundle import Bundle, changed_copy, put_acoustics, put_calibration
 from asr.bundle.bundle import WEIGHTS, checksum
 from asr.corpus import Utterance, importers, read_manifest
+from asr.corpus.recordings.cache import Progress
 from asr.errors import BadData, BadOption
 from asr.evaluation import Score, evaluate
 from asr.export import export
@@ -32,8 +33,8 @@ from asr.runtime import Recognizer
 from asr.scripts import tokens
 from asr.text import PhoneTokenizer
 
-Watch: TypeAlias = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
-"""From the name of what is done to a function that is called with done and all items."""
+Watch: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
+"""From the name of what is done to what is told of its progress."""
 
 _WORK, _SETTINGS = "work", "settings.json"
 _MOST_GUESSED = 0.5
@@ -106,7 +107,7 @@ class Course:
         Raises:
             BadData: no text is sure enough to learn from.
         """
-        teacher = Recognizer.load(self._calibrated().path, self.device)
+        teacher = self._calibrated()
         before = self._score(teacher)
         for name in (f"round-{count}" for count in range(1, number + 1)):
             bundle = self.out / name
@@ -133,15 +134,15 @@ class Course:
             "--epochs": self.recipe.epochs,
         }
 
-    def _calibrated(self) -> Bundle:
-        """The start with a calibration, else a confidence would be no probability."""
+    def _calibrated(self) -> Recognizer:
+        """The start, calibrated: else a confidence would be no probability."""
         recognizer = Recognizer.load(self.start.path, self.device)
         if recognizer.options().decoder in self.start.info.calibration:
-            return self.start
+            return recognizer
         with self.watch("calibrating") as progress:
             fitted = calibrate(recognizer, [self.material.test.manifest], progress=progress)
         calibrations = {decoder: result.calibration.to_dict() for decoder, result in fitted.items()}
-        return put_calibration(self.start.path, calibrations)
+        return Recognizer.load(put_calibration(self.start.path, calibrations).path, self.device)
 
     def _score(self, recognizer: Recognizer) -> Score:
         with self.watch("evaluating") as progress:
