@@ -21,6 +21,12 @@ class AsrError(Exception):
         self.details = tuple(details)
 
 
+def in_brief(error: BaseException) -> str:
+    """What a library's error says, which may be a page, in one line; else its kind."""
+    said = " ".join(str(getattr(error, "message", "") or error).split())
+    return said[:200].rstrip(".") or type(error).__name__
+
+
 class BadAudio(AsrError):
     """What was given cannot be read as sound."""
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asr.errors import BadOption
+from asr.errors import BadOption, in_brief
 
 
 def opened(url: str, name: str | None = None, **options: Any) -> tuple[Any, str]:
@@ -25,7 +25,7 @@ def opened(url: str, name: str | None = None, **options: Any) -> tuple[Any, str]
         raise missing(name or url, error) from error
     except ValueError as error:
         raise BadOption(
-            f"{name or url} has a kind of store that is not known ({one_line(error)}): write "
+            f"{name or url} has a kind of store that is not known ({in_brief(error)}): write "
             "s3://bucket/folder, for example."
         ) from error
     return store, path
@@ -37,10 +37,3 @@ def missing(name: str, error: ImportError) -> BadOption:
         f"{name} needs a package that is not installed ({error}): `pip install 'earshot[stores]'` "
         "for s3:// and https://, gcsfs for gs://, adlfs for az://."
     )
-
-
-def one_line(error: BaseException) -> str:
-    """What a store's client says, shortened; each kind of store has errors of its own."""
-    said = " ".join(str(getattr(error, "message", "") or error).split())
-    said = said.replace(" ssl:default", "")  # which aiohttp says of http:// too
-    return said[:200] or type(error).__name__

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from asr.errors import BadOption
+from asr.errors import BadOption, in_brief
 from asr.machine import usable_cores
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Load: TypeAlias = "Callable[[int], Recognizer]"
 """Loads the recogniser of a worker with so many cores; it is sent there."""
+_log = logging.getLogger(__name__)
+_GROUP = "ray.io/node-group"
+"""The label of nodes that `ray up` or KubeRay has started, which may start more."""
 _PATIENCE_S = 10.0
 _STORE_BYTES = 100 * 2**20
 """Memory of a cluster of this machine for what is sent; results are small."""
@@ -75,7 +78,7 @@ class Cluster:
         except (OSError, RuntimeError, ValueError) as error:
             raise BadOption(
                 f"the Ray cluster at {address or 'this machine'} cannot be used "
-                f"({first_line(error)}): check its address, and that it has the same versions of "
+                f"({in_brief(error)}): check its address, and that it has the same versions of "
                 "Ray and Python."
             ) from error
         try:
@@ -86,11 +89,15 @@ class Cluster:
     def division(self, nodes: Iterable[Mapping[str, Any]]) -> tuple[int, int, int]:
         """The number of workers, and cores and GPUs of each, for the nodes that Ray lists.
 
+        Where workers wait for a node that is large enough, which a cluster that grows by itself may
+        bring, a warning says so.
+
         Raises:
             BadOption: no node has room for a worker.
         """
-        alive = [node["Resources"] for node in nodes if node["Alive"]]
-        rooms = [(int(room.get("CPU", 0)), int(room.get("GPU", 0))) for room in alive]
+        alive = [node for node in nodes if node["Alive"]]
+        resources = [node["Resources"] for node in alive]
+        rooms = [(int(room.get("CPU", 0)), int(room.get("GPU", 0))) for room in resources]
         per_gpu = self.device == "cuda" or (
             self.device == "auto" and any(gpus for _, gpus in rooms)
         )
@@ -100,13 +107,21 @@ class Cluster:
         found = sum(
             min(have // cores, count if per_gpu else have) for have, count in places if cores
         )
-        if not (cores and (self.workers or found)):
-            needed = f"{self.cores or 1} cores{' and a GPU' * per_gpu}"
-            raise BadOption(
-                f"no machine of the Ray cluster has {needed} for a worker: start some, or "
-                "tell --workers and --jobs for a cluster that grows by itself."
-            )
+        if not found:
+            grows = any(_GROUP in node.get("Labels", {}) for node in alive)
+            self._wait(cores, per_gpu, grows)
         return self.workers or found, cores, int(per_gpu)
+
+    def _wait(self, cores: int, per_gpu: bool, grows: bool) -> None:
+        """Says that no node has room for a worker; BadOption if none will come."""
+        needed = f"{cores or 1} core{'s' * (cores > 1)}{' and a GPU' * per_gpu}"
+        lacking = f"no machine of the Ray cluster has {needed} for a worker"
+        if not (grows and cores and self.workers):
+            raise BadOption(
+                f"{lacking}: start some, or lower --jobs; a cluster that grows by itself needs "
+                "both --workers and --jobs."
+            )
+        _log.warning("%s: waiting until one has joined it", lacking)
 
 
 def _try_out(address: str | None) -> None:
@@ -126,8 +141,3 @@ def _handlers_kept() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def first_line(error: BaseException) -> str:
-    """The beginning of an error of Ray, which may be a page."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")

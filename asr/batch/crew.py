@@ -14,13 +14,13 @@ from typing import Any, Self
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from asr.batch.cluster import Cluster, first_line
+from asr.batch.cluster import Cluster
 from asr.batch.flow import Clock
 from asr.batch.folder import FolderJob
 from asr.batch.inputs import Input, version_of
 from asr.batch.pipeline import Finish, Result
 from asr.batch.worker import Worker
-from asr.errors import AsrError, BadOption
+from asr.errors import AsrError, BadOption, in_brief
 
 _TRIES = 3
 """A worker may also be ended by others: a recording counts as faulty after it has ended so many,
@@ -223,7 +223,7 @@ class Crew:
             self._barren += 1
             if self._barren >= _TRIES:
                 raise AsrError(
-                    f"workers end before they can read anything ({first_line(error)}): give them "
+                    f"workers end before they can read anything ({in_brief(error)}): give them "
                     "more memory, or look into Ray's logs, in /tmp/ray on their machines."
                 )
         with suppress(RayError):

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from asr.errors import AsrError
-from asr.remote import missing, one_line, opened
+from asr.errors import AsrError, in_brief
+from asr.remote import missing, opened
 
 Version: TypeAlias = tuple[int, int]
 """Size in bytes and time of the last change in nanoseconds, or a number made of what else a store
@@ -220,7 +220,7 @@ def _refused(url: str, error: BaseException) -> StoreError:
     kind = type(error).__name__
     if isinstance(error, FileNotFoundError) or status in (404, 410):
         return StoreError(f"{url} does not exist: check the address")
-    said = one_line(error)
+    said = in_brief(error).replace(" ssl:default", "")  # which aiohttp says of http:// too
     if isinstance(error, PermissionError) or status in (401, 403) or "Credentials" in kind:
         return StoreError(
             f"{url} is refused ({said}): give credentials that may read it, as its store's "

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from asr.errors import AsrError, BadBundle
+from asr.errors import AsrError, BadBundle, in_brief
 from asr.model import AcousticModel, ModelConfig
 from asr.model.config import PunctuationConfig
 from asr.model.punctuation import PunctuationModel
@@ -65,10 +65,9 @@ class Checkpoint:
         except BadBundle:
             raise
         except (AsrError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
             raise BadBundle(
-                f"{path} is not a checkpoint of `asr fit` ({type(error).__name__}: {reason}); "
-                "give one that it wrote."
+                f"{path} is not a checkpoint of `asr fit` ({type(error).__name__}: "
+                f"{in_brief(error)}); give one that it wrote."
             ) from error
 
 
@@ -119,10 +118,9 @@ class PunctuationCheckpoint:
         except BadBundle:
             raise
         except (AsrError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
             raise BadBundle(
                 f"{path} is no checkpoint of `asr fit` with `task: punctuation` "
-                f"({type(error).__name__}: {reason}); give one that it wrote."
+                f"({type(error).__name__}: {in_brief(error)}); give one that it wrote."
             ) from error
 
 

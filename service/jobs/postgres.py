@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from asr.errors import BadOption
+from asr.errors import BadOption, in_brief
 from service.jobs.database import ConnectionLost, DatabaseFailed, Rows
 
 _CONNECTION = {
@@ -119,7 +119,7 @@ class Postgres:
                 for statement in _SESSION:
                     self._connection.execute(statement.encode())
             except psycopg.Error as error:
-                raise DatabaseFailed(_first_line(error)) from error
+                raise DatabaseFailed(in_brief(error)) from error
             self._not_before = 0.0
         return self._connection
 
@@ -129,7 +129,7 @@ class Postgres:
             yield
         except psycopg.Error as error:
             lost = self._connection is not None and self._connection.closed
-            raise (ConnectionLost if lost else DatabaseFailed)(_first_line(error)) from error
+            raise (ConnectionLost if lost else DatabaseFailed)(in_brief(error)) from error
 
 
 def _no_address() -> BadOption:
@@ -137,7 +137,3 @@ def _no_address() -> BadOption:
         "EARSHOT_JOBS_URL is no address of PostgreSQL, as postgresql://user:password@host/name: "
         "write signs in its password as %40 for @, %2F for / and so on."
     )
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].strip()

@@ -9,9 +9,9 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from asr.errors import BadOption
+from asr.errors import BadOption, in_brief
 from asr.files import replacing
-from asr.remote import one_line, opened
+from asr.remote import opened
 
 log = logging.getLogger(__name__)
 
@@ -100,4 +100,4 @@ def _failures_told() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except Exception as error:  # each kind of store raises errors of its own
-        raise UploadsFailed(one_line(error)) from error
+        raise UploadsFailed(in_brief(error)) from error

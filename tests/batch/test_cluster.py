@@ -125,7 +125,6 @@ def test_a_cluster_is_divided_by_its_cores_or_its_gpus() -> None:
     assert cluster().division(nodes((0, 0), (8, 0), (16, 0))) == (3, 8, 0)
     assert cluster(cores=3).division(nodes((8, 0), (2, 0), (7, 0))) == (4, 3, 0)
     assert cluster(workers=9).division(nodes((8, 0))) == (9, 8, 0)
-    assert cluster(workers=9, cores=4).division(nodes((0, 0))) == (9, 4, 0)
     assert cluster().division(nodes((8, 0), (16, 2))) == (2, 8, 1)
     assert cluster("cpu").division(nodes((16, 2))) == (1, 16, 0)
     gone = [{"Alive": False, "Resources": {}}]
@@ -133,11 +132,30 @@ def test_a_cluster_is_divided_by_its_cores_or_its_gpus() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "rooms"), [(cluster(), (0, 0)), (cluster(cores=4), (3, 0)), (cluster("cuda"), (8, 0))]
+    ("made", "rooms", "lacking"),
+    [
+        (cluster(), (0, 0), "1 core"),
+        (cluster(cores=4), (3, 0), "4 cores"),
+        (cluster(workers=2, cores=9), (8, 0), "9 cores"),
+        (cluster("cuda", workers=1), (8, 0), "1 core and a GPU"),
+    ],
 )
-def test_a_cluster_without_room_is_refused(made: Cluster, rooms: tuple[int, int]) -> None:
-    with pytest.raises(BadOption, match="no machine of the Ray cluster has"):
+def test_a_cluster_without_room_is_refused(
+    made: Cluster, rooms: tuple[int, int], lacking: str
+) -> None:
+    with pytest.raises(BadOption, match=f"^no machine of the Ray cluster has {lacking} for a"):
         made.division(nodes(rooms))
+
+
+def test_a_cluster_that_grows_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    head = [{**node, "Labels": {"ray.io/node-group": "head"}} for node in nodes((2, 0))]
+    assert cluster(workers=9, cores=2).division(head) == (9, 2, 0)
+    assert not caplog.messages
+    assert cluster(workers=9, cores=4).division(head) == (9, 4, 0)
+    said = "no machine of the Ray cluster has 4 cores for a worker: waiting until one has joined it"
+    assert caplog.messages == [said]
+    with pytest.raises(BadOption, match="a cluster that grows by itself needs both --workers and"):
+        cluster(cores=4).division(head)
 
 
 @pytest.mark.parametrize(
