@@ -114,7 +114,17 @@ class AveragingFromFirstStep(WeightAveraging):
 
 
 class PlainCLI(LightningCLI):
-    """Lightning's command line without its reading of hyper-parameters from checkpoints."""
+    """Lightning's command line without its reading of hyper-parameters from checkpoints.
+
+    With `only`, it knows one subcommand: a parser is built from the docstrings of all that it may
+    create, which takes seconds for each subcommand.
+    """
+
+    def __init__(self, *args: Any, only: str | None = None, **kwargs: Any) -> None:
+        if only is not None:
+            known = {only: self.subcommands()[only]}
+            self.subcommands = lambda: known  # type: ignore[method-assign]
+        super().__init__(*args, **kwargs)
 
     def _parse_ckpt_path(self) -> None:
         """Does nothing. Lightning would read a whole checkpoint for hyper-parameters, which ours do
@@ -189,9 +199,9 @@ def shorten_help(parser: Any, usage: str, kept: frozenset[str]) -> None:
     parser.usage, parser.description = usage, None
 
 
-def read_attribute_docs() -> None:
-    """Lets help show the docstrings below a dataclass's fields."""
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+def read_attribute_docs(wanted: bool) -> None:
+    """Whether help shows the docstrings below a dataclass's fields, which take time to read."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=wanted)
 
 
 def type_of(action: Any) -> Any:

@@ -179,6 +179,11 @@ class SaveConfig(SaveConfigCallback):
             file.write(self.parser.dump(self.config, skip_none=False).encode("utf-8"))
 
 
+def is_for_help(argument: str) -> bool:
+    """Whether an argument asks for what the keys mean."""
+    return argument in ("-h", HELP, HELP_ALL) or argument.startswith("--print_config")
+
+
 def parse(arguments: Sequence[str], cli: type[Cli], **kwargs: Any) -> Cli:
     """Parses the arguments with a command line of this class, and runs its subcommand.
 
@@ -186,7 +191,7 @@ def parse(arguments: Sequence[str], cli: type[Cli], **kwargs: Any) -> Cli:
     """
     wanted = [HELP if argument == HELP_ALL else argument for argument in arguments]
     silence_lightning()
-    read_attribute_docs()
+    read_attribute_docs(any(is_for_help(argument) for argument in arguments))
     punctuation = issubclass(cli, PunctuationCLI)
     return cli(
         PunctuationTraining if punctuation else CtcTraining,

@@ -45,6 +45,7 @@ def run(subcommand: str, arguments: Sequence[str]) -> None:
         parse(
             [subcommand, *arguments],
             _command_line(arguments),
+            only=subcommand,
             save_config_callback=SaveConfig if subcommand == "fit" else None,
             save_config_kwargs={"save_to_log_dir": False},
         )
