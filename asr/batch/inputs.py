@@ -38,6 +38,8 @@ class Input:
     problem: str | None = None
     stem: str = ""
     """The path of its output files, but for their ending, if it has any (`output_stems`)."""
+    is_empty: bool = False
+    """Whether the problem is only that there is no recording yet."""
 
     @property
     def key(self) -> str:
@@ -181,11 +183,15 @@ class _Walk:
         """As `_given`, and for a pattern."""
         empty = True
         try:
-            for address, below in in_store(given.url):
+            for address, below, problem in in_store(given.url):
+                if problem is not None:
+                    empty = False
+                    yield Input(address, inner / below if below.parts else name, problem)
+                    continue
                 if any(part.startswith(".") for part in below.parts):
                     continue
-                # The suffix of a pattern was asked for.
-                if _is_recording(address) or address.suffix == given.suffix or below == Path():
+                asked = given.suffix and address.suffix == given.suffix  # by a pattern
+                if _is_recording(address) or asked or below == Path():
                     empty = False
                     yield Input(address, inner / below if below.parts else name)
                 else:
@@ -194,19 +200,22 @@ class _Walk:
             yield Input(given, name, str(error))
         else:
             if empty:
-                yield Input(given, name, f"{given} holds no recordings: give another address")
+                none = f"{given} holds no recordings: give another address"
+                yield Input(given, name, none, is_empty=True)
 
     def _given(self, path: Path, name: Path, inner: Path) -> Iterator[Input]:
         """A file, whose inner path is `name`, or a folder, which stands for `inner`."""
         if not path.is_dir():
-            yield Input(path, name)
+            missing = None if os.path.exists(path) else f"{path} does not exist: check the path"
+            yield Input(path, name, missing)
             return
         empty = True
         for item in self._below(path, inner, set()):
             empty = False
             yield item
         if empty:
-            yield Input(path, name, f"{path} holds no recordings: give another folder")
+            none = f"{path} holds no recordings: give another folder"
+            yield Input(path, name, none, is_empty=True)
 
     def _matching(self, pattern: str) -> Iterator[Input]:
         fixed = takewhile(lambda part: not has_magic(part), Path(pattern).parts)
@@ -223,7 +232,8 @@ class _Walk:
             else:
                 self.others.add(os.path.abspath(path))
         if not found:
-            yield Input(Path(pattern), Path("pattern"), f"{pattern} matches no file: correct it")
+            none = f"{pattern} matches no file: correct it"
+            yield Input(Path(pattern), Path("pattern"), none, is_empty=True)
 
     def _below(self, folder: Path, inner: Path, entered: set[str]) -> Iterator[Input]:
         real = os.path.realpath(folder)

@@ -10,8 +10,10 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from asr.audio import EXTENSIONS
+from asr.batch.web import Page, files_below, is_page, page_at, path_of
 from asr.errors import AsrError, in_brief
 from asr.remote import missing, opened
 
@@ -20,6 +22,8 @@ Version: TypeAlias = tuple[int, int]
 says of a version: another one is another recording."""
 
 Answer = TypeVar("Answer")
+Listed: TypeAlias = "tuple[Address, Path, str | None]"
+"""A file, its path below what was asked for, and why it cannot be read, if that is known."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
 _WEB = ("http://", "https://")
@@ -102,44 +106,61 @@ def is_address(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
-def in_store(url: str) -> Iterator[tuple[Address, Path]]:
+def in_store(url: str) -> Iterator[Listed]:
     """The files at an address, each with its path below it, sorted.
 
     They are those below a folder; those that match a pattern, with their paths below its part
-    without wildcards; or the file alone, whose path is empty. On a web server a folder's address
-    ends in a slash, and its page links to its files; another address is not asked for.
+    without wildcards; or the file alone, whose path is empty. A folder of a web server is a page
+    that links to its files; one below it that is left out comes with the reason (`files_below`).
 
     Raises:
         StoreError: nothing is there, or the store does not answer.
         BadOption: a package is missing, or there is no such kind of store.
     """
-    if _has_magic(url):
+    if url.startswith(_WEB):
+        yield from _on_web(url)
+    elif any(char in url for char in "*?["):
         fixed = re.split(r"[^/]*[*?\[]", url)[0]
         yield from _asked(url, lambda store, name: _matching(store, name, fixed))
-    elif url.startswith(_WEB) and not urlsplit(url).path.endswith("/"):
-        yield Address(url), Path()
     else:
         yield from _asked(url, lambda store, name: _at(store, name, url))
 
 
-def _at(store: Any, name: str, url: str) -> list[tuple[Address, Path]]:
-    about = {"type": "directory"} if url.startswith(_WEB) else store.info(name)
+def _on_web(url: str) -> Iterator[Listed]:
+    top = re.split(r"[^/]*[*\[]", url)[0]  # a question mark begins a query
+    pattern = [part for part in path_of(url).removeprefix(path_of(top)).split("/") if part]
+    if top == url and not urlsplit(url).path.endswith("/"):
+        about = _asked(url, lambda store, name: store.info(name))
+        if not is_page(about.get("mimetype", "")) or Address(url).suffix.lower() in EXTENSIONS:
+            yield Address(url), Path(), None
+            return
+        top = f"{url}/"
+
+    def read(url: str) -> Page:
+        return _asked(url, lambda store, _: page_at(store, url))
+
+    above = len(_safe(path_of(top)).parts)
+    for found in sorted(files_below(read, top, pattern), key=lambda found: found.url):
+        address = Address(found.url)
+        yield address, Path(*address.inner.parts[above:]), found.problem
+
+
+def _at(store: Any, name: str, url: str) -> list[Listed]:
+    about = store.info(name)
     if about["type"] != "directory":
-        return [(Address(url, _version(about)), Path())]
-    return _addresses(store, store.find(name, detail=True, **_strictly(url)), url)
+        return [(Address(url, _version(about)), Path(), None)]
+    return _addresses(store, store.find(name, detail=True), url)
 
 
-def _matching(store: Any, pattern: str, fixed: str) -> list[tuple[Address, Path]]:
-    found = dict(store.glob(pattern, detail=True, **_strictly(fixed)))
+def _matching(store: Any, pattern: str, fixed: str) -> list[Listed]:
+    found = dict(store.glob(pattern, detail=True))
     for name, about in list(found.items()):
         if about.get("type") == "directory":
             found.update(store.find(name, detail=True))
     return _addresses(store, found, fixed)
 
 
-def _addresses(
-    store: Any, found: Mapping[str, Mapping[str, Any]], top: str
-) -> list[tuple[Address, Path]]:
+def _addresses(store: Any, found: Mapping[str, Mapping[str, Any]], top: str) -> list[Listed]:
     """The files among what was found, with their paths below `top`."""
     above = len(_safe(_path(top)).parts)
     files = [
@@ -147,25 +168,12 @@ def _addresses(
         for name, about in sorted(found.items())
         if about.get("type") == "file" and not name.endswith("/")
     ]
-    return [(address, Path(*address.inner.parts[above:])) for address in files]
-
-
-def _strictly(url: str) -> dict[str, str]:
-    """Has a folder that cannot be listed raise an error, where that is not done anyway."""
-    return {"on_error": "raise"} if url.startswith(_WEB) else {}
-
-
-def _has_magic(url: str) -> bool:
-    """Whether an address has wildcards; in one of the web a question mark begins a query."""
-    return any(char in url for char in ("*[" if url.startswith(_WEB) else "*?["))
+    return [(address, Path(*address.inner.parts[above:]), None) for address in files]
 
 
 def _path(url: str) -> str:
     """The store's or server's name, and the path."""
-    if not url.startswith(_WEB):
-        return url.split("://", 1)[1]
-    parts = urlsplit(url)
-    return f"{parts.netloc}{unquote(parts.path)}"
+    return path_of(url) if url.startswith(_WEB) else url.split("://", 1)[1]
 
 
 def _safe(path: str) -> Path:

@@ -52,8 +52,7 @@ def run_job(
     from asr.batch import OutputLost, Tally, run, watch, workplace
 
     inputs = planned(look, settings)
-    if not watched:
-        refuse_hopeless(inputs)
+    refuse_hopeless(inputs, watched)
     with signals() as stop, workplace(settings["output"], settings["shard"]) as journal:
         recognizer = load()
         job, tally = _job(recognizer, options, settings), Tally()
@@ -149,12 +148,17 @@ def _speed(
     return seconds / (time.monotonic() - began)
 
 
-def refuse_hopeless(inputs: "Inputs") -> None:
-    """Ends the command where nothing can be read, before anything is loaded or written."""
-    if all(item.problem for item in inputs):
-        for item in inputs:
+def refuse_hopeless(inputs: "Inputs", watched: bool = False) -> None:
+    """Ends the command where nothing can be read, before anything is loaded or written.
+
+    Args:
+        watched: something may come where there is nothing yet.
+    """
+    hopeless = [item for item in inputs if item.problem and not (watched and item.is_empty)]
+    if watched or len(hopeless) == len(inputs):
+        for item in hopeless:
             tell(str(item.problem))
-        if inputs:
+        if inputs and len(hopeless) == len(inputs):
             raise typer.Exit(2)
 
 

@@ -55,8 +55,9 @@ def test_the_same_file_comes_once(tmp_path: Path) -> None:
 
 
 def test_a_missing_path_is_an_input_that_will_fail(tmp_path: Path) -> None:
-    assert list_inputs([tmp_path / "gone.wav"]) == [
-        Input(tmp_path / "gone.wav", Path("gone.wav"), None)
+    gone = tmp_path / "gone.wav"
+    assert list_inputs([gone]) == [
+        Input(gone, Path("gone.wav"), f"{gone} does not exist: check the path")
     ]
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from commands import asr
-from web import bucket, web
+from web import bucket, same, web
 
 from asr.batch import Address, Input, Inputs, list_inputs, place_of, stores
 from asr.batch.inputs import version_of
 from asr.batch.spool import Spool
 from asr.batch.stores import StoreError, is_address
 from asr.batch.watch import settled
+from asr.batch.web import Page, files_below
 from asr.errors import BadOption
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra `stores`")
@@ -234,6 +235,91 @@ def test_a_job_over_a_web_server_is_that_over_its_folder(
     written = {path.relative_to(output): path.read_bytes() for path in output.rglob("*.json")}
     assert written == {path.relative_to(whole): path.read_bytes() for path in whole.rglob("*.json")}
     assert json.loads(written[Path("deep er/é 1.json")])["text"] == alone.stdout.strip()
+
+
+@pytest.mark.slow
+def test_a_folder_on_a_web_server_is_listed_with_what_is_left_out(tmp_path: Path) -> None:
+    for name in ("a b/x.flac", "a b/README", "closed/y.flac", "é/deep.er/z.flac", ".no/n.flac"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    refused = {"/closed/": (403, 10**6)}
+    with web(tmp_path, refused) as address:
+        found = list_inputs([f"{address}/"])
+        assert [item.inner.as_posix() for item in found if not item.problem] == [
+            "é/deep.er/z.flac",  # sorted as they are written in addresses
+            "a b/x.flac",
+        ]
+        assert [item.problem for item in found if item.problem] == [
+            f"{address}/closed/ is refused (Forbidden): give credentials that may read it, as its "
+            "store's own tools take them"
+        ]
+        assert found.passed_over == 1
+        refused.clear()
+        assert inner(list_inputs([f"{address}/a%20b"])) == ["x.flac"]  # a folder all the same
+        assert inner(list_inputs([f"{address}/*/x.*"])) == ["a b/x.flac"]
+        assert len(list_inputs([f"{address}/**/*.flac"])) == 3
+        assert inner(list_inputs([f"{address}/é/*"])) == ["deep.er/z.flac"]
+        (gone,) = list_inputs([f"{address}/gone"])
+        assert gone.problem == f"{address}/gone does not exist: check the address"
+
+
+@pytest.mark.parametrize(
+    ("page", "heard", "left"),
+    [
+        ('<a href="a/">a</a> <A HREF=x.wav>x</A>', ["x.wav"], "a/ lies in a circle, by the links"),
+        ('<a href="a/">a</a>', [], "a/" * 17 + " lies more than 16 folders below"),
+        ("<a href='a/'>a</a> <a href='b/'>b</a>", [], "a/ lies, as 1 more, in a circle, by the"),
+        ('<a href="../">up</a> <a href="?C=N">sort</a> <a href="/">', None, ""),
+    ],
+)
+def test_links_in_a_circle_are_left_out_with_a_word(
+    page: str, heard: list[str] | None, left: str
+) -> None:
+    asked: list[str] = []
+    with same(page, asked) as address:
+        found = list_inputs([f"{address}/"])
+    assert [item.inner.as_posix() for item in found if not item.problem] == (heard or [])
+    (problem,) = (item.problem for item in found if item.problem)
+    if heard is None:
+        assert problem == f"{address}/ holds no recordings: give another address"
+    else:
+        assert problem.startswith(f"{address}/{left}")
+    assert len(asked) <= 18
+
+
+def test_more_folders_than_anybody_can_read_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.batch.web._FOLDERS", 5)
+    names = iter(range(1000))
+
+    def read(url: str) -> Page:
+        return Page(url, [f"{next(names)}/", f"{next(names)}/", f"{next(names)}.wav"])
+
+    *files, left = files_below(read, "http://h/")
+    assert len(files) == 5 and all(file.problem is None for file in files)
+    assert "others are left out, after 5 folders or 1,000,000 links" in str(left.problem)
+
+
+@pytest.mark.slow
+def test_a_page_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.batch.web._PAGE_BYTES", 1000)
+    with same("<a href='a.wav'>" * 1000, []) as address:
+        (item,) = list_inputs([f"{address}/"])
+    assert item.problem is not None and "(its page has more than 0 MB)" in item.problem
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_what_is_not_there_is_named_at_once(
+    tmp_path: Path, memory: str, tiny_bundle: Path, watched: bool
+) -> None:
+    put(f"{memory}/notes.txt")
+    given = (tmp_path / "gone", f"{memory}/gone too")
+    options = ("--bundle", tiny_bundle, "--output", tmp_path / "out", *["--watch"] * watched)
+    said = asr("transcribe", *given, *options)
+    assert said.returncode == 2 and not (tmp_path / "out").exists()
+    assert said.stderr == (
+        f"asr: {given[0]} does not exist: check the path\n"
+        f"asr: {given[1]} does not exist: check the address\n"
+    )
 
 
 @pytest.mark.slow

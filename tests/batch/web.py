@@ -44,6 +44,29 @@ class Folder(SimpleHTTPRequestHandler):
         pass
 
 
+class Same(BaseHTTPRequestHandler):
+    """Answers each path with the same page, and counts the requests."""
+
+    def __init__(self, *arguments: Any, page: str, asked: list[str]) -> None:
+        self._page, self._asked = page, asked
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        self._asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(self._page.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def same(page: str, asked: list[str]) -> Any:
+    """A server that has one page only."""
+    return serving(partial(Same, page=page, asked=asked))
+
+
 def web(folder: Path, refused: dict[str, tuple[int, int]] | None = None) -> Any:
     """A server of the files in a folder.
 

@@ -44,7 +44,7 @@ MAY_USE = {
         "torch",
     },
     "asr.batch": {
-        "asr.audio", "asr.bundle", "asr.runtime", "asr.transcript", "aiohttp", "ray",
+        "asr.audio", "asr.bundle", "asr.runtime", "asr.transcript", "aiohttp", "fsspec", "ray",
     },
     "asr.evaluation": {
         "asr.audio", "asr.corpus", "asr.decoding", "asr.punctuation", "asr.runtime", "asr.text",
