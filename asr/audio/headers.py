@@ -1,6 +1,7 @@
 """What a recording's header says of its length, without decoding it."""
 
 import os
+from typing import BinaryIO
 
 import soundfile
 
@@ -18,19 +19,28 @@ def header_seconds(path: str | os.PathLike[str]) -> float:
     if not os.path.isfile(path):  # a named pipe would be waited for
         return 0.0
     try:
-        # By its content: libsndfile takes no name that is not UTF-8.
-        with open(path, "rb") as file, soundfile.SoundFile(file) as sound:
+        # By its content: the libraries take no name that is not UTF-8.
+        with open(path, "rb") as file:
+            return _by_soundfile(file)
+    except OSError:
+        return 0.0
+
+
+def _by_soundfile(file: BinaryIO) -> float:
+    try:
+        with soundfile.SoundFile(file) as sound:
             known = sound.samplerate > 0 and sound.frames < _UNKNOWN_FRAMES
             return sound.frames / sound.samplerate if known else 0.0
-    except (OSError, soundfile.LibsndfileError):
-        return _by_ffmpeg(path)
+    except soundfile.LibsndfileError:
+        file.seek(0)
+        return _by_ffmpeg(file)
 
 
-def _by_ffmpeg(path: str | os.PathLike[str]) -> float:
+def _by_ffmpeg(file: BinaryIO) -> float:
     import av  # slow to import, so only if needed
 
     try:
-        with av.open(os.fspath(path), options={"format_whitelist": CONTAINERS}) as container:
+        with av.open(file, "r", options={"format_whitelist": CONTAINERS}) as container:
             return (container.duration or 0) / 1e6 if container.streams.audio else 0.0
     except (av.FFmpegError, OSError, ValueError):
         return 0.0

@@ -10,7 +10,8 @@ import typer
 from asr.cli.extras import needs
 from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.output import stoppable
-from asr.cli.progress import bar, spoken
+from asr.cli.progress import bar
+from asr.durations import spoken
 from asr.errors import BadOption
 
 if TYPE_CHECKING:

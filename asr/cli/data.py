@@ -11,6 +11,7 @@ import typer
 from asr.cli.extras import needs
 from asr.cli.options import BundleOption, DeviceOption, LanguageOption
 from asr.cli.progress import bar
+from asr.durations import spoken
 from asr.errors import BadData, BadOption
 
 if TYPE_CHECKING:
@@ -255,12 +256,12 @@ def cache(
         raise BadOption(f"{folder} holds no decoded recordings; name the folder of data.cache.")
     for part in parts:
         days, size = part.unused_days, part.bytes
-        hours = float(part.measurements.samples.sum()) / SAMPLE_RATE / 3600
+        seconds = float(part.measurements.samples.sum()) / SAMPLE_RATE
         removed = remove_unused is not None and days >= remove_unused
         if removed:
             part.remove()
         typer.echo(
-            f"{part.path.stem}: {len(part.measurements)} clips, {hours:.2f} hours, "
+            f"{part.path.stem}: {len(part.measurements)} clips, {spoken(seconds)}, "
             f"{size / 1e6:.1f} MB, read {days:.0f} days ago"
             + ("" if len(part.names) else ", of an earlier version")
             + (", removed" if removed else "")

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import typer
 
 from asr.cli.output import one_line
-from asr.cli.progress import hours_of_audio, spoken
+from asr.cli.progress import hours_of_audio
+from asr.durations import spoken
 from asr.options import Selection
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def foretell(
         speed := _speed(recognizer, options, settings["selection"], list(lengths))
     ):
         takes = f", some {spoken(seconds / speed)} of work here"
-    said = f"{_recordings(len(lengths))}, {seconds / 3600:.2f} h by their headers{takes}"
+    said = f"{_recordings(len(lengths))}, {spoken(seconds)} by their headers{takes}"
     if remote:
         unread = f"{_recordings(remote)} of unknown length in stores"
         said = f"{said}, and {unread}" if lengths else unread
@@ -247,8 +248,10 @@ def _sum_up(job: "FolderJob", tally: "Tally") -> None:
     """Says what was done, what failed and why, and how fast it went."""
     speed = ""
     if tally.done:
-        hours, seconds = tally.seconds / 3600, tally.elapsed
-        speed = f": {hours:.2f} h of audio in {spoken(seconds)}, {tally.speed:.0f} times real time"
+        speed = (
+            f": {spoken(tally.seconds)} of audio in {spoken(tally.elapsed)}, "
+            f"{tally.speed:.0f} times real time"
+        )
     tell(f"{tally.finished:,} of {tally.total:,} written to {job.output}{speed}")
     for count, what in ((tally.before, "were done before"), (tally.silent, "without speech")):
         if count:

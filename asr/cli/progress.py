@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from asr.durations import spoken
+
 if TYPE_CHECKING:
     from asr.batch import Tally
 
@@ -52,16 +54,6 @@ def hours_of_audio() -> Iterator[Callable[["Tally"], None]]:
         )
 
 
-def spoken(seconds: float) -> str:
-    """A length of time in two units at most."""
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if minutes < 100:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if hours < 48 else f"{hours} h"
-
-
 def _lines() -> Callable[["Tally"], None]:
     said, at = "", time.monotonic()
 
@@ -82,6 +74,6 @@ def _how_far(tally: "Tally") -> str:
     if tally.left is None:
         return text
     return (
-        f"{text}, {tally.seconds / 3600:.2f} of about {tally.expected / 3600:.2f} h of audio, "
+        f"{text}, {spoken(tally.seconds)} of about {spoken(tally.expected)} of audio, "
         f"{tally.speed:.0f} times real time, {spoken(tally.left)} left"
     )

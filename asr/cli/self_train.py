@@ -11,7 +11,8 @@ from asr.cli.data import recordings_of
 from asr.cli.extras import needs
 from asr.cli.options import DeviceOption
 from asr.cli.output import stoppable
-from asr.cli.progress import bar, spoken
+from asr.cli.progress import bar
+from asr.durations import spoken
 
 if TYPE_CHECKING:
     from asr.adaptation.self_training import Kept

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from asr.durations import spoken
 from asr.evaluation.analysis import Analysis, Recall
 from asr.evaluation.bootstrap import Clusters, Interval
 from asr.evaluation.breakdown import MEASURES, Breakdown, Row
@@ -24,7 +25,7 @@ def lines(analysis: Analysis, device: str, worst: int) -> Iterator[str]:
     yield f"CER             {score.cer:.2%}"
     for name in ("substitutions", "deletions", "insertions"):
         yield f"{name:15} {getattr(score, name)}"
-    yield f"audio           {evaluation.audio_seconds / 3600:.2f} h"
+    yield f"audio           {spoken(evaluation.audio_seconds)}"
     yield (
         f"speed           {evaluation.realtime_factor:.0f} seconds of audio per second, "
         f"on {device}, files read and decoded"

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from asr.audio import load_stretch
+from asr.durations import spoken
 from asr.errors import AsrError, BadData
 from asr.pages import render, sound, svg
 
@@ -171,7 +172,7 @@ def _summary(sessions: Sequence[dict[str, Any]], curves: Mapping[str, Curve]) ->
         **_forgotten(curves),
         "Steps": last["step"],
         "Parameters": f"{last['parameters']:,}",
-        "Time": f"{sum(entry['seconds'] for entry in sessions) / 3600:.2f} h in "
+        "Time": f"{spoken(sum(entry['seconds'] for entry in sessions))} in "
         f"{len(sessions)} session{'s' if len(sessions) > 1 else ''}",
         "Device": f"{last['machine']['device']}, {last['machine']['processes']} process(es), "
         f"{last['machine']['cores']} cores",
@@ -180,8 +181,8 @@ def _summary(sessions: Sequence[dict[str, Any]], curves: Mapping[str, Curve]) ->
         "Commit": last["commit"] or "not a checkout",
         "Versions": ", ".join(f"{name} {value}" for name, value in last["versions"].items()),
         **{
-            f"Data: {name}": f"{part['manifest']}, {part['clips']} clips, {part['hours']} h, "
-            f"sha256 {str(part['sha256'])[:12]}"
+            f"Data: {name}": f"{part['manifest']}, {part['clips']} clips, "
+            f"{spoken(part['hours'] * 3600)}, sha256 {str(part['sha256'])[:12]}"
             for name, part in last["data"].items()
         },
         "Commands": "\n".join(" ".join(entry["command"]) for entry in sessions),

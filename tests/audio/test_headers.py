@@ -8,6 +8,8 @@ import pytest
 
 from asr.audio import header_seconds, load
 
+FILES = Path(__file__).parents[1] / "data" / "files"
+
 
 def test_headers_tell_the_length(clips: list[Path]) -> None:
     for clip in clips:
@@ -23,11 +25,11 @@ def test_what_is_no_recording_has_none(tmp_path: Path) -> None:
 
 def test_a_name_may_be_any_bytes(clips: list[Path], tmp_path: Path) -> None:
     named = tmp_path / os.fsdecode(b"caf\xe9")
-    for clip in clips:
+    for clip in [*clips, FILES / "book.m4b"]:
         shutil.copy(clip, named)
-        assert header_seconds(named) == header_seconds(clip)
+        assert header_seconds(named) == header_seconds(clip) > 0.0
 
 
 def test_a_film_is_as_long_as_its_longest_track() -> None:
-    film = Path(__file__).parents[1] / "data" / "files" / "second_track_default.mp4"
+    film = FILES / "second_track_default.mp4"
     assert header_seconds(film) >= load(film).duration

@@ -50,7 +50,7 @@ def test_results_and_errors_are_listed(folder: Path, tiny_bundle: Path) -> None:
     assert error["file"] == str(folder / "bad.wav") and "is not a recording" in str(error["error"])
     said = done.stderr.splitlines()
     assert said[0].startswith(f"asr: {folder / 'bad.wav'} is not a recording")
-    assert said[1].startswith(f"asr: 2 of 3 written to {output}: 0.00 h of audio in ")
+    assert said[1].startswith(f"asr: 2 of 3 written to {output}: 9 s of audio in ")
     assert said[2:] == ["asr: 1 failed: is not a recording, by its content (1)"]
 
 
@@ -109,7 +109,7 @@ def test_a_dry_run_names_what_is_left(folder: Path, tiny_bundle: Path) -> None:
     transcribe(folder, tiny_bundle, "--exclude", "deep")
     left = transcribe(folder, tiny_bundle, "--dry-run")
     assert left.returncode == 0 and left.stdout == f"{folder / 'deep' / 'talk.flac'}\n"
-    assert "asr: 1 recording, 0.00 h by their headers; nothing was written\n" in left.stderr
+    assert "asr: 1 recording, 5 s by their headers; nothing was written\n" in left.stderr
     assert "asr: 1 are done already\n" in left.stderr
     assert len(journalled(folder.parent / "out")) == 1
 

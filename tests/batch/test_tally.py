@@ -11,6 +11,7 @@ from commands import ASR
 
 from asr.batch import Input, Result, Tally
 from asr.cli import progress
+from asr.durations import spoken
 from asr.transcript import Transcript
 
 
@@ -50,7 +51,7 @@ def test_like_failures_have_one_reason() -> None:
     [(0, "0 s"), (99, "99 s"), (150, "2 min"), (6000, "1 h 40 min"), (200_000, "56 h")],
 )
 def test_times_are_said_shortly(seconds: float, said: str) -> None:
-    assert progress.spoken(seconds) == said
+    assert spoken(seconds) == said
 
 
 def test_lines_say_how_far_it_is_where_there_is_no_terminal(
@@ -68,7 +69,7 @@ def test_lines_say_how_far_it_is_where_there_is_no_terminal(
         show(tally)
     first, second = said.getvalue().splitlines()
     assert first == "asr: 1,000 of 3,000 files"
-    assert second.startswith("asr: 1,001 of 3,000 files, 1.00 of about 2.00 h of audio, ")
+    assert second.startswith("asr: 1,001 of 3,000 files, 60 min of about 2 h 0 min of audio, ")
     assert second.endswith(" left") and " times real time, " in second
 
 

@@ -72,7 +72,7 @@ def test_the_page_has_the_summary_the_curves_and_the_clips(run: Path, tmp_path: 
     write_report(run, tmp_path / "page.html", worst=1)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert "25.00% at step 2" in page.texts and "2.00 h in 2 sessions" in page.texts
+    assert "25.00% at step 2" in page.texts and "2 h 0 min in 2 sessions" in page.texts
     assert "Worst of the last validation (2 clips)" in page.texts and "gone" not in page.texts
     assert text.count("<svg") == 2  # the error rates and the lengths of clips
     assert "<td><del>yes</del></td>" in text and "<td>100%</td>" in text
