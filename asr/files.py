@@ -11,6 +11,13 @@ from typing import BinaryIO
 from asr.errors import BadOption
 
 
+def as_path(given: object, what: str) -> Path:
+    """The path that a caller gave for `what`; BadOption if it is none."""
+    if not isinstance(given, str | bytes | os.PathLike):
+        raise BadOption(f"{what} is given as {type(given).__name__}: give a path.")
+    return Path(os.fsdecode(given))
+
+
 @contextmanager
 def replacing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path` when the block ends without an error.

@@ -1,14 +1,14 @@
 """Recordings that were fetched from stores, on the disk until they have been read."""
 
 import shutil
-import tempfile
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from asr.batch.journal import OutputLost
 from asr.batch.stores import Address, StoreError, Version
 from asr.batch.workplace import remove
+from asr.scratch import scratch
 
 _MOST_BYTES = 2**30
 """Once so much is fetched, nothing more is."""
@@ -25,6 +25,7 @@ class Spool:
 
     def __init__(self, folder: Path | None = None, most: int = _MOST_BYTES) -> None:
         self._folder = folder
+        self._left = ExitStack()
         self._most = most
         self._sizes: dict[Path, int] = {}
         self._count = 0
@@ -77,6 +78,7 @@ class Spool:
             self._changed.notify_all()
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
+            self._left.close()
 
     def _reserved(self, address: Address) -> Path:
         """Where a file may be written, once there is room for it."""
@@ -86,7 +88,7 @@ class Spool:
             )
             self._check()
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="earshot-"))
+                self._folder = self._left.enter_context(scratch("earshot-"))
             self._folder.mkdir(parents=True, exist_ok=True)
             self._count += 1
             path = self._folder / f"{self._count}{address.suffix}"

@@ -5,16 +5,11 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from asr.batch.journal import Journal
 from asr.batch.shards import Shard
 from asr.errors import BadOption
-
-try:
-    import fcntl
-except ImportError:  # Windows; there two jobs are not kept apart
-    fcntl = None  # type: ignore[assignment]
+from asr.scratch import locked
 
 HIDDEN = ".earshot"
 """The folder of journals and locks inside the output folder."""
@@ -87,12 +82,11 @@ def _lock(folder: Path, output: Path, shard: Shard, held: ExitStack) -> None:
     """Shares the lock of all jobs of so many parts, tries those of other numbers, holds its own."""
     ours = f"of-{shard.count}.lock"
     try:
-        _open(folder / ours, "LOCK_SH", held)
+        held.enter_context(locked(folder / ours, shared=True))
         for other in folder.glob("of-*.lock"):
             if other.name != ours:
-                with ExitStack() as briefly:
-                    _open(other, "LOCK_EX", briefly)
-        file = _open(folder / f"{shard.index}-{ours}", "LOCK_EX", held)
+                locked(other).close()
+        file = held.enter_context(locked(folder / f"{shard.index}-{ours}"))
         file.truncate(0)
         file.write(f"{os.getpid()}\n".encode())
         file.flush()
@@ -102,15 +96,6 @@ def _lock(folder: Path, output: Path, shard: Shard, held: ExitStack) -> None:
         ) from error
     except OSError as error:
         raise _unwritable(output, error) from error
-
-
-def _open(path: Path, kind: str, held: ExitStack) -> BinaryIO:
-    """The open file with a lock on it."""
-    file = held.enter_context(path.open("a+b"))
-    if fcntl is not None:
-        # A shared lock waits for those who try it, which takes no time.
-        fcntl.flock(file, getattr(fcntl, kind) | (fcntl.LOCK_NB if kind == "LOCK_EX" else 0))
-    return file
 
 
 def _unwritable(output: Path, error: OSError) -> BadOption:

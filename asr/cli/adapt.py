@@ -13,6 +13,7 @@ from asr.cli.output import stoppable
 from asr.cli.progress import bar
 from asr.durations import spoken
 from asr.errors import BadOption
+from asr.scratch import scratch
 
 if TYPE_CHECKING:
     from asr.adaptation.material import Material
@@ -81,8 +82,7 @@ def adapt(
         from asr.bundle import Bundle, default_bundle
 
     before = Bundle.open(bundle or default_bundle())
-    with TemporaryDirectory(prefix="asr-adapt-") as folder:
-        work = Path(folder)
+    with scratch("asr-adapt-") as work:
         with bar("reading") as progress:
             material = gather(speech, work, before, progress, test)
         tell_left_out(material.left_out)

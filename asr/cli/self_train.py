@@ -59,6 +59,7 @@ def self_train(
     where it was stopped, and with more --rounds adds some.
     Exit code 0: a round brought fewer errors; 1: none did; 2: nothing could be done.
     """
+    typer.echo(f"asr: reading {speech} and {unheard}", err=True)  # before seconds of imports
     with needs("train"):
         from asr.adaptation.material import gather
         from asr.adaptation.recipe import Recipe

@@ -27,8 +27,10 @@ def tokens(text: str, tokenizer: Tokenizer, normal: Normaliser) -> list[Token]:
     """The words of a text; a mark that stands alone belongs to the word before it.
 
     Raises:
-        BadOption: the text has no word that the model can spell.
+        BadOption: the text has no word that the model can spell, or is none.
     """
+    if not isinstance(text, str):
+        raise BadOption(f"the text is given as {type(text).__name__}: give a string.")
     found: list[Token] = []
     for written in parted(text):
         plain = normal(written)

@@ -36,6 +36,7 @@ from asr.bundle import Bundle, default_bundle
 from asr.bundle.session import session
 from asr.decoding import Calibration
 from asr.errors import BadAudio, BadBundle, BadData, BadOption
+from asr.files import as_path
 from asr.machine import usable_cores
 from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection, check_channels
 from asr.punctuation import Punctuator
@@ -117,16 +118,16 @@ class Recognizer:
 
         Raises:
             BadBundle: the bundle is missing, damaged or of another version.
-            BadOption: the device is unknown or not there, the language model of other units, or
-                the number of threads cannot be.
+            BadOption: the device is unknown or not there, the language model of other units, a path
+                is none, or the number of threads cannot be.
             BadData: the language model cannot be read.
         """
-        opened = Bundle.open(default_bundle() if bundle is None else Path(bundle))
+        opened = Bundle.open(default_bundle() if bundle is None else as_path(bundle, "the bundle"))
         try:
             Options.of(opened.info.decoding)
         except BadOption as error:
             raise BadBundle(f"{opened.path} needs a newer earshot: its {error}") from error
-        given = None if lm is None else Path(lm)
+        given = None if lm is None else as_path(lm, "the language model")
         recognizer = cls(opened, _engine(opened, device, threads), given or opened.lm, threads)
         try:
             _ = recognizer._calibrations

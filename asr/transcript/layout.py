@@ -53,6 +53,8 @@ class Layout:
     @cached_property
     def _names(self) -> Mapping[int, str]:
         """The speakers by their channels."""
+        if not isinstance(self.speakers, str):
+            raise BadOption(f"speakers {self.speakers!r} are no text; write left=Ann,right=Bob.")
         names: dict[int, str] = {}
         for pair in self.speakers.split(",") if self.speakers else ():
             channel, _, name = (part.strip() for part in pair.partition("="))

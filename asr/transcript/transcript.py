@@ -4,11 +4,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from asr.files import write_atomically
+from asr.files import as_path, write_atomically
 from asr.scripts import joined
 from asr.transcript.layout import Layout
 from asr.transcript.segments import Seconds, Segment, Word, segments, text_of
@@ -136,10 +135,11 @@ class Transcript:
         """
         from asr.transcript.writers import check_layout, write
 
-        path = Path(path)
-        format = path.suffix.lower().removeprefix(".")
+        place = as_path(path, "the file to write")
+        format = place.suffix.lower().removeprefix(".")
+        content = write(self, format, place.stem, layout)
         check_layout(layout, (format,))
-        write_atomically(path, write(self, format, path.stem, layout))
+        write_atomically(place, content)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the keys and their order are part of the public contract.

@@ -160,8 +160,10 @@ def write(
         layout: options that belong to other formats have no effect: see `check_layout`.
 
     Raises:
-        BadOption: the format is not in `FORMATS`.
+        BadOption: the format is not in `FORMATS`, or the layout is none.
     """
+    if not isinstance(layout, Layout):
+        raise BadOption(f"the layout is given as {type(layout).__name__}: give a Layout.")
     return _format(format).writer(transcript, name, layout)
 
 

@@ -98,6 +98,7 @@ def test_what_cannot_work_is_refused(
         assert not list(out.glob("round-*")) and not done.stdout.startswith("round")
     done = asr("data", "self-train", texts, unheard, "-o", tmp_path / "there")
     assert done.returncode == 2 and "is there already" in done.stderr
+    assert done.stderr.startswith(f"asr: reading {texts} and {unheard}\n")
 
 
 def test_what_is_unsure_too_slow_or_too_quick_is_no_text() -> None:

@@ -2,10 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 
 from asr.audio import load
 from asr.bundle import Bundle
-from asr.errors import BadAudio, BadBundle, BadOption
+from asr.errors import AsrError, BadAudio, BadBundle, BadOption
 from asr.runtime import Engine, LogProbs, Options, Recognizer
 from asr.runtime.engine import Wave
 from asr.runtime.windows import WINDOW_SECONDS
+from asr.transcript import Layout
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +185,19 @@ def test_times_of_a_part_count_from_the_start_of_the_recording(
     assert part.end == pytest.approx(len(samples) / 16_000)
     assert part.to_dict()["start"] == round(seconds, 3)
     assert part.words[-1].end <= part.end
+
+
+def test_values_of_a_wrong_type_are_named(recognizer: Recognizer, clips: list[Path]) -> None:
+    transcript = recognizer.transcribe(clips[0])
+    wrong: dict[str, Callable[[Any], object]] = {
+        "the bundle is given as int: give a path": Recognizer.load,
+        "the language model is given as int": lambda value: Recognizer.load(lm=value),
+        "the audio is given as int": recognizer.transcribe,
+        "the text is given as int: give a string": lambda value: recognizer.align(clips[0], value),
+        "the file to write is given as int": transcript.save,
+        "the layout is given as int": transcript.to_srt,
+        "speakers 5 are no text": lambda value: Layout(speakers=value),
+    }
+    for said, call in wrong.items():
+        with pytest.raises(AsrError, match=said):
+            call(5)
