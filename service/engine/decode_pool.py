@@ -9,6 +9,7 @@ is decoded, once they are loud enough: the level of a quiet one is known at its 
 import asyncio
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -251,7 +252,7 @@ class DecodePool:
         recording = _Recording(Decode(name, selection, source, on_begin is not None), on_begin)
         tries = 0
         while tries < _TRIES:
-            process = await self._free()
+            process = await self._free(alive=tries > 0)
             # Shielded: when the client disconnects, the process still finishes its stretch.
             request = asyncio.ensure_future(self._ask(process, recording))
             request.add_done_callback(lambda done: done.exception())
@@ -277,11 +278,26 @@ class DecodePool:
                 break
         raise BadAudio(f"{name} is damaged: the program that reads it stumbles; record it again")
 
-    async def _free(self) -> Process:
+    async def _free(self, alive: bool) -> Process:
+        """An idle process.
+
+        Args:
+            alive: it has just answered. Else it may have died with others, which nobody has noticed
+                yet, and a recording that is tried again would be blamed for it.
+        """
         while True:
             process = await self._idle.get()
-            if not process.ended.done():
-                return process
+            if process.ended.done():
+                continue
+            try:
+                if alive:
+                    await process.ask(0, None, within_s=lambda: math.inf)
+            except WorkerDied:
+                continue
+            except BaseException:
+                self._idle.put_nowait(process)
+                raise
+            return process
 
     async def _ask(self, process: Process, recording: _Recording) -> float:
         """Let a process decode a recording; the seconds that it took."""

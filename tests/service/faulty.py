@@ -1,5 +1,6 @@
 """Workers with faults that real ones may have; tests name them as the target."""
 
+import contextlib
 import os
 import time
 from collections.abc import Generator, Sequence
@@ -87,6 +88,23 @@ def fragile(limits: Limits) -> Handler:
     def decode(message: Any, memory: Sequence[Memory]) -> Answer:
         if isinstance(message, Decode) and message.source.startswith(BOMB):
             os._exit(9)
+        return sound(message, memory)
+
+    return decode
+
+
+def doomed(limits: Limits) -> Handler:
+    """A decoder that ends at whatever it is given, if it is one of the first two: as if both had
+    died before and nobody had noticed."""
+    sound, begun = decoder(limits), False
+
+    def decode(message: Any, memory: Sequence[Memory]) -> Answer:
+        nonlocal begun
+        for name in ("first", "second") if begun else ():
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(os.path.join(os.environ["DEATHS"], name))
+                os._exit(9)
+        begun = True
         return sound(message, memory)
 
     return decode

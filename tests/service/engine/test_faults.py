@@ -1,5 +1,6 @@
 """Whatever fails, every accepted request is answered, and only the one at fault gets an error."""
 
+import asyncio
 import os
 import signal
 import time
@@ -22,7 +23,10 @@ from serving import (
     wav,
 )
 
+from asr.audio import Limits, load
+from asr.options import Selection
 from asr.runtime import Recognizer
+from service.engine.decode_pool import DecodePool, DecodeTimeouts
 from service.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -148,6 +152,26 @@ def unsound(settings: Settings) -> Iterator[tuple[FastAPI, httpx.Client]]:
     """A server whose workers have faults."""
     with running(settings, device="faulty:faulty", decoder="faulty:fragile") as both:
         yield both
+
+
+def test_a_recording_is_not_blamed_for_decoders_that_died_together(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEATHS", str(tmp_path))
+    ends: list[str] = []
+
+    async def decode() -> float:
+        patience = DecodeTimeouts(120.0, 1.0, 60.0)
+        decoders = DecodePool(2, Limits(), patience, ends.append, "faulty:doomed")
+        await decoders.start()
+        try:
+            (channel,), _ = await decoders.decode(clip.read_bytes(), "the clip", Selection())
+            return channel.seconds
+        finally:
+            decoders.stop()
+
+    assert asyncio.run(decode()) == pytest.approx(load(clip).duration)
+    assert ends == ["died", "died"]
 
 
 @pytest.mark.parametrize("poison", [faulty.POISON, faulty.DEADLY])
