@@ -253,7 +253,8 @@ def _sum_up(job: "FolderJob", tally: "Tally") -> None:
             f"{tally.speed:.0f} times real time"
         )
     tell(f"{tally.finished:,} of {tally.total:,} written to {job.output}{speed}")
-    for count, what in ((tally.before, "were done before"), (tally.silent, "without speech")):
+    before = tally.before, "of them by an earlier run"
+    for count, what in (before, (tally.silent, "without speech")):
         if count:
             tell(f"{count:,} {what}")
     if tally.failed:

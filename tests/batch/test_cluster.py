@@ -99,7 +99,7 @@ def test_killed_workers_and_a_killed_command_lose_nothing(
     done = subprocess.run([*ASR, *line], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == "", done.stderr
     assert f"asr: 60 of 61 written to {output}" in done.stderr
-    assert f"asr: {len(kept)} were done before\n" in done.stderr
+    assert f"asr: {len(kept)} of them by an earlier run\n" in done.stderr
     assert "asr: 1 failed: ends the workers that read it (1)\n" in done.stderr
     found = contents(output)
     (failed,) = found.pop("errors.jsonl").decode().splitlines()

@@ -60,7 +60,7 @@ def test_what_is_done_is_not_done_again(folder: Path, tiny_bundle: Path) -> None
     transcribe(folder, tiny_bundle)
     before = {path: path.stat() for path in output.rglob("*.txt")}
     again = transcribe(folder, tiny_bundle)
-    assert again.returncode == 1 and "asr: 2 were done before\n" in again.stderr
+    assert again.returncode == 1 and "asr: 2 of them by an earlier run\n" in again.stderr
     assert {path: path.stat() for path in before} == before
     assert len(lines(output / "results.jsonl")) == 2 and len(lines(output / "errors.jsonl")) == 1
 
@@ -226,11 +226,11 @@ def test_shares_make_the_whole_and_the_whole_takes_them_over(
     assert sorted(str(line["file"]) for part in parts for line in part) == sorted(map(str, made))
     assert all(parts)
     done = asr(*arguments, "--output", shared)  # nothing is left to do
-    assert done.returncode == 0 and "asr: 40 were done before\n" in done.stderr
+    assert done.returncode == 0 and "asr: 40 of them by an earlier run\n" in done.stderr
     asr(*arguments, "--output", whole)
     assert contents(shared) == contents(whole)
     again = asr(*arguments, "--output", shared, "--shard", "0/2")
-    assert "were done before\n" in again.stderr and "h of audio" not in again.stderr
+    assert "of them by an earlier run\n" in again.stderr and "of audio" not in again.stderr
 
 
 @pytest.mark.parametrize(

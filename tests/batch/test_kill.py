@@ -146,7 +146,7 @@ def test_a_job_that_is_told_to_stop_keeps_what_is_done_and_says_so(
     done = asr(*arguments)
     assert done.returncode == 0
     assert f"asr: {total - 1} of {total - 1} written to" in done.stderr
-    assert f"asr: {kept:,} were done before\n" in done.stderr
+    assert f"asr: {kept:,} of them by an earlier run\n" in done.stderr
 
 
 def can_mount() -> bool:
@@ -177,7 +177,7 @@ def test_a_full_disk_stops_the_job_and_space_lets_it_go_on(
     (kept,) = re.findall(r"(\d+) of 150 done; make room or mend the disk, and the same", failure)
     assert (first, second) == ("1" if int(kept) else "2", "0"), ran.stderr
     assert f"asr: {total:,} of {total:,} written to {output}" in others[0]
-    assert others[1:] == ([f"asr: {kept} were done before"] if int(kept) else [])
+    assert others[1:] == ([f"asr: {kept} of them by an earlier run"] if int(kept) else [])
     assert sum('"file"' in line for line in rest) == total
     assert not any(line.endswith(".partial") for line in rest)
 

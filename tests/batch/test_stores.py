@@ -226,7 +226,7 @@ def test_a_job_over_a_web_server_is_that_over_its_folder(
         del refused["/private.flac"]
         (folder / "changing.flac").write_bytes(clips[1].read_bytes())
         again = asr(*arguments, output, f"{address}/")
-        assert again.returncode == 0 and "asr: 2 were done before\n" in again.stderr
+        assert again.returncode == 0 and "asr: 2 of them by an earlier run\n" in again.stderr
         alone = asr("transcribe", "--bundle", tiny_bundle, f"{address}/deep%20er/%C3%A9%201.opus")
         dry = asr("transcribe", "--dry-run", f"{address}/**/*.opus")
         assert dry.stderr == ("asr: 1 recording of unknown length in stores; nothing was written\n")
@@ -339,7 +339,7 @@ def test_a_bucket_is_read_by_the_client_of_s3(
             s3fs.S3FileSystem.clear_instance_cache()
             return asr("transcribe", name, "--bundle", tiny_bundle, "--output", tmp_path / "out")
 
-        for said in ("asr: 2 of 2 written to", "asr: 2 were done before\n"):
+        for said in ("asr: 2 of 2 written to", "asr: 2 of them by an earlier run\n"):
             done = transcribe("s3://ours/talks")
             assert done.returncode == 0 and said in done.stderr, done.stderr
             assert "asr: 1 other file passed over\n" in done.stderr
