@@ -42,7 +42,7 @@ def train(recipe: Recipe, config: dict[str, Any]) -> Checkpoint | None:
 
 def _beside_the_point(folder: str) -> str:
     """The messages on devices, and advice on manifests in `folder`, which nobody wrote by hand."""
-    return rf"[GT]PU available: .*|{re.escape(folder)}/.* which `asr check` names"
+    return rf"GPU available: .*|{re.escape(folder)}/.* which `asr check` names"
 
 
 def between(before: AcousticModel, trained: Checkpoint, share: float) -> Checkpoint:

@@ -29,8 +29,8 @@ def calibrate(
     """Fit confidence, word ends and the detection of speech; write them into the bundle.
 
     Do this last: it must be repeated after a new language model or other decoder weights. The
-    printed figures are from a fit to half of the speakers, measured on the other half; the bundle
-    gets a fit to all.
+    printed figures are from a fit to half of the speakers, or of the clips of one, measured on the
+    other half; the bundle gets a fit to all.
     """
     from asr.bundle import put_calibration
     from asr.fitting import calibrate as fit

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -217,7 +218,8 @@ def _device(name: str) -> str:
 def _command(manifest: Path, decoder: str | None) -> str:
     """The command that reproduces the figure elsewhere, with a variable for the corpus folder."""
     corpus = os.environ.get("EARSHOT_DATA")
-    name = manifest.name if manifest.is_absolute() else manifest.as_posix()
+    name = shlex.quote(manifest.name if manifest.is_absolute() else manifest.as_posix())
     if corpus and Path(corpus).resolve() in manifest.resolve().parents:
-        name = f"$EARSHOT_DATA/{manifest.resolve().relative_to(Path(corpus).resolve())}"
+        within = manifest.resolve().relative_to(Path(corpus).resolve())
+        name = f"$EARSHOT_DATA/{shlex.quote(str(within))}"
     return f"asr evaluate {name}" + (f" --decoder {decoder}" if decoder else "")

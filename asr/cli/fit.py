@@ -6,6 +6,7 @@ import typer
 
 from asr.cli.extras import needs
 from asr.cli.output import stoppable
+from asr.errors import BadOption
 
 _HELP = {
     "fit": "Train: `asr fit --config FILE [--KEY VALUE …]`, or go on with `asr fit --resume RUN`.",
@@ -27,9 +28,14 @@ def register(app: typer.Typer) -> None:
 
 @stoppable("stopped: where a checkpoint was saved, `asr fit --resume RUN` goes on.")
 def _command(context: typer.Context) -> None:
+    name, arguments = str(context.info_name), list(context.args)
+    if not arguments:
+        raise BadOption(
+            f"asr {name} needs a config: name one with --config FILE; `asr {name} --help` lists "
+            "its keys."
+        )
     with needs("train"):
         from asr.training.command import fit
-    name, arguments = str(context.info_name), list(context.args)
     if name == "fit":
         run, arguments = _taken(arguments, "--resume")
         if run is not None:
@@ -37,7 +43,9 @@ def _command(context: typer.Context) -> None:
             arguments = [*fit.resume_arguments(Path(run)), *arguments]
         if {"--help", "--help-all"} & set(arguments):
             typer.echo(f"{_HELP[name]}\n")
-    fit.run(name, arguments)
+    trainer = fit.run(name, arguments)
+    for sentence in fit.what_next(trainer) if name == "fit" else ():
+        typer.echo(f"asr: {sentence}", err=True)
 
 
 def _taken(arguments: list[str], option: str) -> tuple[str | None, list[str]]:

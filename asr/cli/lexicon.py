@@ -1,5 +1,6 @@
 """`asr lexicon`: pronunciations of words."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -237,7 +238,8 @@ def _merged(paths: list[Path], phones: tuple[str, ...] | None = None) -> "Pronun
         if faults:
             typer.echo(
                 f"{path}: {len(faults)} lines passed over, as line {faults[0].line}: "
-                f"{faults[0].reason} (all of them: `asr lexicon --check {path}`)",
+                f"{faults[0].reason} (all of them: `asr lexicon --check "
+                f"{shlex.quote(str(path))}`)",
                 err=True,
             )
     return merged[0].merged(*merged[1:])
@@ -298,8 +300,8 @@ def _summary(pronounced: "list[Pronounced]", model: "G2P | None") -> None:
     for entry in pronounced:
         counts[entry.source] += bool(entry.said)
     typer.echo(
-        f"{counts['dictionary']} words by the dictionary, {counts['form']} as forms of others, "
-        f"{counts['model']} by the model",
+        f"words by the dictionary: {counts['dictionary']}, as forms of others: {counts['form']}, "
+        f"by the model: {counts['model']}",
         err=True,
     )
     if silent := [entry.word for entry in pronounced if not entry.said]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asr.decoding import (
     PAUSE_SECONDS,
@@ -69,11 +68,14 @@ def calibrate(
 def _fitted(examples: Examples, decoder: str, frame_seconds: float) -> Fitted:
     speech, noise = examples.speech[decoder], examples.noise[decoder]
     speakers = [clip.speaker or clip.id for clip in examples.utterances]
+    if len(set(speakers)) == 1:
+        speakers = [clip.id for clip in examples.utterances]
     first = set(sorted(set(speakers))[::2])
     learnt = [speaker in first for speaker in speakers]
     even = [index % 2 == 0 for index in range(len(noise.words))]
     known = _fit(speech.part(learnt), noise.part(even), frame_seconds)
     held = speech.part([not is_learnt for is_learnt in learnt])
+    _refuse_few(held)
     quiet = noise.part([not is_even for is_even in even])
     kept = [known.spoken(clip, frame_seconds) for clip in held.words]
     left = [known.spoken(clip, frame_seconds) for clip in quiet.words]
@@ -96,26 +98,25 @@ def _fitted(examples: Examples, decoder: str, frame_seconds: float) -> Fitted:
     )
 
 
-def _reliability(
-    calibration: Calibration, words: Sequence[DecodedWord], right: NDArray[np.bool_]
-) -> Reliability:
-    return Reliability.of(np.array([calibration.of_word(word) for word in words]), right)
-
-
 def _empty(clips: Sequence[Sequence[DecodedWord]]) -> int:
     return sum(not clip for clip in clips)
 
 
 def _fit(speech: DecodedClips, noise: DecodedClips, frame_seconds: float) -> Calibration:
+    _refuse_few(speech)
+    right = speech.flags
+    features = np.array([word.features() for clip in speech.words for word in clip])
+    pause = PAUSE_SECONDS / frame_seconds
+    return Calibration(Logistic.fit(features, right), _speech(speech, noise, pause))
+
+
+def _refuse_few(speech: DecodedClips) -> None:
     right = speech.flags
     if min(int(right.sum()), int((~right).sum())) < _FEWEST:
         raise BadData(
             f"{len(right)} words were heard and {int(right.sum())} of them are right; calibrating "
             f"each half needs {_FEWEST} right and {_FEWEST} wrong ones: give more speech."
         )
-    features = np.array([word.features() for clip in speech.words for word in clip])
-    pause = PAUSE_SECONDS / frame_seconds
-    return Calibration(Logistic.fit(features, right), _speech(speech, noise, pause))
 
 
 def _speech(speech: DecodedClips, noise: DecodedClips, pause: float) -> Logistic | None:

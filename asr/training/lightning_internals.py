@@ -144,10 +144,11 @@ def silence_lightning() -> None:
         "LightningCLI's args parameter",
         ".*isinstance.treespec, LeafSpec",
         "Precision .* is not supported by the model summary",
+        "Checkpoint directory .* exists and is not empty",  # whose run is resumed, or refused
     ):
         warnings.filterwarnings("ignore", message)
     _MESSAGES.addFilter(
-        lambda record: not {"Tip:", "KeyboardInterrupt,"} & set(record.getMessage().split())
+        lambda record: not {"Tip:", "KeyboardInterrupt,", "TPU"} & set(record.getMessage().split())
     )
 
 

@@ -53,6 +53,11 @@ class RunRecord(Callback):
         self._began = 0.0
         self._session: dict[str, Any] = {}
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether training went on; a run that is resumed may have reached its end before."""
+        return bool(self._session)
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         data = _data(trainer)
         self._began = time.monotonic()
@@ -118,7 +123,7 @@ class RunRecord(Callback):
         pl_module: L.LightningModule,  # noqa: ARG002
         exception: BaseException,
     ) -> None:
-        if self._session:
+        if self.has_begun:
             self._session["status"] = _status(exception)
             with suppress(OSError):  # a full or missing disk may be the cause
                 self._write(trainer)

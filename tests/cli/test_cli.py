@@ -90,6 +90,13 @@ def test_an_option_that_cannot_be_is_one_sentence(
     assert named in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["fit", "validate", "test"])
+def test_training_without_arguments_asks_for_a_config(command: str) -> None:
+    done = asr(command)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "--config FILE" in done.stderr
+
+
 @pytest.mark.slow
 def test_other_files_are_counted_and_another_track_is_read(
     tiny_bundle: Path, tmp_path: Path
@@ -155,7 +162,8 @@ def test_evaluate_records_its_figure_in_the_card(
         r"\nint8: 0\.0\d+ nats a frame from fp32, as where it was exported", done.stdout
     )
     manifest = clips[0].parent / "transcripts.jsonl"
-    assert asr("evaluate", manifest, "--bundle", bundle, "--record").returncode == 0
+    done = asr("evaluate", manifest, "--bundle", bundle, "--record")
+    assert done.returncode == 0 and f"recorded in {bundle}" in done.stderr
     assert "| transcripts.jsonl | greedy | int8 | 6 |" in (bundle / "README.md").read_text("utf-8")
 
 

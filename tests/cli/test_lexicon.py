@@ -30,11 +30,13 @@ def g2p(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_training_says_how_well_it_went(asr: Asr, tmp_path: Path) -> None:
     lines = [*PART.read_text().splitlines(), "etc EH T S EH T ER AH", "a-b EY B IY"]
-    (tmp_path / "some.dict").write_text("\n".join(lines))
-    out, err = asr("train", tmp_path / "some.dict", "-o", tmp_path / "g.npz", "--held-out", 0.2)
+    mixed = tmp_path / "some words.dict"
+    mixed.write_text("\n".join(lines))
+    out, err = asr("train", mixed, "-o", tmp_path / "g.npz", "--held-out", 0.2)
     assert "phone errors" in out and "spelled right" in out and "phones          39" in out
     assert "1 words have over two phones to a letter and were left out: etc" in err
     assert f"1 lines passed over, as line {len(lines)}: 'a-b' is 2 words" in err
+    assert f"`asr lexicon --check '{mixed}'`" in err
 
 
 def test_no_word_is_silent(asr: Asr, g2p: Path) -> None:
@@ -52,7 +54,7 @@ def test_words_texts_and_manifests(asr: Asr, tmp_path: Path, g2p: Path) -> None:
         "there", "the", "other", "things", "way",
     ]  # fmt: skip
     assert ["there", "DH EH R # dictionary"] in lines
-    assert "by the dictionary" in err
+    assert "by the dictionary: 5," in err
     written = tmp_path / "new" / "lexicon.txt"
     asr("There", text, "-o", written, "--dictionary", PART, "--g2p", g2p, "--nbest", 1)
     assert Pronunciations.load(written).words == ("there", "the", "other", "things")

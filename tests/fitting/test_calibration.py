@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,15 +89,28 @@ def test_confidence_is_about_as_high_as_words_are_right(bundle: Path) -> None:
         assert (fitted.lost, fitted.noisy) == (0.0, (0, 0, 0))
 
 
-def test_too_little_speech_is_named(bundle: Path, tmp_path: Path) -> None:
-    few = tmp_path / "few.jsonl"
-    lines = CLIPS.read_text().splitlines()[:2]
-    rows = [json.loads(line) for line in lines]
-    for row in rows:
-        row["audio"] = str((CLIPS.parent / row["audio"]).resolve())
-    few.write_text("\n".join(map(json.dumps, rows)))
+def spoken_by(manifest: Path, speakers: Sequence[str]) -> Path:
+    """A manifest of the first clips, with these speakers."""
+    rows = [json.loads(line) for line in CLIPS.read_text().splitlines()[: len(speakers)]]
+    for row, speaker in zip(rows, speakers, strict=True):
+        row["audio"], row["speaker"] = str((CLIPS.parent / row["audio"]).resolve()), speaker
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    return manifest
+
+
+@pytest.mark.parametrize("speakers", [["a", "b"], [*"a" * 17, "b"]])
+def test_too_little_speech_of_one_half_is_named(
+    speakers: list[str], bundle: Path, tmp_path: Path
+) -> None:
+    few = spoken_by(tmp_path / "few.jsonl", speakers)
     with pytest.raises(BadData, match="give more speech"):
         calibrate(Recognizer.load(bundle, "cpu"), [few])
+
+
+def test_the_clips_of_one_speaker_are_halved(bundle: Path, tmp_path: Path) -> None:
+    one = spoken_by(tmp_path / "one.jsonl", ["a"] * 18)
+    fitted = calibrate(Recognizer.load(bundle, "cpu"), [one])["greedy"]
+    assert 0 < fitted.silent[2] < 18
 
 
 def test_speech_bounds_are_where_the_sound_is() -> None:

@@ -32,9 +32,14 @@ def metrics(run: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished run of configs/smoke.yaml."""
-    run = tmp_path_factory.mktemp("runs") / "smoke"
+    run = tmp_path_factory.mktemp("runs") / "first run"
     done = asr("fit", "--config", "configs/smoke.yaml", "--trainer.default_root_dir", run)
     assert done.returncode == 0, done.stderr
+    best = run / "checkpoints" / "best.ckpt"
+    assert done.stderr.splitlines()[-1].endswith(
+        f"`asr export '{best}' BUNDLE` puts it into a bundle."
+    )
+    assert "TPU" not in done.stderr
     return run
 
 
@@ -90,6 +95,10 @@ def test_what_is_no_run_is_not_reported(tmp_path: Path) -> None:
 
 def test_a_run_is_resumed_and_the_command_line_wins(smoke: Path) -> None:
     before = torch.load(smoke / "checkpoints" / "last.ckpt", weights_only=True)
+    done = asr("fit", "--resume", smoke)
+    assert done.returncode == 0 and "not empty" not in done.stderr
+    assert "max_epochs 50 before" in done.stderr and f"--resume '{smoke}' --tr" in done.stderr
+    assert str(smoke / "checkpoints" / "best.ckpt") in done.stderr.splitlines()[-1]
     done = asr(
         "fit", "--trainer.max_epochs", 60, f"--resume={smoke}",
         "--model.optimizer.weight_decay", 0.5, "--model.optimizer.learning_rate", 1e-5,
@@ -139,7 +148,7 @@ def test_what_a_checkpoint_cannot_become_is_one_sentence(
 def test_a_run_is_never_started_over_another(smoke: Path) -> None:
     done = asr("fit", "--config", "configs/smoke.yaml", "--trainer.default_root_dir", smoke)
     assert done.returncode == 2
-    assert f"asr fit --resume {smoke}" in done.stderr
+    assert f"`asr fit --resume '{smoke}'`" in done.stderr
     assert "Traceback" not in done.stderr
 
 

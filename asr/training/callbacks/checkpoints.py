@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import time
 import zipfile
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from asr.files import replacing
 from asr.training.lightning_internals import Termination, is_last_batch
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -46,9 +47,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except BaseException as error:
             if (reason := no_space(error)) is None:
                 raise
+            run = shlex.quote(str(target.parent.parent))
             raise AsrError(
                 f"{target} cannot be written ({reason}): free space on its disk, and go on with "
-                f"`asr fit --resume {target.parent.parent}`; the checkpoint before it is whole."
+                f"`asr fit --resume {run}`; the checkpoint before it is whole."
             ) from error
 
 
@@ -182,7 +184,7 @@ class BestCheckpoint(ModelCheckpoint):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             folder,
-            "best",
+            Path(BEST).stem,
             mode="min",
             save_on_train_epoch_end=False,
             enable_version_counter=False,

@@ -1,5 +1,6 @@
 """Lightning's command line, set up for our module and data."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -106,8 +107,8 @@ class RunCLI(PlainCLI):
         within = given is not None and run.resolve() in Path(given).resolve().parents
         if exists and not within:
             raise BadOption(
-                f"{run} already holds a run: go on with `asr fit --resume {run}`, or give "
-                "another folder with --trainer.default_root_dir."
+                f"{run} already holds a run: go on with `asr fit --resume {shlex.quote(str(run))}` "
+                "or give another folder with --trainer.default_root_dir."
             )
 
 

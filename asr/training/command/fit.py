@@ -1,17 +1,20 @@
 """`asr fit | validate | test`: runs a subcommand, and finds the arguments to resume a run."""
 
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
+from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from asr.errors import AsrError, BadOption
-from asr.training.callbacks.checkpoints import newest, no_space
+from asr.training.callbacks.checkpoints import BEST, LAST, newest, no_space
 from asr.training.command.cli import (
     CHECKPOINTS,
     CONFIG,
@@ -21,7 +24,9 @@ from asr.training.command.cli import (
     TrainingCLI,
     parse,
 )
+from asr.training.punctuation.module import PunctuationTraining
 from asr.training.rehearsal import is_out_of_memory
+from asr.training.run_record import RunRecord
 
 
 def resume_arguments(run: Path) -> list[str]:
@@ -33,16 +38,16 @@ def resume_arguments(run: Path) -> list[str]:
     if checkpoint is None:
         raise BadOption(
             f"{run} cannot be resumed, as it has saved no checkpoint: start it again with "
-            f"`asr fit --config {config}`."
+            f"`asr fit --config {shlex.quote(str(config))}`."
         )
     folder = ["--trainer.default_root_dir", str(run)]
     return ["--config", str(config), *folder, "--ckpt_path", str(checkpoint)]
 
 
-def run(subcommand: str, arguments: Sequence[str]) -> None:
+def run(subcommand: str, arguments: Sequence[str]) -> Trainer:
     """Parses the arguments and runs the subcommand, as `LightningCLI` does."""
     try:
-        parse(
+        made = parse(
             [subcommand, *arguments],
             _command_line(arguments),
             only=subcommand,
@@ -70,6 +75,28 @@ def run(subcommand: str, arguments: Sequence[str]) -> None:
             "memory ran out in the middle of the run: lower data.batch_seconds, and go on with "
             "`asr fit --resume RUN`."
         ) from error
+    trainer: Trainer = made.trainer
+    return trainer
+
+
+def what_next(trainer: Trainer) -> Iterator[str]:
+    """Sentences on what can be done with a run of `asr fit` that has ended."""
+    record = next((one for one in trainer.callbacks if isinstance(one, RunRecord)), None)  # type: ignore[attr-defined]
+    run = Path(trainer.default_root_dir)
+    names = [name for name in (BEST, LAST) if (run / CHECKPOINTS / name).is_file()]
+    if record is None or not names or not trainer.is_global_zero:
+        return
+    if not record.has_begun:
+        limit = "max_steps" if 0 < trainer.max_steps <= trainer.global_step else "max_epochs"
+        reached = f"trainer.{limit} {getattr(trainer, limit)}"
+        resume = f"asr fit --resume {shlex.quote(str(run))} --trainer.{limit} MORE"
+        yield f"{run} had reached {reached} before, so nothing was trained: `{resume}` goes on."
+    result = run / CHECKPOINTS / names[0]
+    given = shlex.quote(str(result))
+    is_marks = isinstance(trainer.lightning_module, PunctuationTraining)
+    use = f"asr punctuation add BUNDLE {given}" if is_marks else f"asr export {given} BUNDLE"
+    about = "has the fewest errors" if names[0] == BEST else "is the last one"
+    yield f"{result} {about}: `{use}` puts it into a bundle."
 
 
 def _command_line(arguments: Sequence[str]) -> type[RunCLI]:
@@ -88,6 +115,6 @@ def _command_line(arguments: Sequence[str]) -> type[RunCLI]:
 
 
 def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in pairwise([*arguments, ""]):
         name, given, value = argument.partition("=")
         yield (name, value) if given else (argument, following)
