@@ -14,11 +14,13 @@ from asr.corpus.importers import Discovery
 from asr.corpus.recordings.cache import Progress
 from asr.errors import BadData
 from asr.text import PhoneTokenizer, Pronouncer
+from asr.text.languages import language_name
 from asr.text.pronunciations import WithGuesses
 
 LEAST_SECONDS = 30.0
 """Of speech to learn from."""
 _TEST_SHARE = 0.2
+_NAMED = 20  # of what cannot be used, where too little is left
 _TEST_SECONDS = (60.0, 300.0)
 """At least, unless that is more than a third of the speech; and at most."""
 
@@ -78,7 +80,8 @@ def gather(
         raise BadData(
             f"{source} has {sum(speech.seconds):.0f} s of speech with {len(speech.texts)} texts, "
             f"too little to learn from and to test on: give {LEAST_SECONDS:.0f} s to learn from at "
-            "least, better five minutes, and some more sentences."
+            "least, better five minutes, and some more sentences.",
+            problems[:_NAMED],
         )
     return Material(train, cut, problems)
 
@@ -109,7 +112,7 @@ class _Speech:
         )
         lines = dict(read_lines(manifest))
         seconds = [length / SAMPLE_RATE for length in surveyed.lengths.tolist()]
-        problems = imported + tuple(_faults(surveyed, lines, manifest.parent))
+        problems = imported + tuple(_faults(surveyed, lines, manifest.parent, bundle))
         return cls(lines, surveyed.usable, seconds, problems)
 
     @property
@@ -151,12 +154,16 @@ def _discovered(source: Path) -> Iterator[Discovery]:
     return importers.folder(source)
 
 
-def _faults(surveyed: Survey, lines: Mapping[int, str], folder: Path) -> Iterator[str]:
+def _faults(
+    surveyed: Survey, lines: Mapping[int, str], folder: Path, bundle: Bundle
+) -> Iterator[str]:
     """What `asr fit` would leave out."""
     for finding in surveyed.errors:
         there = folder / json.loads(lines[finding.line])["audio"]
         audio = os.path.normpath(there)
         reason = finding.reason.replace(str(there), audio)
+        if finding.kind == "unknown characters":
+            reason += f": the bundle's language is {language_name(bundle.info.language)}"
         yield reason if audio in reason else f"{audio}: {reason}"
 
 

@@ -33,7 +33,10 @@ def align(
         typer.Option(help="ctm, json, srt, vtt, tsv, txt, textgrid or eaf; ctm unless told."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="File to write, in the format of its suffix; else stdout.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File to write, in the format of its suffix; else stdout."
+        ),
     ] = None,
     cut: Annotated[
         Path | None,

@@ -24,7 +24,7 @@ def check(
         str, typer.Argument(help="JSON lines with `audio` and `text`; or shards, by their folder.")
     ],
     config: Annotated[
-        Path | None, typer.Option(help="Config of `asr fit`: its units and layers.")
+        Path | None, typer.Option(help="Config of `asr fit`: its language, units and layers.")
     ] = None,
     bundle: BundleOption = None,
     dev: Annotated[
@@ -44,17 +44,25 @@ def check(
     second check decodes only what has changed. Exit code 0: no errors; 1: some; 2: no line can be
     used.
     """
+    from asr.bundle import Bundle, default_bundle
     from asr.corpus import explain, locate, measurement_file, survey
+    from asr.text.languages import language_name
 
     source = locate(Path(), manifest)
     if write_clean and (isinstance(source, str) or source.is_dir()):
         raise BadOption("--write-clean writes a manifest, which shards have none: leave it out.")
     unheard: Path | str | None = dev
+    hint = None
     if config:
         network, tokenizer, normal, known = _from_config(config, source)
         unheard = dev or known
     else:
-        network, tokenizer, normal = _from_bundle(bundle)
+        opened = Bundle.open(bundle or default_bundle())
+        network, tokenizer, normal = opened.model, opened.tokenizer, opened.normalise
+        hint = (
+            f"asr: these units are of {language_name(opened.info.language)}, as in {opened.path}; "
+            "for others name a config (--config), which may have data.units.alphabet: from_texts"
+        )
     with bar("reading") as progress:
         surveyed = survey(
             source,
@@ -68,19 +76,14 @@ def check(
     if surveyed.findings:
         typer.echo(explain(source, surveyed.findings))
     typer.echo(surveyed.table())
+    if hint and any(found.kind == "unknown characters" for found in surveyed.findings):
+        typer.echo(hint, err=True)
     if not surveyed.usable:
         raise typer.Exit(2)
     if write_clean:
         _write(surveyed, Path(manifest), write_clean)
     if surveyed.errors:
         raise typer.Exit(1)
-
-
-def _from_bundle(path: Path | None) -> "tuple[ModelConfig, Tokenizer, Normaliser]":
-    from asr.bundle import Bundle, default_bundle
-
-    opened = Bundle.open(path or default_bundle())
-    return opened.model, opened.tokenizer, opened.normalise
 
 
 def _from_config(

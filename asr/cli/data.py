@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -119,7 +120,8 @@ def folder(
 
     if not root.is_dir():
         raise BadData(f"there is no folder {root}; name the one that holds the recordings.")
-    _finish([_written(importers.folder(root, encoding, separator), out, _Texts(language, numbers))])
+    found = importers.folder(root, encoding, separator, partial(typer.echo, err=True))
+    _finish([_written(found, out, _Texts(language, numbers))])
 
 
 @app.command()
@@ -165,6 +167,12 @@ def split(
     if not most or not fewer:
         raise BadOption(
             f"{manifest} has too few speakers to set {share:.0%} of them apart: change --share."
+        )
+    if not any(found.speaker for found in (*most, *fewer)):
+        typer.echo(
+            f"{manifest} names no speakers, so its lines are split by their ids: the same voices "
+            "may be in both",
+            err=True,
         )
     texts = _Texts(language)
     _finish([_written(most, out, texts), _written(fewer, apart, texts)])
@@ -448,6 +456,8 @@ def _written(discoveries: "Iterable[Discovery]", out: Path, texts: "_Texts") -> 
     result = write_manifest(discoveries, out, normaliser(PLAIN, language), numbers)
     for problem in result.problems:
         typer.echo(f"{problem}; left out", err=True)
+    if texts.numbers == "drop" and result.changed:
+        typer.echo(f"{out}: texts that lost digits or signs: {result.changed}", err=True)
     left = f", {len(result.problems)} left out" if result.problems else ""
     typer.echo(f"{out}: {result.lines} lines{left}")
     return not result.problems

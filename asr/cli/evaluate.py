@@ -50,7 +50,8 @@ def evaluate(
         Path | None, typer.Option(help="Bundle, or file of --json, to compare with.")
     ] = None,
     results: Annotated[
-        Path | None, typer.Option("--json", "--output", help="File for all figures and clips.")
+        Path | None,
+        typer.Option("--json", "--output", "-o", help="File for all figures and clips."),
     ] = None,
     worst: Annotated[int, typer.Option(help="Utterances to show, the worst first.", min=0)] = 5,
     record: Annotated[

@@ -19,8 +19,10 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
+            "-o",
             help="HTML file to write; else report.html in the run's folder, or comparison.html in "
-            "that of the first of several."
+            "that of the first of several.",
         ),
     ] = None,
     worst: Annotated[

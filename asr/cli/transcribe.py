@@ -73,6 +73,8 @@ def transcribe(
     output: Annotated[
         Path | None,
         typer.Option(
+            "--output",
+            "-o",
             parser=on_disk,
             metavar="FOLDER",
             help="Folder for one file per recording; else stdout. The same command again does what "

@@ -26,7 +26,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Speech:
-    """The speech of a study."""
+    """The speech of a study, in the letters a to z."""
 
     root: str | None = None
     """The corpus folder; without it, the variable EARSHOT_DATA."""

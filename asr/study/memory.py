@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -38,7 +37,11 @@ def run(study: MemoryStudy, folder: Path, say: Callable[[str], None]) -> list[Re
     done = {_key(record) for record in records}
     wanted = list(_wanted(study))
     order = {key: at for at, key in enumerate((t, v.name, s) for t, v, s in wanted)}
-    tasks = _Tasks(study, say)
+    tasks = _Tasks(study)
+    if any(task == "speech" and (task, v.name, seed) not in done for task, v, seed in wanted):
+        say("reading the speech")
+        tasks.speech = read_speech(study, say)
+    write_atomically(folder / _CONFIG, f"{_dumped(study)}\n", shared=False)
     for number, (task, variant, seed) in enumerate(wanted, start=1):
         if (task, variant.name, seed) in done:
             continue
@@ -68,18 +71,16 @@ def _key(record: Record) -> tuple[str, str, int]:
 
 
 def _begun(study: MemoryStudy, folder: Path) -> list[Record]:
-    """The finished runs of a folder, which is made if it is not there."""
+    """The finished runs of a folder."""
     config, runs = folder / _CONFIG, folder / _RUNS
-    wanted = json.dumps(study.to_dict(), indent=1)
     if not runs.exists():
-        write_atomically(config, f"{wanted}\n", shared=False)
         return []
     try:
         kept = json.loads(config.read_text(encoding="utf-8"))
         records = [json.loads(line) for line in runs.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise BadOption(f"{folder} holds a damaged study ({error}): name another one.") from error
-    if kept != json.loads(wanted):
+    if kept != json.loads(_dumped(study)):
         raise BadOption(
             f"{folder} holds a study with another config ({config.name}): give that one to go on "
             "with it, or name another folder."
@@ -87,23 +88,23 @@ def _begun(study: MemoryStudy, folder: Path) -> list[Record]:
     return records
 
 
+def _dumped(study: MemoryStudy) -> str:
+    return json.dumps(study.to_dict(), indent=1)
+
+
 class _Tasks:
-    """The two tasks; the speech is read when it is first needed."""
+    """The two tasks."""
 
-    def __init__(self, study: MemoryStudy, say: Callable[[str], None]) -> None:
+    speech: StudySpeech
+
+    def __init__(self, study: MemoryStudy) -> None:
         self._study = study
-        self._say = say
-
-    @cached_property
-    def _speech(self) -> StudySpeech:
-        self._say("reading the speech")
-        return read_speech(self._study, self._say)
 
     def copied(self, variant: Variant, seed: int) -> Record:
         return {"lags": copied(self._study.copying, variant, seed)}
 
     def trained(self, variant: Variant, seed: int) -> Record:
-        study, speech = self._study, self._speech
+        study, speech = self._study, self.speech
         model = encoder(variant, study.network, seed)
         before = probe(model, speech.probes, study.distance)
         points = list(train(model, speech.train, speech.dev, study.training, seed))

@@ -97,12 +97,18 @@ def read_speech(study: MemoryStudy, say: Callable[[str], None]) -> StudySpeech:
     train = np.flatnonzero((heard.lengths >= samples[0]) & (heard.lengths <= samples[1]))
     dev = np.flatnonzero((other.lengths >= samples[0]) & (other.lengths <= samples[1]))
     long = np.flatnonzero(other.lengths >= least * SAMPLE_RATE)
-    if not len(train) or not len(dev) or len(long) < config.probes:
+    if not len(train) or not len(dev):
         raise BadData(
-            f"a study needs clips of {_SHORTEST_SECONDS:g} to {config.longest_seconds:g} s, and "
-            f"{config.probes} of {least:.0f} to {1.5 * least:.0f} s to look back in: {root} has "
-            f"{len(train)} in {config.train}, {len(dev)} and {len(long)} in {config.dev}; name "
-            "other manifests, or lower distance or speech.probes."
+            f"a study needs clips of {_SHORTEST_SECONDS:g} to {config.longest_seconds:g} s: {root} "
+            f"has {len(train)} in {config.train} and {len(dev)} in {config.dev}; name other "
+            "manifests, or raise speech.longest_seconds."
+        )
+    if len(long) < config.probes:
+        longest = other.lengths.max(initial=0) / SAMPLE_RATE
+        raise BadData(
+            f"{root} has {len(long)} clips of {least:g} to {1.5 * least:g} s in {config.dev}, and "
+            f"{config.probes} are needed to look back over {study.distance} frames; the longest up "
+            f"to there has {longest:.2f} s: {_way_out(other, study)}name another manifest."
         )
     front_end = LogMel(FeatureConfig(mels=study.network.mels))
     shortest_first = long[np.argsort(other.lengths[long], kind="stable")]
@@ -119,6 +125,16 @@ def read_speech(study: MemoryStudy, say: Callable[[str], None]) -> StudySpeech:
             for part in parts
         )
     )
+
+
+def _way_out(surveyed: Survey, study: MemoryStudy) -> str:
+    """What to do where clips are too few, or not long enough, to look back in."""
+    seconds = surveyed.lengths / SAMPLE_RATE
+    for distance in range(study.distance - 1, 0, -1):
+        least = (distance + _PLACES) * FRAME_SECONDS
+        if ((seconds >= least) & (seconds <= 1.5 * least)).sum() >= study.speech.probes:
+            return f"lower distance to {distance}, or "
+    return "lower speech.probes, or " if study.speech.probes > 1 else ""
 
 
 def _survey(

@@ -109,6 +109,7 @@ def test_where_nothing_is_gained_nothing_is_written(
 
 def test_bad_input_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
     few = recordings(tmp_path / "few", SPEECH[:2])
+    foreign = recordings(tmp_path / "foreign", [{**SPEECH[0], "text": "große Übung"}])
     silent = recordings(tmp_path / "silent", SPEECH[:2])
     for text in silent.glob("*.txt"):
         text.unlink()
@@ -116,6 +117,7 @@ def test_bad_input_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
     (headless / "model.safetensors").unlink()
     for source, bundle, words in (
         (few, tiny_bundle, "too little to learn from and to test on: give 30 s"),
+        (foreign, tiny_bundle, "cannot spell 'ß', 'ü': the bundle's language is English"),
         (silent, tiny_bundle, "has no recording with a text"),
         (tmp_path / "gone", tiny_bundle, "name a folder of recordings, a table or a manifest"),
         (few, headless, "model.safetensors cannot be read"),

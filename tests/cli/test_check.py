@@ -51,14 +51,17 @@ def test_bad_lines_are_named_and_left_out_of_the_clean_manifest(
         ["empty", "text", "1"],
         ["unknown", "characters", "1"],
     ]
-    assert check(clean, "--bundle", tiny_bundle).returncode == 0
+    (hint,) = done.stderr.splitlines()
+    assert "these units are of English" in hint and "--config" in hint
+    done = check(clean, "--bundle", tiny_bundle)
+    assert done.returncode == 0 and not done.stderr
 
 
 def test_the_layers_and_units_of_a_config_decide(manifest: Path, tmp_path: Path) -> None:
     others = tmp_path / "others.jsonl"  # the config's own development set has the same speakers
     others.write_text('{"audio": "x.wav", "text": "x", "speaker": "nobody"}\n', encoding="utf-8")
     done = check(manifest, "--config", ROOT / "configs" / "smoke.yaml", "--dev", others)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 1 and "these units" not in done.stderr, done.stderr
     done = check(manifest, "--config", ROOT / "configs" / "none.yaml")
     assert done.returncode == 2 and "none.yaml" in done.stderr
 

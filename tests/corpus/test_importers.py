@@ -155,6 +155,9 @@ def test_speakers_are_set_apart_and_stay_there(tmp_path: Path) -> None:
         done = asr("data", "split", *same)
         assert done.returncode == 2 and "must be three files" in done.stderr
         assert (source.read_bytes(), most.read_bytes()) == before
+    assert "no speakers" not in done.stderr
+    source.write_text("".join(f"{json.dumps({**said, 'id': f'c{n}'})}\n" for n in range(40)))
+    assert "names no speakers" in asr("data", "split", source, most, apart).stderr
     source.write_text(json.dumps(said), encoding="utf-8")
     none = asr("data", "split", source, most, tmp_path / "none.jsonl")
     assert "too few speakers to set 20% of them apart" in refused(none, tmp_path / "none.jsonl")
@@ -197,6 +200,8 @@ def test_marks_that_nobody_reads_aloud_are_left_out(tmp_path: Path) -> None:
         ("t.csv", b"path,text\n\xff\xfe,y\n", "t.csv is not utf-8"),
         ("t.csv", b"", "there are no recordings"),
         ("t.tsv", b"path\ttext\n\n1.wav\n", "there is no file"),
+        ("t.csv", b"Datei;Text\na.wav;x\nb.wav;y\n", "t.csv: its columns are datei, text: call"),
+        ("t.csv", b"path,Satz\na.wav,x\n", "with the texts text or sentence"),
         ("t.jsonl", b"[1]\nnull\n", "t.jsonl:2: it has no column path"),
     ],
 )
@@ -206,6 +211,16 @@ def test_a_broken_table_is_a_sentence(
     (tmp_path / name).write_bytes(content)
     out = tmp_path / "deep" / "out.jsonl"
     assert words in refused(asr("data", "folder", tmp_path, out), out.parent)
+
+
+def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
+    clip = layouts.CLIPS[0]["audio"]
+    shutil.copy(layouts.TRAIN / clip, tmp_path)
+    table = f"file;text;Sprecher;start\n{clip};hallo;Eva;0\n{clip};so;Udo;1\n"
+    (tmp_path / "t.csv").write_text(table, encoding="utf-8")
+    done = asr("data", "folder", tmp_path, tmp_path / "out.jsonl")
+    assert done.returncode == 0
+    assert done.stderr.count("t.csv: columns not read: sprecher; ") == 1
 
 
 def test_where_nothing_can_be_written_nothing_is_left(tmp_path: Path) -> None:
@@ -313,6 +328,7 @@ def test_numbers_are_refused_spelled_or_dropped(tmp_path: Path) -> None:
         done = asr("data", "folder", tmp_path, out, "--numbers", way)
         assert done.returncode == code and {line["text"] for line in rows(out)} == texts
         assert ("its text has '0', '1', '3'" in done.stderr) == (way != "drop")
+        assert ("that lost digits or signs: 2" in done.stderr) == (way == "drop")
     said = refused(
         asr("data", "folder", tmp_path, tmp_path / "no", "--numbers", "guess"), tmp_path / "no"
     )

@@ -161,7 +161,7 @@ def test_texts_are_read_packed_and_in_normal_form(tmp_path: Path, suffix: str) -
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", b"good\n\xff\xfe\n", "line 2: not UTF-8"),
+        ("a.txt", b"good\n\xff\xfe\n", r"line 2: not UTF-8 \(byte 0xff\); convert"),
         ("a.txt", b"good\n" + b"x" * 1_000_002, "line 2: too long"),
         ("a.txt", b"\n ... \n", "has no words"),
         ("a.txt", b"one two three", "no word of .* occurs 2 times"),

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,16 @@ import pytest
 from commands import asr
 from playwright.sync_api import sync_playwright
 
+from asr.errors import BadData
 from asr.study.command import read_study
 from asr.study.config import Copying, MemoryStudy, Variant
 from asr.study.copying import copied
 from asr.study.findings import Claim, Findings, Interval, Verdict, claims, first_below
+from asr.study.speech import read_speech
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DATA = Path(__file__).parents[1] / "data" / "train"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data" / "train"
 QUICK = [
     f"--speech.root={DATA}", "--speech.train=manifest.jsonl", "--speech.dev=manifest.jsonl",
     "--speech.dev_clips=2", "--speech.probes=1", "--speech.longest_seconds=3", "--distance=20",
@@ -132,7 +136,7 @@ def test_another_study_does_not_go_on_in_its_folder(studied: tuple[Path, str]) -
         (["--training.steps", "0"], "0 or below"),
         (["--speech.root", "/nowhere"], "there is no corpus folder /nowhere"),
         ([*QUICK, "--speech.train", "gone.jsonl"], "gone.jsonl"),
-        ([*QUICK, "--speech.probes", "9"], "lower distance or speech.probes"),
+        ([*QUICK, "--speech.probes", "11"], "lower speech.probes"),
         (["--config", "/nowhere.yaml"], "/nowhere.yaml"),
     ],
 )
@@ -141,14 +145,32 @@ def test_what_cannot_be_is_refused(arguments: list[str], words: str, tmp_path: P
     assert done.returncode == 2
     *_, last = done.stderr.splitlines()
     assert words in last and last.startswith("asr: ") and "Traceback" not in done.stderr
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_folder_without_a_finished_run_takes_another_config(tmp_path: Path) -> None:
     for _ in range(2):  # the same sentence again, not one about the folder
         done = asr("study", "memory", *QUICK, "--speech.train", "gone.jsonl", "-o", tmp_path)
         assert "gone.jsonl" in done.stderr
-    done = asr("study", "memory", *QUICK, "--speech.probes", "9", "-o", tmp_path)
-    assert "lower distance or speech.probes" in done.stderr
+    done = asr("study", "memory", *QUICK, "--speech.probes", "11", "-o", tmp_path)
+    assert "lower speech.probes" in done.stderr
+
+
+def test_the_distance_that_is_advised_is_the_largest_that_does() -> None:
+    with pytest.raises(BadData, match=r"up to there has 3\.71 s: lower distance to") as refused:
+        read_speech(read_study([*QUICK, "--distance=75"]), print)
+    (advised,) = map(int, re.findall(r"distance to (\d+)", str(refused.value)))
+    assert len(read_speech(read_study([*QUICK, f"--distance={advised}"]), print).probes.features)
+    with pytest.raises(BadData):
+        read_speech(read_study([*QUICK, f"--distance={advised + 1}"]), print)
+
+
+def test_the_command_without_a_corpus_finds_its_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "memory.md").read_text(encoding="utf-8").replace("\\\n", "")
+    (command,) = re.findall(r"^asr study memory (--speech.root.*) -o", page, re.MULTILINE)
+    monkeypatch.chdir(ROOT)
+    speech = read_speech(read_study(shlex.split(command)), print)
+    assert len(speech.train.features) == 10 and len(speech.probes.features) == 3
 
 
 def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
@@ -159,7 +181,7 @@ def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_config_that_ships_is_the_default() -> None:
-    config = Path(__file__).parents[2] / "configs" / "study" / "memory.yaml"
+    config = ROOT / "configs" / "study" / "memory.yaml"
     shipped = read_study(["--config", str(config)])
     dev = replace(shipped.speech, dev=MemoryStudy().speech.dev)
     assert replace(shipped, speech=dev) == MemoryStudy()

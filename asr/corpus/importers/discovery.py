@@ -40,6 +40,8 @@ class Imported:
 
     lines: int
     problems: tuple[str, ...]
+    changed: int
+    """Lines whose digits and signs were treated."""
 
 
 def write_manifest(
@@ -59,7 +61,7 @@ def write_manifest(
         BadOption: the manifest cannot be written.
     """
     problems: list[str] = []
-    lines = 0
+    lines = changed = 0
     try:
         with ExitStack() as opened:
             for found in discoveries:
@@ -72,12 +74,13 @@ def write_manifest(
                     file = opened.enter_context(replacing(out))
                 file.write(_line(item, out.parent, normal).encode("utf-8"))
                 lines += 1
+                changed += item.text != found.text
     except OSError as error:
         raise BadOption(f"{out} cannot be written ({error.strerror}).") from error
     if not lines:
         reasons = problems[:20] or ["there are no recordings"]
         raise BadData(f"no line of {out} would be good, so it is not written.", reasons)
-    return Imported(lines, tuple(problems))
+    return Imported(lines, tuple(problems), changed)
 
 
 def seconds(value: object) -> float | None:

@@ -1,6 +1,7 @@
 """Folders of recordings with their texts."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from asr.audio import EXTENSIONS
@@ -12,10 +13,15 @@ _TEXTS = (".txt", ".lab")
 _TABLES = (".csv", ".tsv", ".jsonl")
 _PATH_COLUMNS = ("path", "audio", "file", "filename", "file_name", "wav")
 _TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
+_KEPT = ("id", "speaker", "start", "end")
+_COLUMNS = {*_PATH_COLUMNS, *_TEXT_COLUMNS, *_KEPT, "client_id"}
 
 
 def folder(
-    root: Path, encoding: str = "utf-8", separator: str | None = None
+    root: Path,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Discovery]:
     """Any folder: each recording's text in a .txt or .lab file of its name, or in tables.
 
@@ -27,11 +33,12 @@ def folder(
     Args:
         encoding: of tables and texts.
         separator: between the columns of tables; without it, each table's first line tells.
+        say: is told of a table's columns that are not read.
     """
     files = [root] if root.is_file() else sorted(root.rglob("*"))
     if tables := _ending(files, _TABLES):
         for table in tables:
-            yield from _table(table, encoding, separator)
+            yield from _table(table, encoding, separator, say)
         return
     recordings = _ending(files, EXTENSIONS)
     names = {path.with_suffix("") for path in recordings}
@@ -60,8 +67,21 @@ def _ending(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
     return [path for path in files if path.suffix.lower() in suffixes]
 
 
-def _table(table: Path, encoding: str, separator: str | None) -> Iterator[Discovery]:
-    for where, row in read_rows(table, encoding, separator):
+def _table(
+    table: Path, encoding: str, separator: str | None, say: Callable[[str], None]
+) -> Iterator[Discovery]:
+    rows = read_rows(table, encoding, separator)
+    first = next(rows, None)
+    if first is None:
+        return
+    columns = [name for name in first[1] if name != "none"]  # cells beyond those of the first line
+    lines_of_json = table.suffix.lower() == ".jsonl"
+    if not lines_of_json and (problem := _lacking(columns)):
+        yield Discovery(str(table), table, problem=problem)
+        return
+    if unread := [name for name in columns if name not in _COLUMNS]:
+        say(f"{table}: columns not read: {', '.join(unread)}; those kept are {', '.join(_KEPT)}")
+    for where, row in chain([first], rows):
         name = next((row[key] for key in _PATH_COLUMNS if row.get(key)), "")
         text = next((row[key] for key in _TEXT_COLUMNS if row.get(key)), "")
         start, end = seconds(row.get("start") or 0), seconds(row.get("end") or None)
@@ -78,3 +98,14 @@ def _table(table: Path, encoding: str, separator: str | None) -> Iterator[Discov
             start=start or 0.0,
             end=end,
         )
+
+
+def _lacking(columns: Sequence[str]) -> str | None:
+    """Why no row of a table with these columns can be used."""
+    for content, names in (("recordings", _PATH_COLUMNS), ("texts", _TEXT_COLUMNS)):
+        if not set(names) & set(columns):
+            return (
+                f"its columns are {', '.join(columns)}: call the one with the {content} "
+                f"{' or '.join(names)}"
+            )
+    return None

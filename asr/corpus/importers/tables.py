@@ -55,8 +55,10 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         with path.open(encoding=encoding, newline=None) as file:
             lines = [line.rstrip("\n") for line in file]
     except UnicodeDecodeError as error:
-        advice = "convert it, or name its encoding: --encoding latin-1 is usual for older tables"
-        raise BadData(f"{path} is not {encoding} ({error.reason}): {advice}.") from error
+        raise BadData(
+            f"{path} is not {encoding} ({error.reason}): convert it, or name its encoding to "
+            "`asr data folder` (or `ljspeech`); --encoding latin-1 is usual for older tables."
+        ) from error
     except OSError as error:
         raise BadData(f"{path} cannot be read ({error}).") from error
     except LookupError as error:

@@ -67,7 +67,11 @@ def sentences(
             try:
                 text = line.decode("utf-8")
             except UnicodeDecodeError as error:
-                raise BadData(f"{path}, line {number}: not UTF-8; convert the text.") from error
+                byte = f"0x{line[error.start]:02x}"
+                raise BadData(
+                    f"{path}, line {number}: not UTF-8 (byte {byte}); convert the text, such as by "
+                    "`iconv -f latin1 -t utf-8`."
+                ) from error
             # Word by word gives the same result, since nothing combines across a space.
             normal = (_normalise(word, language) for word in text.split())
             if words := joined(normal).split():
