@@ -15,7 +15,7 @@ _TEMPLATE = """\
 
 A speech recogniser: {cell} layers in {directions} with CTC, trained and exported by earshot \
 on {created}. It reads {language} from 16 kHz sound and spells in {n_units} units ({parameters} \
-parameters; {size} on disk, {precision} on CPU).
+parameters; {size} of weights and graph, {precision} on CPU).
 
 ## Use
 
@@ -53,8 +53,7 @@ elderly, whispering and singing voices, and speech with an impairment are recogn
 much worse; nobody has measured how much for each group.
 - Noise, music, echo, distance from the microphone, telephones and people who talk at once \
 raise the errors.
-- It writes words in lower case as they are spoken: no punctuation, no digits; numbers, names \
-and terms that its data lacks are spelled by ear.
+- {writing}; names and terms that its data lacks are spelled by ear.
 - The confidence of a word {confidence}.
 
 ## Not to be used for
@@ -85,6 +84,9 @@ def card(info: BundleInfo) -> str:
         lm=_lm(info.lm),
         lexicon=_lexicon(info.lexicon),
         punctuation=_punctuation(info.punctuation),
+        writing="Marks, capitals and digits are guessed from the words and the pauses between them"
+        if info.punctuation
+        else "It writes words in lower case as they are spoken: no punctuation, no digits",
         confidence="was fitted to development speech and holds for recordings like it"
         if info.calibration
         else "is a guess of the model about itself, not a probability of truth",

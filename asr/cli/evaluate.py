@@ -213,7 +213,8 @@ def _device(name: str) -> str:
         return get_device_name()
     from asr.machine import usable_cores
 
-    return f"CPU of {usable_cores()} cores"
+    cores = usable_cores()
+    return f"{cores} core{'s' * (cores > 1)} of a CPU"
 
 
 def _command(manifest: Path, decoder: str | None) -> str:

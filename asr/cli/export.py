@@ -21,12 +21,16 @@ def export(
         Precision | None,
         typer.Option(help="Of the ONNX graph; else int8 for LSTMs and fp32 for other cells."),
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(help="Replace a bundle also where a language model or more was added to it."),
+    ] = False,
 ) -> None:
     """Write a bundle, after comparing its graph with the weights on batches of mixed lengths."""
     from asr.export import export as write
     from asr.export.checks import int8_here
 
-    bundle = write(checkpoint, out, precision.value if precision else None)
+    bundle = write(checkpoint, out, precision.value if precision else None, overwrite)
     size = bundle.info.export.bytes / 1e6
     typer.echo(f"{bundle.path}: {bundle.precision}, {size:.1f} MB, equal to torch within bounds")
     if bundle.precision == "int8":

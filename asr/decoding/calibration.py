@@ -11,7 +11,9 @@ from asr.errors import BadData
 
 PAUSE_SECONDS = 1.0
 """Shortest silence between two stretches of speech."""
-_WORD_FEATURES, _STRETCH_FEATURES = 4, 3
+_WORD_FEATURES, _STRETCH_FEATURES = 4, 4
+_EARLIER_STRETCH_FEATURES = 3
+"""Version 0.1 knew nothing of posteriors there."""
 _LONGEST_OFFSET = 0.5  # seconds
 _GAP_SECONDS = 0.2
 _MEETING = 0.25
@@ -83,7 +85,7 @@ class Calibration:
         try:
             calibration = cls(
                 confidence=_logistic(values.get("confidence"), _WORD_FEATURES),
-                speech=_logistic(values.get("speech"), _STRETCH_FEATURES),
+                speech=_stretches(values.get("speech")),
                 end_offset=float(values.get("end_offset", 0.0)),
             )
             if unknown := values.keys() - {"confidence", "speech", "end_offset"}:
@@ -93,6 +95,12 @@ class Calibration:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadData(f"the calibration cannot be read ({error}).") from error
         return calibration
+
+
+def _stretches(values: Mapping[str, Any] | None) -> Logistic | None:
+    if values is not None and len(values["weights"]) == _EARLIER_STRETCH_FEATURES:
+        values = {**values, "weights": [*values["weights"], 0.0]}
+    return _logistic(values, _STRETCH_FEATURES)
 
 
 def _logistic(values: Mapping[str, Any] | None, features: int) -> Logistic | None:

@@ -16,6 +16,7 @@ from asr.scripts import begins_token, is_unspaced
 
 _SPACE = "▁"  # in the spellings of units
 _LEAST = 1e-6  # of a certainty, so that its logarithm is finite
+_HINT = 0.1  # frames, for the same reason
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class DecodedWord:
     """The negative sum of its frames' log certainties; 0 if all are certain."""
     posterior: float
     """Of its least probable unit."""
+    spelled: float
+    """How many of its frames spell a unit and not blank: the sum of their probabilities."""
 
     def later(self, frames: int) -> "DecodedWord":
         """The same word in a lattice that starts so many frames earlier."""
@@ -73,6 +76,7 @@ def decoded_words(
     hypothesis: Hypothesis,
     spans: Sequence[tuple[str, int, int]],
     certainty: NDArray[np.float32],
+    blank: NDArray[np.float32],
 ) -> list[DecodedWord]:
     """The words that a hypothesis spells, in order; they never overlap.
 
@@ -81,20 +85,30 @@ def decoded_words(
     Args:
         spans: `(word, first, end)` of each: it is spelled by the units `[first, end)`.
         certainty: `(U,)` of the lattice's frames.
+        blank: `(U,)`, the log-probability of blank in them.
     """
     if not spans:
         return []
     bounds = np.array([(hypothesis.starts[a], hypothesis.ends[b - 1]) for _, a, b in spans])
-    sums = np.append(0.0, np.cumsum(-np.log(np.maximum(certainty, _LEAST)), dtype=np.float64))
-    doubts = (sums[bounds[:, 1]] - sums[bounds[:, 0]]).tolist()
+    doubts = _sums(-np.log(np.maximum(certainty, _LEAST)), bounds)
+    spelled = _sums(1 - np.exp(blank), bounds)
     # Every other run between bounds is a word.
     least = np.minimum.reduceat(np.append(certainty, 1.0), bounds.ravel())[::2].tolist()
     return [
-        DecodedWord(text, start, end, sure, doubt, min(hypothesis.confidences[first:behind]))
-        for (text, first, behind), (start, end), sure, doubt in zip(
-            spans, bounds.tolist(), least, doubts, strict=True
+        DecodedWord(
+            text, start, end, sure, doubt, min(hypothesis.confidences[first:behind]), not_blank
+        )
+        for (text, first, behind), (start, end), sure, doubt, not_blank in zip(
+            spans, bounds.tolist(), least, doubts, spelled, strict=True
         )
     ]
+
+
+def _sums(frames: NDArray[np.float32], bounds: NDArray[np.int64]) -> list[float]:
+    """Sums over the frames between each pair of bounds `(N, 2)`."""
+    sums = np.append(0.0, np.cumsum(frames, dtype=np.float64))
+    between: list[float] = (sums[bounds[:, 1]] - sums[bounds[:, 0]]).tolist()
+    return between
 
 
 def stretches(words: Iterable[DecodedWord], pause: float) -> Iterator[list[DecodedWord]]:
@@ -109,12 +123,20 @@ def stretches(words: Iterable[DecodedWord], pause: float) -> Iterator[list[Decod
         yield run
 
 
-def stretch_features(words: Sequence[DecodedWord]) -> tuple[float, float, float]:
-    """Features that separate speech from other sounds: letters, mean certainty, letters per frame.
+def stretch_features(words: Sequence[DecodedWord]) -> tuple[float, float, float, float]:
+    """Features that separate speech from other sounds, also where only one word was said.
 
-    All are logarithms. Noise gives few letters, in uncertain frames, sometimes over a long time.
+    Logarithms of the number of letters, of the mean certainty, of letters per frame, and of spelled
+    frames per letter. Noise gives few letters, in uncertain frames, sometimes over a long time; a
+    language model makes words of it where the acoustic model spells next to nothing.
     """
     letters = sum(len(word.text) for word in words)
     frames = sum(word.end - word.start for word in words)
     doubt = sum(word.doubt for word in words)
-    return math.log(letters), -doubt / frames, math.log(letters / frames)
+    spelled = sum(word.spelled for word in words)
+    return (
+        math.log(letters),
+        -doubt / frames,
+        math.log(letters / frames),
+        math.log((spelled + _HINT) / letters),
+    )

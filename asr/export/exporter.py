@@ -19,7 +19,12 @@ from asr.model import AcousticModel
 from asr.training.checkpoint import Checkpoint
 
 
-def export(checkpoint: Path | Checkpoint, out: Path, precision: Precision | None = None) -> Bundle:
+def export(
+    checkpoint: Path | Checkpoint,
+    out: Path,
+    precision: Precision | None = None,
+    overwrite: bool = False,
+) -> Bundle:
     """Writes the bundle `out` from a checkpoint and opens it.
 
     The weights are rounded to half precision first, so that torch and ONNX use the same ones. Then
@@ -29,10 +34,11 @@ def export(checkpoint: Path | Checkpoint, out: Path, precision: Precision | None
     Args:
         checkpoint: a file of `asr fit`, or what was read of one.
         precision: of the ONNX graph; by default int8 for LSTMs and fp32 for GRUs and RNNs.
+        overwrite: replace a bundle also where something was added to it.
 
     Raises:
         BadBundle: the checkpoint is missing, damaged or foreign, the graph differs, or
-            `out` holds something other than a bundle.
+            `out` holds something other than a bundle, or one that something was added to.
         BadOption: int8 for a cell that ONNX Runtime cannot quantise, or `onnx` is missing.
     """
     try:
@@ -43,6 +49,11 @@ def export(checkpoint: Path | Checkpoint, out: Path, precision: Precision | None
     out = Path(out).resolve()
     if out.exists() and not (out / INFO).is_file() and not (out.is_dir() and _is_empty(out)):
         raise BadBundle(f"{out} exists and is not a bundle; move it away or name another folder.")
+    if not overwrite and (additions := _additions(out)):
+        raise BadBundle(
+            f"{out} has {' and '.join(additions)}, which an export does not write: name another "
+            "folder, or add --overwrite to lose that."
+        )
     trained = _read(checkpoint)
     cell = trained.model.config.cell
     if precision == "int8" and cell != "lstm":
@@ -65,6 +76,20 @@ def export(checkpoint: Path | Checkpoint, out: Path, precision: Precision | None
         write_info(folder, _info(trained, out.name, precision, export, folder))
         Bundle.open(folder)
     return Bundle.open(out)
+
+
+def _additions(out: Path) -> list[str]:
+    """What was added to a bundle that other weights can use too; nothing if it cannot be read."""
+    try:
+        info = Bundle.open(out).info
+    except BadBundle:
+        return []
+    parts = {
+        "a language model": info.lm,
+        "a lexicon": info.lexicon,
+        "a model of marks": info.punctuation,
+    }
+    return [name for name, part in parts.items() if part]
 
 
 def _measured(

@@ -75,6 +75,7 @@ def align_text(
             certainty=word.posterior,
             doubt=0.0,
             posterior=word.posterior,
+            spelled=float(word.end - word.start),
         )
         for word in found
     ]

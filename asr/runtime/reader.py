@@ -30,7 +30,7 @@ from asr.punctuation import Punctuator, Writer
 from asr.runtime.engine import LogProbs, Wave, stacked
 from asr.runtime.windows import batches
 from asr.sampling import SAMPLE_RATE
-from asr.text import Tokenizer
+from asr.text import BLANK, Tokenizer
 from asr.transcript import Alternative, Segment, Transcript, Word, sentences
 
 if TYPE_CHECKING:
@@ -168,22 +168,22 @@ class Reader:
 
     def _decode_batch(self, lattices: Sequence[LogProbs], options: Options) -> Iterator[Decoded]:
         log_probs, lengths = stacked(lattices)  # (B, U, V), (B,)
-        sure = certainty(log_probs)  # (B, U)
+        sure, blank = certainty(log_probs), log_probs[..., BLANK]  # (B, U)
         if self.search is None:
-            for hypothesis, row in zip(greedy(log_probs, lengths), sure, strict=True):
+            for hypothesis, *rows in zip(greedy(log_probs, lengths), sure, blank, strict=True):
                 spans = self._tokens(self.tokenizer.word_spans(hypothesis.units), hypothesis.units)
-                yield Decoded(tuple(decoded_words(hypothesis, spans, row)))
+                yield Decoded(tuple(decoded_words(hypothesis, spans, *rows)))
             return
         paths = self.search(
             lattices, options.beam_settings(), options.hotwords, options.nbest, self.threads
         )
         aligned = align(log_probs, lengths, [best.units for best, *_ in paths])
-        for hypothesis, row, (best, *others) in zip(aligned, sure, paths, strict=True):
+        for hypothesis, *rows, (best, *others) in zip(aligned, sure, blank, paths, strict=True):
             spans = [(word.text, word.start, word.end) for word in best.words]
             if self.search.tokenizer is not None:  # whose units are letters
                 spans = self._tokens(spans, best.units)
             readings = tuple(Alternative(path.text, path.score) for path in (best, *others))
-            yield Decoded(tuple(decoded_words(hypothesis, spans, row)), readings)
+            yield Decoded(tuple(decoded_words(hypothesis, spans, *rows)), readings)
 
     def _tokens(
         self, spans: Iterable[tuple[str, int, int]], units: Sequence[int]

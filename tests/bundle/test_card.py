@@ -44,6 +44,10 @@ def test_what_was_added_after_export_is_said(tiny_bundle: Path) -> None:
     text = card(replace(info, lm=lm, calibration={"beam": {}}))
     assert "language model (2.0 MB) was estimated from a book (CC0)." in text
     assert "was fitted to development speech" in text
+    assert "It writes words in lower case" in text
+    marks = {"sources": "books (CC0)", "bytes": 2_600_000, "words": 1_000}
+    text = card(replace(info, punctuation=marks))
+    assert "Marks, capitals and digits are guessed" in text and "lower case" not in text
 
 
 def test_each_training_behind_the_weights_is_said(tiny_bundle: Path) -> None:

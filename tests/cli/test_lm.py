@@ -61,7 +61,7 @@ def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, text: Path) ->
 
 @pytest.mark.slow
 def test_a_bundle_gets_a_language_model_and_its_weights(
-    asr: Asr, tmp_path: Path, text: Path, tiny_bundle: Path
+    asr: Asr, tmp_path: Path, text: Path, tiny_bundle: Path, tiny_checkpoint: Path
 ) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree(tiny_bundle, bundle)
@@ -80,9 +80,13 @@ def test_a_bundle_gets_a_language_model_and_its_weights(
     opened = Bundle.open(bundle)
     assert opened.lm is not None and opened.lm.read_bytes() == lm.read_bytes()
     assert opened.info.lm is not None and opened.info.lm["sources"] == "a text of cats"
+    _, stderr = asr("export", tiny_checkpoint, bundle, code=2)
+    assert "has a language model, which an export does not write" in stderr
     assert "lm_weight" in asr("lm", "tune", manifest, "--bundle", bundle, "--clips", 1)[0]
     tuned = Bundle.open(bundle).info.decoding
     assert tuned.keys() == {"prior_weight", "lm_weight", "word_bonus", "unknown_price"}
+    asr("export", tiny_checkpoint, bundle, "--overwrite")
+    assert Bundle.open(bundle).lm is None
     asr("lm", "build", text, units, "--units", "characters")
     foreign = tmp_path / "other.npz"
     asr("lm", "build", text, foreign, "--units", bundle)

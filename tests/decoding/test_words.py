@@ -1,5 +1,6 @@
 """Words from hypotheses: frames and certainty; transcripts from words: times and confidence."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,8 +27,8 @@ CHARACTERS = CharacterTokenizer()
 SUBWORDS = SubwordTokenizer.learn(["the cat sat on the mat", "a cat on a mat sat"] * 4, 14)
 FRAME_S = 0.04
 EVEN = Logistic((0.0,) * 4, 0.0)
-NEVER = Logistic((0.0,) * 3, -5.0)
-LOUD = Logistic((10.0, 0.0, 0.0), -10.0)  # speech from e letters on
+NEVER = Logistic((0.0,) * 4, -5.0)
+LOUD = Logistic((10.0, 0.0, 0.0, 0.0), -10.0)  # speech from e letters on
 
 
 def spelled(text: str) -> Hypothesis:
@@ -39,11 +40,12 @@ def spelled(text: str) -> Hypothesis:
 
 
 def heard(hypothesis: Hypothesis, sure: NDArray[np.float32]) -> list[DecodedWord]:
-    return decoded_words(hypothesis, CHARACTERS.word_spans(hypothesis.units), sure)
+    blank = np.full(len(sure), np.log(0.25), np.float32)
+    return decoded_words(hypothesis, CHARACTERS.word_spans(hypothesis.units), sure, blank)
 
 
 def word(text: str, start: int, end: int, certainty: float = 0.5) -> DecodedWord:
-    return DecodedWord(text, start, end, certainty, doubt=0.5, posterior=certainty)
+    return DecodedWord(text, start, end, certainty, 0.5, certainty, float(end - start))
 
 
 def test_words_have_the_frames_of_their_units() -> None:
@@ -53,6 +55,7 @@ def test_words_have_the_frames_of_their_units() -> None:
     assert (cat.text, cat.start, cat.end) == ("cat", 4, 9)
     assert cat.certainty == pytest.approx(0.5)
     assert cat.doubt == pytest.approx(-np.log(sure[4:9]).sum(), rel=1e-5)
+    assert cat.spelled == pytest.approx(5 * 0.75)
 
 
 def test_the_last_word_may_end_with_the_lattice() -> None:
@@ -92,6 +95,14 @@ def test_what_is_no_speech_has_no_words() -> None:
     assert (silent.text, silent.no_speech) == ("", True)
 
 
+def test_words_that_the_frames_do_not_spell_are_no_speech() -> None:
+    known = Calibration(speech=Logistic((0.0, 0.0, 0.0, 1.0), 1.0))  # a frame for three letters
+    said = word("yes", 4, 8)
+    guessed = replace(said, spelled=0.2)
+    for one, text in ((said, "yes"), (guessed, "")):
+        assert transcript([one], FRAME_S, 1.0, known).text == text
+
+
 def test_the_last_word_ends_with_the_recording() -> None:
     # 400 samples fill one frame, which lasts 40 ms where the recording lasts 25.
     found = transcript([word("a", 0, 1)], FRAME_S, 0.025)
@@ -114,7 +125,7 @@ def test_times_follow_one_another_inside_the_recording(
     hypothesis = Hypothesis(tuple(units), tuple(starts), tuple(ends), (0.5,) * len(units), -1.0)
     sure = np.full(frame, 0.5, dtype=np.float32)
     known = Calibration(end_offset=data.draw(st.floats(-0.5, 0.5)))
-    words = decoded_words(hypothesis, tokenizer.word_spans(units), sure)
+    words = decoded_words(hypothesis, tokenizer.word_spans(units), sure, np.zeros_like(sure))
     found = transcript(words, FRAME_S, duration, known)
     assert found.text == tokenizer.decode(units)
     for one in found.words:
@@ -134,6 +145,12 @@ def test_a_calibration_survives_being_stored() -> None:
     known = Calibration(EVEN, LOUD, 0.06)
     assert Calibration.of(known.to_dict()) == known
     assert Calibration.of({}) == Calibration()
+
+
+def test_a_calibration_of_the_version_before_reads_as_it_did() -> None:
+    earlier = {"speech": {"weights": [10.0, 2.0, 1.0], "bias": -10.0}}
+    known = Calibration.of(earlier).speech
+    assert known == Logistic((10.0, 2.0, 1.0, 0.0), -10.0)
 
 
 @pytest.mark.parametrize(
@@ -169,5 +186,5 @@ def test_units_of_several_characters_are_not_cut() -> None:
 
 
 def test_the_text_of_such_words_has_no_spaces() -> None:
-    words = [DecodedWord(text, at, at + 1, 1.0, 0.0, 1.0) for at, text in enumerate("你好ab")]
+    words = [DecodedWord(text, at, at + 1, 1.0, 0.0, 1.0, 1.0) for at, text in enumerate("你好ab")]
     assert transcript(words, FRAME_S, 1.0).text == "你好a b"

@@ -98,6 +98,16 @@ def test_speech_is_kept(recognizer: Recognizer, decoder: str, clips: list[Path])
         assert not one.no_speech
 
 
+@pytest.mark.parametrize("start", [0.4, 2.7])
+def test_a_few_words_alone_are_speech(
+    recognizer: Recognizer, decoder: str, clips: list[Path], start: float
+) -> None:
+    """Two parts of a clip, with the pause between them: five words, and the last three."""
+    whole = load(next(clip for clip in clips if clip.stem == "1272-141231-0000")).samples
+    part = whole[round(start * RATE) : round((start + 1.7) * RATE)]
+    assert recognizer.transcribe((part, RATE), decoder=decoder).words
+
+
 @pytest.mark.parametrize("decibels", [40, 50, 60])
 def test_quiet_speech_is_speech(
     recognizer: Recognizer, decoder: str, clips: list[Path], decibels: float
