@@ -51,6 +51,8 @@ def check(
     source = locate(Path(), manifest)
     if write_clean and (isinstance(source, str) or source.is_dir()):
         raise BadOption("--write-clean writes a manifest, which shards have none: leave it out.")
+    if config and bundle:
+        raise BadOption("--bundle has no effect with --config, whose units count: leave one out.")
     unheard: Path | str | None = dev
     hint = None
     if config:

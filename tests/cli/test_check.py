@@ -64,6 +64,8 @@ def test_the_layers_and_units_of_a_config_decide(manifest: Path, tmp_path: Path)
     assert done.returncode == 1 and "these units" not in done.stderr, done.stderr
     done = check(manifest, "--config", ROOT / "configs" / "none.yaml")
     assert done.returncode == 2 and "none.yaml" in done.stderr
+    done = check(manifest, "--config", ROOT / "configs" / "smoke.yaml", "--bundle", "my_bundle")
+    assert done.returncode == 2 and "--bundle has no effect with --config" in done.stderr
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line(

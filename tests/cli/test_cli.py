@@ -6,10 +6,15 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import ASR, asr
+from typer.main import get_command
+
+from asr.cli import app
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +179,25 @@ def test_evaluate_names_the_lines_that_cannot_be_scored(tmp_path: Path, tiny_bun
     assert done.returncode == 2
     assert f"{manifest}:1: error: there is no file" in done.stderr
     assert f"{manifest}:2: error: no `text`" in done.stderr
+
+
+def commands(command: Any, name: str = "asr") -> Iterator[tuple[str, Any]]:
+    """Every command of the command line, by its words."""
+    inner = getattr(command, "commands", {})
+    yield from [] if inner else [(name, command)]
+    for word, one in inner.items():
+        yield from commands(one, f"{name} {word}")
+
+
+def test_o_is_short_for_every_output() -> None:
+    found = [
+        (name, option.opts)
+        for name, command in commands(get_command(app))
+        for option in command.params
+        if {"--out", "--output"} & set(option.opts)
+    ]
+    assert len(found) > 8
+    assert [name for name, opts in found if "-o" not in opts] == []
 
 
 def test_help_needs_no_heavy_import() -> None:
