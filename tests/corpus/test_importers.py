@@ -202,7 +202,9 @@ def test_marks_that_nobody_reads_aloud_are_left_out(tmp_path: Path) -> None:
         ("t.tsv", b"path\ttext\n\n1.wav\n", "there is no file"),
         ("t.csv", b"Datei;Text\na.wav;x\nb.wav;y\n", "t.csv: its columns are datei, text: call"),
         ("t.csv", b"path,Satz\na.wav,x\n", "with the texts text or sentence"),
-        ("t.jsonl", b"[1]\nnull\n", "t.jsonl:2: it has no column path"),
+        ("t.csv", b"path,text\na.wav,x, y\n", "t.csv:2: it has more cells than the first line"),
+        ("t.csv", b"path,text\n,x\n", "t.csv:2: it has nothing in a column path"),
+        ("t.jsonl", b"[1]\nnull\n", "t.jsonl:2: it has nothing in a column path"),
     ],
 )
 def test_a_broken_table_is_a_sentence(
@@ -463,7 +465,7 @@ def test_a_german_table_with_any_separator_in_latin_1(tmp_path: Path, between: s
     assert "texte.csv is not utf-8" in said and "--encoding latin-1" in said
     how = ["--encoding", "latin-1", *(["--separator", between] if between == "~" else [])]
     done = asr("data", "folder", tmp_path, out, "--language", "de", *how)
-    assert done.returncode == 1 and "texte.csv:3: it has no column path" in done.stderr
+    assert done.returncode == 1 and "texte.csv:3: it has nothing in a column path" in done.stderr
     assert [line["text"] for line in rows(out)] == ["grüße straße"]
     none = tmp_path / "none.jsonl"
     assert "choose utf-8, latin-1" in refused(

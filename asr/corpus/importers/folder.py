@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asr.audio import EXTENSIONS
 from asr.corpus.importers.discovery import Discovery, seconds
-from asr.corpus.importers.tables import read_lines, read_rows
+from asr.corpus.importers.tables import BEYOND, read_lines, read_rows
 from asr.errors import BadData
 
 _TEXTS = (".txt", ".lab")
@@ -74,7 +74,7 @@ def _table(
     first = next(rows, None)
     if first is None:
         return
-    columns = [name for name in first[1] if name != "none"]  # cells beyond those of the first line
+    columns = [name for name in first[1] if name != BEYOND]
     lines_of_json = table.suffix.lower() == ".jsonl"
     if not lines_of_json and (problem := _lacking(columns)):
         yield Discovery(str(table), table, problem=problem)
@@ -85,7 +85,12 @@ def _table(
         name = next((row[key] for key in _PATH_COLUMNS if row.get(key)), "")
         text = next((row[key] for key in _TEXT_COLUMNS if row.get(key)), "")
         start, end = seconds(row.get("start") or 0), seconds(row.get("end") or None)
-        problem = None if name else f"it has no column {' or '.join(_PATH_COLUMNS)}"
+        problem = None if name else f"it has nothing in a column {' or '.join(_PATH_COLUMNS)}"
+        if any(row.get(BEYOND) or ()):
+            problem = (
+                "it has more cells than the first line: put a text that has the separator between "
+                "quotation marks"
+            )
         if start is None or (end is None and row.get("end")):
             problem = "its start or end is no number of seconds"
         yield Discovery(

@@ -10,6 +10,8 @@ from asr.errors import BadData, BadOption
 
 SEPARATORS = ",;\t|"
 """Between the columns of a table; which one it is, its first line tells."""
+BEYOND = "beyond"
+"""Stands for the column of cells beyond those of the first line."""
 
 
 def read_rows(
@@ -38,10 +40,10 @@ def read_rows(
     # Common Voice's texts contain quotation marks, and its tables use no quoting.
     first = lines[0] if lines else ""
     if table.suffix.lower() == ".tsv" and separator is None:
-        reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        reader = csv.DictReader(lines, restkey=BEYOND, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
         between = separator or max(SEPARATORS, key=first.count)
-        reader = csv.DictReader(lines, delimiter=between)
+        reader = csv.DictReader(lines, restkey=BEYOND, delimiter=between)
     try:
         for row in reader:
             yield f"{table}:{reader.line_num}", {str(key).strip().lower(): row[key] for key in row}
