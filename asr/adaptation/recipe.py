@@ -12,11 +12,9 @@ from asr.bundle import Bundle
 _BATCH_SECONDS = 40.0
 """Few recordings: small batches make more steps of them."""
 _VALIDATIONS = 4
-_FIVE_MINUTES, _TWENTY_MINUTES = 300.0, 1200.0
+_FIVE_MINUTES = 300.0
 _PASSES, _FEWEST_PASSES = 20, 4
-"""Over twenty minutes and less; and over hours."""
-_HALF, _LESS = 0.5, 0.4
-"""Of the way to the trained weights: up to five minutes of speech, and from twenty on."""
+"""Over five minutes and less; and over hours."""
 REHEARSED = 0.3
 """Share of the batches, where there are clips to rehearse."""
 
@@ -28,22 +26,17 @@ class Recipe:
     epochs: int
     rate: float = 3e-4
     """The peak of the learning rate."""
-    share: float = _HALF
+    share: float = 0.5
     """How far the weights go from the old ones to those of training."""
 
     @classmethod
     def of(cls, seconds: float, epochs: int | None = None) -> "Recipe":
         """The recipe for so much speech to learn from, or with so many epochs.
 
-        Beyond twenty minutes, four times as much speech is read half as often, in twice as many
-        steps. More steps lead farther from what the old model knew, so less of their way is gone.
+        Four times as much speech is read half as often, in twice as many steps.
         """
-        passes = round(_PASSES * math.sqrt(_TWENTY_MINUTES / seconds))
-        amount = math.log(seconds / _FIVE_MINUTES) / math.log(_TWENTY_MINUTES / _FIVE_MINUTES)
-        return cls(
-            epochs=epochs or min(_PASSES, max(_FEWEST_PASSES, passes)),
-            share=_HALF + (_LESS - _HALF) * min(1.0, max(0.0, amount)),
-        )
+        passes = round(_PASSES * math.sqrt(_FIVE_MINUTES / seconds))
+        return cls(epochs=epochs or min(_PASSES, max(_FEWEST_PASSES, passes)))
 
     def config(
         self,

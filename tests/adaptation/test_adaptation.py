@@ -205,7 +205,6 @@ def test_weights_lie_between(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
 
 
 def test_the_recipe_follows_the_amount() -> None:
-    little, more, much = Recipe.of(60.0), Recipe.of(900.0), Recipe.of(3600.0)
+    little, much = Recipe.of(60.0), Recipe.of(3600.0)
     assert little.epochs > much.epochs and little.epochs * 60 < much.epochs * 3600
-    assert little.share > more.share > much.share == Recipe.of(36_000.0).share
     assert Recipe.of(60.0, 3).epochs == 3
