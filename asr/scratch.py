@@ -16,22 +16,24 @@ except ImportError:  # Windows; there nobody is kept apart
 _LOCK = ".lock"
 
 
-def locked(path: Path, shared: bool = False) -> BinaryIO:
+def locked(path: Path, shared: bool = False, waits: bool = False) -> BinaryIO:
     """The file at `path`, which is made if need be, with a lock on it until it is closed.
 
     The lock is the system's, and ends with the process, however that ends.
 
     Args:
-        shared: with others who share it; they are waited for who only try it.
+        shared: with others who share it.
+        waits: until another lets go of the lock.
 
     Raises:
-        BlockingIOError: another has the lock.
+        BlockingIOError: another has the lock, and is not waited for.
         OSError: the file cannot be written.
     """
     file = path.open("a+b")
     try:
         if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(file, kind if waits else kind | fcntl.LOCK_NB)
     except OSError:
         file.close()
         raise

@@ -82,7 +82,8 @@ def _lock(folder: Path, output: Path, shard: Shard, held: ExitStack) -> None:
     """Shares the lock of all jobs of so many parts, tries those of other numbers, holds its own."""
     ours = f"of-{shard.count}.lock"
     try:
-        held.enter_context(locked(folder / ours, shared=True))
+        # Those who only try it are waited for, which takes no time.
+        held.enter_context(locked(folder / ours, shared=True, waits=True))
         for other in folder.glob("of-*.lock"):
             if other.name != ours:
                 locked(other).close()

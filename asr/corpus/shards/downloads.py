@@ -1,15 +1,14 @@
 """Downloaded files, the last few that were asked for, on the local disk."""
 
-import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from asr.errors import BadData
 from asr.files import replacing
+from asr.scratch import locked
 
 _PIECE = 1 << 20
 _COMMAND = "pipe:"
@@ -39,12 +38,12 @@ class Downloads:
         path = self._folder / name
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with _locked(path.with_suffix(".lock")):
+            with locked(path.with_suffix(".lock"), waits=True):
                 if not path.exists():
                     self._fetch(address, path)
                 file = path.open("rb")
                 os.utime(path)
-            with _locked(self._folder / "room.lock"):
+            with locked(self._folder / "room.lock", waits=True):
                 self._make_room()
         except OSError as error:
             raise BadData(
@@ -98,10 +97,3 @@ def _from_url(address: str) -> Iterator[bytes]:
 def _unreadable(address: str, reason: object) -> BadData:
     reason = " ".join(str(reason).split())[:200]
     return BadData(f"{address} cannot be read ({reason}): check the address and its permissions.")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed
-        yield
