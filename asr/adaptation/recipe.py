@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ _PASSES, _FEWEST_PASSES = 20, 4
 """Over five minutes and less; and over hours."""
 REHEARSED = 0.3
 """Share of the batches, where there are clips to rehearse."""
+_MORE_PASSES, _MORE_OF_THE_WAY = 2, 0.75
+"""What is rehearsed is not forgotten, so more may be learnt."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,21 @@ class Recipe:
     """The peak of the learning rate."""
     share: float = 0.5
     """How far the weights go from the old ones to those of training."""
+    texts: float = 0.1
+    """Weight of the texts in the language model: minutes of them cannot tell it themselves."""
 
     @classmethod
-    def of(cls, seconds: float, epochs: int | None = None) -> "Recipe":
+    def of(cls, seconds: float, epochs: int | None = None, rehearsed: bool = False) -> "Recipe":
         """The recipe for so much speech to learn from, or with so many epochs.
 
         Four times as much speech is read half as often, in twice as many steps.
+
+        Args:
+            rehearsed: whether there are clips to rehearse.
         """
-        passes = round(_PASSES * math.sqrt(_FIVE_MINUTES / seconds))
-        return cls(epochs=epochs or min(_PASSES, max(_FEWEST_PASSES, passes)))
+        passes = _PASSES * math.sqrt(_FIVE_MINUTES / seconds) * (_MORE_PASSES if rehearsed else 1)
+        recipe = cls(epochs=epochs or min(_PASSES, max(_FEWEST_PASSES, round(passes))))
+        return replace(recipe, share=_MORE_OF_THE_WAY) if rehearsed else recipe
 
     def config(
         self,

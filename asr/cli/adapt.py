@@ -1,6 +1,6 @@
 """`asr adapt SPEECH -o BUNDLE`: minutes of somebody's speech -> a bundle that knows it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -16,11 +16,10 @@ from asr.errors import BadOption
 from asr.scratch import scratch
 
 if TYPE_CHECKING:
-    from asr.adaptation.material import Material
+    from asr.adaptation.material import Material, Part
     from asr.adaptation.recipe import Recipe
     from asr.bundle import Bundle
     from asr.evaluation import Score
-    from asr.training.checkpoint import Checkpoint
 
 _FEW_WORDS = 300
 """Words below which a difference of a tenth of the errors may be chance."""
@@ -50,12 +49,18 @@ def adapt(
     ] = None,
     rehearsal: Annotated[
         Path | None,
-        typer.Option(help="Manifest of such speech to train on too, in 30 % of the batches."),
+        typer.Option(
+            help="Manifest of such speech to train on too: more is learnt and less forgotten."
+        ),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(help="Passes over the speech, in place of what its amount tells.", min=1),
     ] = None,
+    keep_lm: Annotated[
+        bool,
+        typer.Option("--keep-lm", help="Leave the language model as it is: no texts go into it."),
+    ] = False,
     sources: Annotated[
         str, typer.Option(help="The speech and its licence, for the card.")
     ] = "Adapted to recordings of its user's own.",
@@ -63,9 +68,9 @@ def adapt(
 ) -> None:
     """Adapt a bundle to minutes of speech: a voice, an accent, a trade's words.
 
-    A part of the speech is cut off to test on; the rest is trained on. The new bundle keeps the
-    language model, lexicon, marks and calibration of the old one, which stays as it is. Where the
-    test shows no fewer errors, nothing is written.
+    A part of the speech is cut off to test on; the rest is trained on, and its texts are mixed into
+    the language model. The new bundle keeps the marks and calibration of the old one, which stays
+    as it is. Where the test shows no fewer errors, nothing is written.
     Exit code 0: written; 1: nothing gained; 2: nothing could be done; 130: stopped by Ctrl-C.
     """
     if out.exists():
@@ -79,19 +84,29 @@ def adapt(
         from asr.adaptation.material import gather
         from asr.adaptation.recipe import REHEARSED, Recipe
         from asr.adaptation.run import train
-        from asr.bundle import Bundle, default_bundle
+        from asr.bundle import Bundle, changed_copy, default_bundle, put_acoustics
+        from asr.export import export
 
     before = Bundle.open(bundle or default_bundle())
     with scratch("asr-adapt-") as work:
         with bar("reading") as progress:
             material = gather(speech, work, before, progress, test)
         tell_left_out(material.left_out)
-        recipe = Recipe.of(material.train.total, epochs)
+        recipe = Recipe.of(material.train.total, epochs, rehearsed=rehearsal is not None)
         tell_recipe(material, recipe)
+        sets = {"new speech": material.test.manifest} | ({"old speech": old} if old else {})
+        scores = _scores(before.path, sets, device)
         others = [(rehearsal, REHEARSED)] if rehearsal else []
         config = recipe.config(before, material, work / "run", others, device, sources)
         try:
-            _adapt(before, out, material, lambda: train(recipe, config), old, device)
+            if (trained := train(recipe, config)) is None:
+                raise _NothingGained("training gave no fewer errors of the speech to test on.")
+            exported = export(trained, work / "exported", before.precision)
+            with changed_copy(before.path, out) as copy:
+                put_acoustics(copy, exported)
+                if not keep_lm:
+                    _mix_in(material.train, recipe.texts, before, copy)
+                _compare(scores, _scores(copy, sets, device))
         except _NothingGained as reason:
             typer.echo(f"asr: nothing was gained, so {out} is not written: {reason}", err=True)
             raise typer.Exit(1) from None
@@ -110,33 +125,38 @@ def _try_to_write(out: Path) -> None:
         ) from error
 
 
-def _adapt(
-    before: "Bundle",
-    out: Path,
-    material: "Material",
-    learn: Callable[[], "Checkpoint | None"],
-    old: Path | None,
-    device: str,
-) -> None:
-    """Trains, measures, and writes the bundle if the new speech has fewer errors."""
-    from asr.bundle import changed_copy, put_acoustics
-    from asr.export import export
+def _mix_in(part: "Part", weight: float, before: "Bundle", copy: Path) -> None:
+    """Mixes the texts of some speech into the language model, if there is one of words."""
+    from asr.cli.lm import new_words, put_mixed, told_of_mixture
+    from asr.corpus import read_manifest
+    from asr.lm import read_ngram
+    from asr.lm.estimation.mixing import mix
 
-    work = material.test.manifest.parent
-    sets = {"new speech": material.test.manifest} | ({"old speech": old} if old else {})
-    scores = _scores(before.path, sets, device)
-    trained = learn()
-    if trained is None:
-        raise _NothingGained("training gave no fewer errors of the speech to test on.")
-    exported = export(trained, work / "exported", before.precision)
-    new = scores["new speech"]
-    with changed_copy(before.path, out) as copy:
-        put_acoustics(copy, exported)
-        after = _scores(copy, sets, device)
-        for name, score in after.items():
-            typer.echo(compared(name, scores[name], score))
-        if after["new speech"].errors >= new.errors:
-            raise _NothingGained("give more speech, or look whether its texts are what is said.")
+    if before.lm is None or (old := read_ngram(before.lm)).kind != "words":
+        return
+    texts = part.manifest.with_name("texts.txt")
+    clips, _ = read_manifest(part.manifest, normal=before.normalise)
+    texts.write_text("".join(f"{clip.text}\n" for clip in clips), encoding="utf-8")
+    mixed = mix(
+        old,
+        texts,
+        bar,
+        spells=lambda word: not before.tokenizer.unknown(word),
+        language=before.info.language,
+        weight=weight,
+    )
+    told = told_of_mixture(before, weight, "the texts of the speech it was adapted to")
+    put_mixed(copy, mixed.model, mixed, told)
+    typer.echo(new_words(mixed))
+
+
+def _compare(before: "dict[str, Score]", after: "dict[str, Score]") -> None:
+    """Prints the errors before and after; _NothingGained if the new speech has no fewer."""
+    for name, score in after.items():
+        typer.echo(compared(name, before[name], score))
+    new = before["new speech"]
+    if after["new speech"].errors >= new.errors:
+        raise _NothingGained("give more speech, or look whether its texts are what is said.")
     if new.words < _FEW_WORDS:
         typer.echo(
             f"the part to test on has {new.words} words, too few to tell how much is gained",

@@ -12,6 +12,7 @@ from asr.cli.progress import bar
 from asr.errors import BadOption
 
 if TYPE_CHECKING:
+    from asr.bundle import Bundle
     from asr.lm import NGram
     from asr.lm.estimation.mixing import Mixed
     from asr.text import Tokenizer
@@ -192,14 +193,12 @@ def mix(
     model where it spells phones. Decoder weights and calibration stay: with recordings of your own
     `asr lm tune` and `asr calibrate` fit them anew.
     """
-    from asr.bundle import Bundle, changed_copy, default_bundle, put_lexicon, put_lm
-    from asr.cli.lexicon import with_words
-    from asr.lm import read_ngram, write_ngram
+    from asr.bundle import Bundle, changed_copy, default_bundle
+    from asr.lm import read_ngram
     from asr.lm.estimation.build import fitted
     from asr.lm.estimation.kneser_ney import Estimate
     from asr.lm.estimation.mixing import mix as mixed_with
     from asr.lm.estimation.pruning import chained
-    from asr.text.pronunciations import Pronunciations
 
     before = Bundle.open(bundle or default_bundle())
     if before.lm is None:
@@ -218,18 +217,9 @@ def mix(
     model = mixed.model
     if max_size is not None:
         model = fitted(Estimate(model, chained(model)), int(max_size * 1e6), bar)
-    old = str((before.info.lm or {}).get("sources", "")).strip() or "texts that are not stated"
-    told = f"{old}; mixed with {mixed.weight:.0%} of {sources or text.name}"
-    silent: list[str] = []
-    with changed_copy(before.path, out) as copy, TemporaryDirectory() as folder:
-        file = Path(folder) / "lm.npz"
-        write_ngram(model, file)
-        changed = put_lm(copy, file, _described(model, told), similar=True)
-        if changed.lexicon is not None:
-            known = Pronunciations.load_saved(changed.lexicon)
-            lexicon = with_words(changed, model.spellable, known)
-            silent = [word for word in mixed.new if word not in lexicon]
-            put_lexicon(copy, lexicon, similar=True)
+    told = told_of_mixture(before, mixed.weight, sources or text.name)
+    with changed_copy(before.path, out) as copy:
+        silent = put_mixed(copy, model, mixed, told)
     typer.echo("\n".join(_report(mixed, silent)))
     typer.echo(f"written         {out}")
 
@@ -277,6 +267,36 @@ def tune(
     )
 
 
+def put_mixed(copy: Path, model: "NGram", mixed: "Mixed", sources: str) -> list[str]:
+    """Puts a mixture into a bundle, and pronunciations of its new words; those that have none.
+
+    Args:
+        copy: the bundle, which nobody else reads.
+        model: the mixture, or what is left of it.
+    """
+    from asr.bundle import put_lexicon, put_lm
+    from asr.cli.lexicon import with_words
+    from asr.lm import write_ngram
+    from asr.text.pronunciations import Pronunciations
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "lm.npz"
+        write_ngram(model, file)
+        changed = put_lm(copy, file, _described(model, sources), similar=True)
+    if changed.lexicon is None:
+        return []
+    known = Pronunciations.load_saved(changed.lexicon)
+    lexicon = with_words(changed, model.spellable, known)
+    put_lexicon(copy, lexicon, similar=True)
+    return [word for word in mixed.new if word not in lexicon]
+
+
+def told_of_mixture(before: "Bundle", weight: float, sources: str) -> str:
+    """What the card says of a bundle's language model, mixed with so much of a text."""
+    old = str((before.info.lm or {}).get("sources", "")).strip() or "texts that are not stated"
+    return f"{old}; mixed with {weight:.0%} of {sources}"
+
+
 def _described(model: "NGram", sources: str) -> dict[str, Any]:
     """What people should know of a language model."""
     return {
@@ -307,7 +327,7 @@ def _report(mixed: "Mixed", silent: list[str]) -> Iterator[str]:
     yield f"weight of text  {mixed.weight:.3f}"
     yield f"perplexity      {mixed.before:.1f} before, {mixed.after:.1f} after (held-out)"
     yield f"unknown before  {mixed.unknown:.2%} of their words"
-    yield f"new words       {len(mixed.new)}{_some(mixed.new)}"
+    yield new_words(mixed)
     signs = {word: n for word, n in mixed.lost.items() if any(map(is_read_aloud, word))}
     for reason, lost in (
         ("digits, signs", signs),
@@ -317,6 +337,11 @@ def _report(mixed: "Mixed", silent: list[str]) -> Iterator[str]:
             yield f"lost            {sum(lost.values())} words with {reason}{_some(list(lost))}"
     if silent:
         yield f"unpronounced    {len(silent)} words{_some(silent)}; give them by `asr lexicon add`"
+
+
+def new_words(mixed: "Mixed") -> str:
+    """A line on the words that the language model did not have."""
+    return f"new words       {len(mixed.new)}{_some(mixed.new)}"
 
 
 def _some(words: Sequence[str]) -> str:

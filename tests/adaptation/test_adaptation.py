@@ -60,6 +60,13 @@ def texts(part: Path) -> set[str]:
     return {line["text"] for line in lines(part)}
 
 
+def changed(bundle: Path) -> set[str]:
+    """The files that are not those of the bundle that ships."""
+    after = Bundle.open(bundle).info.checksums
+    before = Bundle.open(default_bundle()).info.checksums
+    return {name for name, checksum in before.items() if after[name] != checksum}
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_page_make_a_bundle_that_reads_better(tmp_path: Path) -> None:
     """Tested on the very speech that it learns from, so that something is gained for sure."""
@@ -77,15 +84,20 @@ def test_the_commands_of_the_page_make_a_bundle_that_reads_better(tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {"mine", "old.jsonl", "my_voice"}
     before, after = Bundle.open(default_bundle()), Bundle.open(out)
     assert after.info.name == "my_voice" and after.info.training.before == before.info.training
-    for kept in ("decoding", "calibration", "lm", "lexicon", "punctuation"):
+    for kept in ("decoding", "calibration", "punctuation"):
         assert getattr(after.info, kept) == getattr(before.info, kept), kept
-    changed = {
-        name
-        for name, checksum in before.info.checksums.items()
-        if after.info.checksums[name] != checksum
-    }
-    assert changed == {"model.onnx", "model.safetensors"} and not after.info.figures
+    weights = {"model.onnx", "model.safetensors"}
+    assert changed(out) == weights | {"lm.npz", "lexicon.txt"} and not after.info.figures
+    assert "new words       1: d'avrigny" in done.stdout
+    assert "d'avrigny\t" in (out / "lexicon.txt").read_text(encoding="utf-8")
+    assert before.info.lm is not None and after.info.lm is not None
+    mixed = "mixed with 10% of the texts of the speech it was adapted to"
+    assert after.info.lm["sources"] == f"{before.info.lm['sources']}; {mixed}"
     assert "recordings of its user's own" in (out / "README.md").read_text(encoding="utf-8")
+    other = tmp_path / "same_lm"
+    done = asr("adapt", folder, "-o", other, "--test", folder, "--epochs", 2, "--keep-lm")
+    assert done.returncode == 0, done.stderr
+    assert "new words" not in done.stdout and changed(other) == weights
 
 
 @pytest.mark.slow
@@ -208,3 +220,5 @@ def test_the_recipe_follows_the_amount() -> None:
     little, much = Recipe.of(60.0), Recipe.of(3600.0)
     assert little.epochs > much.epochs and little.epochs * 60 < much.epochs * 3600
     assert Recipe.of(60.0, 3).epochs == 3
+    alone, rehearsed = Recipe.of(1200.0), Recipe.of(1200.0, rehearsed=True)
+    assert rehearsed.epochs == 2 * alone.epochs and rehearsed.share > alone.share

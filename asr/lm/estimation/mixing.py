@@ -2,8 +2,10 @@
 
 P(w | h) = a P_text(w | h) + (1 - a) P_old(w | h). The weight a is the most probable one for
 sentences of the text that its model has not seen (by expectation maximisation), at most 0.5, since
-what is said goes beyond any text of one's own. The mixture has every n-gram of both, and back-offs
-that make each context sum to 1, as SRILM's `-mix-lm`.
+what is said goes beyond any text of one's own. A sentence that stands in the text several times is
+seen or held out with all of them, else it would tell that the text knows what will be said. The
+mixture has every n-gram of both, and back-offs that make each context sum to 1, as SRILM's
+`-mix-lm`.
 
 Shapes: E entries of one length, I states, V vocabulary of the mixture, T tokens.
 """
@@ -13,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +28,9 @@ from asr.lm.estimation.temporary import blocks
 from asr.lm.estimation.texts import Progress, sentences
 from asr.lm.ngram import END, NEVER, NO_KEY, START, UNKNOWN, Ids, NGram
 
-_HELD = 10  # one sentence in so many is held out
+_HELD = 10  # one different sentence in so many is held out
 FEWEST = 100
-"""Sentences of a text from which a weight can be told."""
+"""Different sentences of a text from which a weight can be told."""
 _BLOCK = 1 << 20
 _LEAST, _MOST, _ROUNDS = 0.01, 0.5, 40
 
@@ -78,15 +81,16 @@ def mix(
         raise BadOption(f"the weight {weight:g} of the text must lie between 0 and 1.")
     with tempfile.TemporaryDirectory() as folder, stage("reading") as progress:
         whole, seen, held = (Path(folder) / name for name in ("whole", "seen", "held"))
-        lines, counts = _parted(sentences(text, progress, language), whole, seen, held)
-        if lines < FEWEST and weight is None:
+        lines, different, counts = _parted(sentences(text, progress, language), whole, seen, held)
+        if different < FEWEST and weight is None:
             raise BadData(
-                f"{text} has {lines} sentences, too few to tell the weight of the text: give at "
-                f"least {FEWEST}, or --weight."
+                f"{text} has {different} different sentences, too few to tell the weight of the "
+                f"text: give at least {FEWEST}, or --weight."
             )
-
         if not any(map(spells, counts)):
             raise BadData(f"{text} has no words that the bundle's units spell.")
+        if not seen.stat().st_size:  # a few sentences, all of which would be held out
+            seen, held = held, seen
         rows = [line.split() for line in held.read_text(encoding="utf-8").splitlines()]
         own, learnt = (
             from_text(path, old.order, stage, words=max(1, len(counts)), spells=spells).model
@@ -120,11 +124,12 @@ def mixture(one: NGram, other: NGram, weight: float, stage: Stage) -> NGram:
     scores: list[NDArray[np.float32]] = []
     with stage("mixing") as progress:
         for length in range(1, max(one.order, other.order) + 1):
-            level = np.unique(np.concatenate([view.keys(length) for view in views]))
-            scores.append(_scores(views, (weight, 1 - weight), level, progress))
+            level = _together([view.keys(length) for view in views])
+            score, states = _scores(views, (weight, 1 - weight), level, progress)
+            scores.append(score)
             first = sum(map(len, keys))
-            for view in views:
-                view.place(length, level, first)
+            for view, after in zip(views, states, strict=True):
+                view.place(length, level, first, after)
             keys.append(level)
     scores[0][-2] = NEVER
     sizes = [len(level) for level in scores]
@@ -172,16 +177,14 @@ class _View:
         score, after = self._model.score(self._state[context], np.maximum(own, 0))
         return np.where(own < 0, -np.inf, score), np.where(own < 0, 0, after)
 
-    def place(self, length: int, level: Ids, first: int) -> None:
+    def place(self, length: int, level: Ids, first: int, after: Ids) -> None:
         """Learns where the model's entries of this length are in the mixture.
 
         Args:
             level: `(E,)` the mixture's keys of this length.
             first: entries before them.
+            after: `(E,)` the model's own states after them.
         """
-        after = np.empty(len(level), np.int64)
-        for part in blocks(len(level), _BLOCK):
-            after[part] = self.score(*np.divmod(level[part], len(self._to_own)))[1]
         own = self.keys(length)
         if length < self._model.order:
             start = 1 + sum(self._model.sizes[: length - 1])
@@ -189,38 +192,53 @@ class _View:
         self._state = np.append(self._state, after)
 
 
+def _together(keys: Sequence[Ids]) -> Ids:
+    """The different keys of all, ascending; most stand in that order already."""
+    joined = np.sort(np.concatenate(keys), kind="stable")
+    return joined[np.diff(joined, prepend=-1) != 0]
+
+
 def _scores(
     views: Sequence[_View], shares: Sequence[float], level: Ids, progress: Progress
-) -> NDArray[np.float32]:
-    """`(E,)` log-probabilities of the mixture for entries with these keys."""
+) -> tuple[NDArray[np.float32], list[Ids]]:
+    """`(E,)` log-probabilities of the mixture for entries with these keys, and each view's own
+    `(E,)` states after them."""
     scores = np.empty(len(level), np.float32)
+    states = [np.empty(len(level), np.int64) for _ in views]
     size = len(views[0]._to_own)
     for part in blocks(len(level), _BLOCK):
         context, word = np.divmod(level[part], size)
-        parts = [np.exp(view.score(context, word)[0].astype(np.float64)) for view in views]
-        total = sum(share * p for share, p in zip(shares, parts, strict=True))
+        total = np.zeros(len(context))
+        for view, share, after in zip(views, shares, states, strict=True):
+            score, after[part] = view.score(context, word)
+            total += share * np.exp(score.astype(np.float64))
         scores[part] = np.log(np.maximum(total, 1e-30))
         progress(part.stop, len(level))
-    return scores
+    return scores, states
 
 
 def _parted(
     lines: Iterator[list[str]], whole: Path, seen: Path, held: Path
-) -> tuple[int, Counter[str]]:
-    """Writes all sentences, those to learn from and those held out; their number, and words."""
+) -> tuple[int, int, Counter[str]]:
+    """Writes all sentences, those to learn from and those held out; their number, that of different
+    ones as far as `FEWEST`, and words."""
     counts: Counter[str] = Counter()
+    some: set[str] = set()
     number = 0
     with (
         whole.open("w", encoding="utf-8") as all_of_them,
         seen.open("w", encoding="utf-8") as learnt,
         held.open("w", encoding="utf-8") as apart,
     ):
-        for number, words in enumerate(lines, start=1):
+        for words in lines:
+            number += 1
             counts.update(words)
             line = " ".join(words) + "\n"
+            if len(some) < FEWEST:
+                some.add(line)
             all_of_them.write(line)
-            (apart if number % _HELD == 0 else learnt).write(line)
-    return number, counts
+            (apart if crc32(line.encode()) % _HELD == 0 else learnt).write(line)
+    return number, len(some), counts
 
 
 def _probabilities(
@@ -240,6 +258,8 @@ def _probabilities(
 def _weight(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """The most probable weight of `one` in a mixture of two sources of `(T,)` tokens."""
     possible = (one + other) > 0
+    if not possible.any():
+        return _LEAST
     one, other, weight = one[possible], other[possible], 0.5
     for _ in range(_ROUNDS):
         share = weight * one / (weight * one + (1 - weight) * other)
