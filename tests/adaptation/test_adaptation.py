@@ -91,7 +91,7 @@ def test_the_commands_of_the_page_make_a_bundle_that_reads_better(tmp_path: Path
     assert "new words       1: d'avrigny" in done.stdout
     assert "d'avrigny\t" in (out / "lexicon.txt").read_text(encoding="utf-8")
     assert before.info.lm is not None and after.info.lm is not None
-    mixed = "mixed with 10% of the texts of the speech it was adapted to"
+    mixed = "mixed with 3% of the texts of the speech it was adapted to"
     assert after.info.lm["sources"] == f"{before.info.lm['sources']}; {mixed}"
     assert "recordings of its user's own" in (out / "README.md").read_text(encoding="utf-8")
     other = tmp_path / "same_lm"
