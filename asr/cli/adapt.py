@@ -146,8 +146,8 @@ def _mix_in(part: "Part", weight: float, before: "Bundle", copy: Path) -> None:
         weight=weight,
     )
     told = told_of_mixture(before, weight, "the texts of the speech it was adapted to")
-    put_mixed(copy, mixed.model, mixed, told)
-    typer.echo(new_words(mixed))
+    silent = put_mixed(copy, mixed.model, mixed, told)
+    typer.echo("\n".join(new_words(mixed, silent)))
 
 
 def _compare(before: "dict[str, Score]", after: "dict[str, Score]") -> None:

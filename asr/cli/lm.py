@@ -327,7 +327,7 @@ def _report(mixed: "Mixed", silent: list[str]) -> Iterator[str]:
     yield f"weight of text  {mixed.weight:.3f}"
     yield f"perplexity      {mixed.before:.1f} before, {mixed.after:.1f} after (held-out)"
     yield f"unknown before  {mixed.unknown:.2%} of their words"
-    yield new_words(mixed)
+    yield from new_words(mixed, silent)
     signs = {word: n for word, n in mixed.lost.items() if any(map(is_read_aloud, word))}
     for reason, lost in (
         ("digits, signs", signs),
@@ -335,13 +335,13 @@ def _report(mixed: "Mixed", silent: list[str]) -> Iterator[str]:
     ):
         if lost:
             yield f"lost            {sum(lost.values())} words with {reason}{_some(list(lost))}"
+
+
+def new_words(mixed: "Mixed", silent: Sequence[str]) -> Iterator[str]:
+    """Lines on the words that the language model did not have, some of which nobody can say."""
+    yield f"new words       {len(mixed.new)}{_some(mixed.new)}"
     if silent:
         yield f"unpronounced    {len(silent)} words{_some(silent)}; give them by `asr lexicon add`"
-
-
-def new_words(mixed: "Mixed") -> str:
-    """A line on the words that the language model did not have."""
-    return f"new words       {len(mixed.new)}{_some(mixed.new)}"
 
 
 def _some(words: Sequence[str]) -> str:
