@@ -194,8 +194,8 @@ class _View:
 
 def _together(keys: Sequence[Ids]) -> Ids:
     """The different keys of all, ascending; most stand in that order already."""
-    joined = np.sort(np.concatenate(keys), kind="stable")
-    return joined[np.diff(joined, prepend=-1) != 0]
+    joined: Ids = np.sort(np.concatenate(keys), kind="stable")
+    return np.asarray(joined[np.diff(joined, prepend=-1) != 0])
 
 
 def _scores(
