@@ -47,6 +47,8 @@ class Material:
     test: Part
     left_out: tuple[str, ...]
     """A sentence for each item that cannot be used."""
+    repeated: int = 0
+    """Clips to test on that are learnt from too."""
 
 
 def gather(
@@ -64,7 +66,7 @@ def gather(
     Raises:
         BadData: it cannot be read, or there is too little of it.
     """
-    speech = _Speech.read(source, folder / "speech.jsonl", bundle, progress)
+    speech, repeated = _Speech.read(source, folder / "speech.jsonl", bundle, progress), 0
     if test is None:
         chosen = _cut_off(speech.usable, speech.seconds)
         left = set(range(len(speech.usable))) - chosen
@@ -76,6 +78,7 @@ def gather(
         train = speech.part(range(len(speech.usable)), folder / "train.jsonl")
         cut = other.part(range(len(other.usable)), folder / "test.jsonl")
         problems = speech.problems + other.problems
+        repeated = len(speech.sounds & other.sounds)
     if train.total < LEAST_SECONDS or not cut.seconds:
         raise BadData(
             f"{source} has {sum(speech.seconds):.0f} s of speech with {len(speech.texts)} texts, "
@@ -83,7 +86,7 @@ def gather(
             "least, better five minutes, and some more sentences.",
             problems[:_NAMED],
         )
-    return Material(train, cut, problems)
+    return Material(train, cut, problems, repeated)
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,11 @@ class _Speech:
     def texts(self) -> set[str]:
         """The different texts."""
         return {utterance.text for utterance in self.usable}
+
+    @property
+    def sounds(self) -> set[tuple[str, float]]:
+        """The different stretches of recordings."""
+        return {(os.path.realpath(clip.audio), clip.start) for clip in self.usable}
 
     def part(self, indices: Collection[int], manifest: Path) -> Part:
         """A manifest of some of the usable lines."""

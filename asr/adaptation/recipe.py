@@ -30,8 +30,6 @@ class Recipe:
     """The peak of the learning rate."""
     share: float = 0.5
     """How far the weights go from the old ones to those of training."""
-    texts: float = 0.03
-    """Weight of the texts in the language model: minutes of them cannot tell it themselves."""
 
     @classmethod
     def of(cls, seconds: float, epochs: int | None = None, rehearsed: bool = False) -> "Recipe":

@@ -76,8 +76,8 @@ def adapt(
     if out.exists():
         raise BadOption(f"{out} is there already: name another folder for the new bundle.")
     for manifest in (old, rehearsal):
-        if manifest is not None and not manifest.is_file():
-            raise BadOption(f"{manifest} is no manifest: --old and --rehearsal take a file.")
+        if manifest is not None:
+            _check_manifest(manifest)
     _try_to_write(out)
     typer.echo(f"asr: reading {speech}", err=True)  # torch alone takes seconds to import
     with needs("train"):
@@ -92,6 +92,12 @@ def adapt(
         with bar("reading") as progress:
             material = gather(speech, work, before, progress, test)
         tell_left_out(material.left_out)
+        if material.repeated:
+            typer.echo(
+                f"{material.repeated} of the {len(material.test.seconds)} clips to test on are "
+                "learnt from too: their errors say nothing of other speech",
+                err=True,
+            )
         recipe = Recipe.of(material.train.total, epochs, rehearsed=rehearsal is not None)
         tell_recipe(material, recipe)
         sets = {"new speech": material.test.manifest} | ({"old speech": old} if old else {})
@@ -105,12 +111,24 @@ def adapt(
             with changed_copy(before.path, out) as copy:
                 put_acoustics(copy, exported)
                 if not keep_lm:
-                    _mix_in(material.train, recipe.texts, before, copy)
+                    _mix_in(material.train, before, copy)
                 _compare(scores, _scores(copy, sets, device))
         except _NothingGained as reason:
             typer.echo(f"asr: nothing was gained, so {out} is not written: {reason}", err=True)
             raise typer.Exit(1) from None
     typer.echo(f"written         {out}")
+
+
+def _check_manifest(path: Path) -> None:
+    """BadOption where it is no manifest, or none of its lines can be used."""
+    from asr.corpus import read_manifest
+
+    if not path.is_file():
+        raise BadOption(f"{path} is no manifest: --old and --rehearsal take a file.")
+    usable, findings = read_manifest(path)
+    if not usable:
+        why = f"line {findings[0].line}: {findings[0].reason}" if findings else "it has no lines"
+        raise BadOption(f"{path} has no recording for --old or --rehearsal: {why}.")
 
 
 def _try_to_write(out: Path) -> None:
@@ -125,14 +143,19 @@ def _try_to_write(out: Path) -> None:
         ) from error
 
 
-def _mix_in(part: "Part", weight: float, before: "Bundle", copy: Path) -> None:
-    """Mixes the texts of some speech into the language model, if there is one of words."""
+def _mix_in(part: "Part", before: "Bundle", copy: Path) -> None:
+    """Mixes the texts of some speech into the language model, if there is one of words.
+
+    Their weight is that of few sentences, however many they are: what is said next is no sentence
+    of theirs.
+    """
     from asr.cli.lm import new_words, put_mixed, told_of_mixture
     from asr.corpus import read_manifest
     from asr.lm import read_ngram
-    from asr.lm.estimation.mixing import mix
+    from asr.lm.estimation.mixing import OF_FEW, mix
 
     if before.lm is None or (old := read_ngram(before.lm)).kind != "words":
+        typer.echo("the bundle has no language model of words for the texts to go into", err=True)
         return
     texts = part.manifest.with_name("texts.txt")
     clips, _ = read_manifest(part.manifest, normal=before.normalise)
@@ -143,9 +166,9 @@ def _mix_in(part: "Part", weight: float, before: "Bundle", copy: Path) -> None:
         bar,
         spells=lambda word: not before.tokenizer.unknown(word),
         language=before.info.language,
-        weight=weight,
+        weight=OF_FEW,
     )
-    told = told_of_mixture(before, weight, "the texts of the speech it was adapted to")
+    told = told_of_mixture(before, OF_FEW, "the texts of the speech it was adapted to")
     silent = put_mixed(copy, mixed.model, mixed, told)
     typer.echo("\n".join(new_words(mixed, silent)))
 

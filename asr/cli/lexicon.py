@@ -265,18 +265,11 @@ def _check(paths: list[Path], phones: tuple[str, ...] | None) -> None:
 
 def _words(source: str, language: str) -> Iterator[str]:
     """The words of a file, or the word itself, in the normal form of a language."""
-    from asr.corpus import read_utterances
     from asr.lm.estimation.texts import sentences
     from asr.text import PLAIN, normaliser
 
     path, normal = Path(source), normaliser(PLAIN, language)
-    if path.suffix == ".jsonl":
-        utterances, findings = read_utterances(path, normal)
-        if findings:
-            raise BadData(f"{path}:{findings[0].line}: {findings[0].reason}; mend the line.")
-        for utterance in utterances:
-            yield from utterance.text.split()
-    elif path.is_file():
+    if path.is_file():
         with bar("reading") as progress:
             for sentence in sentences(path, progress, language):
                 yield from sentence

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Language models of words or units.", no_args_is_help=True)
 
 FileArgument = Annotated[Path, typer.Argument(help="A file that `asr lm build` wrote.")]
-TextArgument = Annotated[Path, typer.Argument(help="One sentence per line; plain, .gz or .xz.")]
+TextArgument = Annotated[
+    Path, typer.Argument(help="One sentence per line, plain, .gz or .xz; or a manifest (.jsonl).")
+]
 UnitsOption = Annotated[
     str | None,
     typer.Option(
@@ -179,7 +181,10 @@ def mix(
     bundle: BundleOption = None,
     weight: Annotated[
         float | None,
-        typer.Option(help="Share of the text; else that which held-out sentences of it tell."),
+        typer.Option(
+            help="Share of the text, above 0 and below 1; else that which held-out sentences of it "
+            "tell, or 0.03 where it has fewer than 100 different ones."
+        ),
     ] = None,
     max_size: Annotated[
         float | None,
@@ -325,8 +330,9 @@ def _report(mixed: "Mixed", silent: list[str]) -> Iterator[str]:
 
     yield f"sentences       {mixed.sentences}"
     yield f"weight of text  {mixed.weight:.3f}"
-    yield f"perplexity      {mixed.before:.1f} before, {mixed.after:.1f} after (held-out)"
-    yield f"unknown before  {mixed.unknown:.2%} of their words"
+    if mixed.held_out:
+        yield f"perplexity      {mixed.before:.1f} before, {mixed.after:.1f} after (held-out)"
+        yield f"unknown before  {mixed.unknown:.2%} of their words"
     yield from new_words(mixed, silent)
     signs = {word: n for word, n in mixed.lost.items() if any(map(is_read_aloud, word))}
     for reason, lost in (

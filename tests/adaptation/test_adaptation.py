@@ -77,6 +77,7 @@ def test_the_commands_of_the_page_make_a_bundle_that_reads_better(tmp_path: Path
     done = asr(*adapt, "--test", folder, "--old", old, "--epochs", 3, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "one.wav: it has no text beside it" in done.stderr
+    assert "8 of the 8 clips to test on are learnt from too" in done.stderr
     assert "to learn from (8 clips)" in done.stdout and "written         my_voice" in done.stdout
     assert "new speech      WER" in done.stdout and "old speech      WER" in done.stdout
     said = asr(*transcribe, cwd=tmp_path)
@@ -142,6 +143,7 @@ def test_bad_input_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
         (tiny_bundle, (), "is there already"),
         (tmp_path / "file" / "out", (), "file/out cannot be written"),
         (tmp_path / "out", ("--old", few), "few is no manifest"),
+        (tmp_path / "out", ("--rehearsal", tmp_path / "file"), "for --old or --rehearsal: it has"),
     ):
         done = asr("adapt", few, "-o", out, "--bundle", tiny_bundle, *more)
         assert done.returncode == 2 and words in done.stderr, done.stderr

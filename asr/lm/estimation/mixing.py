@@ -31,6 +31,8 @@ from asr.lm.ngram import END, NEVER, NO_KEY, START, UNKNOWN, Ids, NGram
 _HELD = 10  # one different sentence in so many is held out
 FEWEST = 100
 """Different sentences of a text from which a weight can be told."""
+OF_FEW = 0.03
+"""The weight of a text with fewer: its words are known then, and little else changes."""
 _BLOCK = 1 << 20
 _LEAST, _MOST, _ROUNDS = 0.01, 0.5, 40
 
@@ -47,6 +49,8 @@ class Mixed:
     """Words that the old model lacks, the most frequent first."""
     lost: Mapping[str, int]
     """Words that the units cannot spell, with their counts, the most frequent first."""
+    held_out: int
+    """Sentences that were not learnt to tell the weight by; of few sentences it may be none."""
     before: float
     """Perplexity of the held-out sentences by the old model, without words that it lacks."""
     after: float
@@ -69,24 +73,21 @@ def mix(
     Args:
         spells: whether the units spell a word; others are unknown in the mixture, and counted.
         language: of the text, which decides its normal form.
-        weight: of the text; without it, held-out sentences tell.
+        weight: of the text; without it, held-out sentences tell, or it is `OF_FEW`.
 
     Raises:
-        BadData: the text cannot be read, has no words, or too few sentences to tell a weight.
+        BadData: the text cannot be read, or has no words.
         BadOption: the old model is over units, or the weight cannot be.
     """
     if old.kind != "words":
         raise BadOption("a language model over units cannot be mixed: build one over words.")
     if weight is not None and not 0 < weight < 1:
-        raise BadOption(f"the weight {weight:g} of the text must lie between 0 and 1.")
+        raise BadOption(f"the weight {weight:g} of the text must be above 0 and below 1.")
     with tempfile.TemporaryDirectory() as folder, stage("reading") as progress:
         whole, seen, held = (Path(folder) / name for name in ("whole", "seen", "held"))
         lines, different, counts = _parted(sentences(text, progress, language), whole, seen, held)
         if different < FEWEST and weight is None:
-            raise BadData(
-                f"{text} has {different} different sentences, too few to tell the weight of the "
-                f"text: give at least {FEWEST}, or --weight."
-            )
+            weight = OF_FEW
         if not any(map(spells, counts)):
             raise BadData(f"{text} has no words that the bundle's units spell.")
         if not seen.stat().st_size:  # a few sentences, all of which would be held out
@@ -107,6 +108,7 @@ def mix(
         model=model,
         weight=chosen,
         sentences=lines,
+        held_out=len(rows),
         new=tuple(word for word in ranked if word not in vocabulary and spells(word)),
         lost={word: counts[word] for word in ranked if not spells(word)},
         before=_perplexity(by_old[known]),

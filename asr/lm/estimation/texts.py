@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import json
 import lzma
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,10 +52,12 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
 def sentences(
     path: Path, progress: Progress, language: str = DEFAULT_LANGUAGE
 ) -> Iterator[list[str]]:
-    """The words of each line in normal form; empty lines are skipped.
+    """The words of each line in normal form, in a manifest those of its text; lines without words
+    are skipped.
 
     Raises:
-        BadData: the file cannot be read, is not UTF-8, or has a line that is too long.
+        BadData: the file cannot be read, is not UTF-8, has a line that is too long, or is a
+            manifest with a line that has no text.
     """
     total = path.stat().st_size if path.is_file() else 0
     with opened(path) as (file, told):
@@ -64,19 +68,36 @@ def sentences(
                 raise BadData(f"{path}, line {number}: too long; write a sentence a line.")
             if number % _LINES == 0:
                 progress(told(), total)
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                byte = f"0x{line[error.start]:02x}"
-                raise BadData(
-                    f"{path}, line {number}: not UTF-8 (byte {byte}); convert the text, such as by "
-                    "`iconv -f latin1 -t utf-8`."
-                ) from error
+            text = _decoded(line, path, number)
+            if path.suffix == ".jsonl" and text.strip():
+                text = _text_of(text, path, number)
             # Word by word gives the same result, since nothing combines across a space.
             normal = (_normalise(word, language) for word in text.split())
             if words := joined(normal).split():
                 yield words
         progress(total, total)
+
+
+def _decoded(line: bytes, path: Path, number: int) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte, wide = f"0x{line[error.start]:02x}", line.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        raise BadData(
+            f"{path}, line {number}: not UTF-8 (byte {byte}); convert the text, such as by "
+            f"`iconv -f {'utf-16' if wide else 'latin1'} -t utf-8`."
+        ) from error
+
+
+def _text_of(line: str, path: Path, number: int) -> str:
+    """The text of a manifest's line."""
+    try:
+        text = json.loads(line)["text"]
+    except (ValueError, TypeError, KeyError):
+        text = None
+    if not isinstance(text, str):
+        raise BadData(f"{path}, line {number}: no line of a manifest with a `text`; mend it.")
+    return text
 
 
 def frequent_words(
