@@ -93,7 +93,7 @@ def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, g2p: Path) -> 
     for arguments, message in (
         (("none.txt", *options), "there is no file none.txt"),
         (("?", *options), "'?' is no word"),
-        ((bad, *options), "bad.jsonl:1: no `audio`"),
+        ((bad, *options), "bad.jsonl, line 1: no line of a manifest with a `text`"),
         (("the", "--dictionary", tmp_path / "no.txt", "--g2p", g2p), "no.txt cannot be read"),
         (("the", "--dictionary", PART, "--g2p", PART), "is no pronunciation model"),
         (("train", PART, "-o", tmp_path / "x.npz", "--order", 1), "order 1 is not from 2 to 10"),
