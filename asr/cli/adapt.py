@@ -16,7 +16,7 @@ from asr.errors import BadOption
 from asr.scratch import scratch
 
 if TYPE_CHECKING:
-    from asr.adaptation.material import Material, Part
+    from asr.adaptation.material import Material
     from asr.adaptation.recipe import Recipe
     from asr.bundle import Bundle
     from asr.evaluation import Score
@@ -111,7 +111,7 @@ def adapt(
             with changed_copy(before.path, out) as copy:
                 put_acoustics(copy, exported)
                 if not keep_lm:
-                    _mix_in(material.train, before, copy)
+                    _mix_in(material.train.manifest, before, copy)
                 _compare(scores, _scores(copy, sets, device))
         except _NothingGained as reason:
             typer.echo(f"asr: nothing was gained, so {out} is not written: {reason}", err=True)
@@ -143,26 +143,22 @@ def _try_to_write(out: Path) -> None:
         ) from error
 
 
-def _mix_in(part: "Part", before: "Bundle", copy: Path) -> None:
-    """Mixes the texts of some speech into the language model, if there is one of words.
+def _mix_in(manifest: Path, before: "Bundle", copy: Path) -> None:
+    """Mixes the texts of a manifest into the language model, if there is one of words.
 
     Their weight is that of few sentences, however many they are: what is said next is no sentence
     of theirs.
     """
     from asr.cli.lm import new_words, put_mixed, told_of_mixture
-    from asr.corpus import read_manifest
     from asr.lm import read_ngram
     from asr.lm.estimation.mixing import OF_FEW, mix
 
     if before.lm is None or (old := read_ngram(before.lm)).kind != "words":
         typer.echo("the bundle has no language model of words for the texts to go into", err=True)
         return
-    texts = part.manifest.with_name("texts.txt")
-    clips, _ = read_manifest(part.manifest, normal=before.normalise)
-    texts.write_text("".join(f"{clip.text}\n" for clip in clips), encoding="utf-8")
     mixed = mix(
         old,
-        texts,
+        manifest,
         bar,
         spells=lambda word: not before.tokenizer.unknown(word),
         language=before.info.language,

@@ -131,7 +131,7 @@ def test_few_sentences_weigh_little(tmp_path: Path) -> None:
     """As a manifest's texts here: what else stands in its lines is no text."""
     manifest = tmp_path / "own.jsonl"
     lines = [json.dumps({"id": "a1", "audio": "a.wav", "text": text}) for text in OWN[:3]]
-    manifest.write_text("\n".join(lines) + "\n\n", encoding="utf-8")
+    manifest.write_text("\ufeff" + "\n".join(lines) + "\n\n", encoding="utf-8")
     old = model(OLD * 5)
     mixed = mix(old, manifest, silent, spells=str.isalpha, language="en")
     assert mixed.weight == OF_FEW and mixed.sentences == 3 and not mixed.lost

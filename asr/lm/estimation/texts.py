@@ -80,9 +80,10 @@ def sentences(
 
 def _decoded(line: bytes, path: Path, number: int) -> str:
     try:
-        return line.decode("utf-8")
+        return line.decode("utf-8-sig")  # as files of some programs begin, which are concatenated
     except UnicodeDecodeError as error:
-        byte, wide = f"0x{line[error.start]:02x}", line.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        byte = f"0x{error.object[error.start]:02x}"
+        wide = line.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
         raise BadData(
             f"{path}, line {number}: not UTF-8 (byte {byte}); convert the text, such as by "
             f"`iconv -f {'utf-16' if wide else 'latin1'} -t utf-8`."
