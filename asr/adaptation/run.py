@@ -41,8 +41,9 @@ def train(recipe: Recipe, config: dict[str, Any]) -> Checkpoint | None:
 
 
 def _beside_the_point(folder: str) -> str:
-    """The messages on devices, and advice on manifests in `folder`, which nobody wrote by hand."""
-    return rf"GPU available: .*|{re.escape(folder)}/.* which `asr check` names"
+    """Messages of Lightning's own, and on manifests in `folder`, which nobody wrote by hand."""
+    manifests = rf"{re.escape(folder)}/.*(: \d+ clips, .*| which `asr check` names)"
+    return rf"GPU available: .*|Seed set to .*|Using bfloat16 .*|{manifests}"
 
 
 def between(before: AcousticModel, trained: Checkpoint, share: float) -> Checkpoint:

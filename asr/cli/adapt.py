@@ -1,6 +1,7 @@
 """`asr adapt SPEECH -o BUNDLE`: minutes of somebody's speech -> a bundle that knows it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.output import stoppable
 from asr.cli.progress import bar
 from asr.durations import spoken
-from asr.errors import BadOption
+from asr.errors import AsrError, BadOption
 from asr.scratch import scratch
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from asr.adaptation.recipe import Recipe
     from asr.bundle import Bundle
     from asr.evaluation import Score
+    from asr.runtime import Recognizer
 
 _FEW_WORDS = 300
 """Words below which a difference of a tenth of the errors may be chance."""
@@ -73,23 +75,26 @@ def adapt(
     as it is. Where the test shows no fewer errors, nothing is written.
     Exit code 0: written; 1: nothing gained; 2: nothing could be done; 130: stopped by Ctrl-C.
     """
+    from asr.runtime import Recognizer
+
     if out.exists():
         raise BadOption(f"{out} is there already: name another folder for the new bundle.")
     for manifest in (old, rehearsal):
         if manifest is not None:
             _check_manifest(manifest)
+    recognizer = Recognizer.load(bundle, device)
+    before = recognizer.bundle
     _try_to_write(out)
     typer.echo(f"asr: reading {speech}", err=True)  # torch alone takes seconds to import
     with needs("train"):
         from asr.adaptation.material import gather
         from asr.adaptation.recipe import REHEARSED, Recipe
         from asr.adaptation.run import train
-        from asr.bundle import Bundle, changed_copy, default_bundle, put_acoustics
+        from asr.bundle import changed_copy, put_acoustics
         from asr.export import export
 
-    before = Bundle.open(bundle or default_bundle())
     with scratch("asr-adapt-") as work:
-        with bar("reading") as progress:
+        with _room_in(work), bar("reading") as progress:
             material = gather(speech, work, before, progress, test)
         tell_left_out(material.left_out)
         if material.repeated:
@@ -101,18 +106,25 @@ def adapt(
         recipe = Recipe.of(material.train.total, epochs, rehearsed=rehearsal is not None)
         tell_recipe(material, recipe)
         sets = {"new speech": material.test.manifest} | ({"old speech": old} if old else {})
-        scores = _scores(before.path, sets, device)
+        scores = _scores(recognizer, sets)
         others = [(rehearsal, REHEARSED)] if rehearsal else []
         config = recipe.config(before, material, work / "run", others, device, sources)
         try:
-            if (trained := train(recipe, config)) is None:
-                raise _NothingGained("training gave no fewer errors of the speech to test on.")
-            exported = export(trained, work / "exported", before.precision)
+            with _room_in(work):
+                if (trained := train(recipe, config)) is None:
+                    raise _NothingGained("training gave no fewer errors of the speech to test on.")
+                exported = export(trained, work / "exported", before.precision)
             with changed_copy(before.path, out) as copy:
                 put_acoustics(copy, exported)
                 if not keep_lm:
                     _mix_in(material.train.manifest, before, copy)
-                _compare(scores, _scores(copy, sets, device))
+                adapted = Recognizer.load(copy, device)
+                found = _scores(adapted, sets)
+                _compare(scores, found)
+                named = test.name if test else f"a part of {speech.name}"
+                names = {"new speech": named} | ({"old speech": old.name} if old else {})
+                for which, score in found.items():
+                    _record(adapted, names[which], score, f"asr adapt {speech.name}")
         except _NothingGained as reason:
             typer.echo(f"asr: nothing was gained, so {out} is not written: {reason}", err=True)
             raise typer.Exit(1) from None
@@ -140,6 +152,22 @@ def _try_to_write(out: Path) -> None:
     except OSError as error:
         raise BadOption(
             f"{out} cannot be written ({error.strerror}): name another folder."
+        ) from error
+
+
+@contextmanager
+def _room_in(folder: Path) -> Iterator[None]:
+    """BadOption where the disk of a temporary folder, of which nothing is left, is full."""
+    from asr.training.callbacks.checkpoints import no_space
+
+    try:
+        yield
+    except (AsrError, OSError) as error:
+        if (reason := no_space(error)) is None:
+            raise
+        raise BadOption(
+            f"{folder.parent} has no room for what is worked on ({reason}): free some there, or "
+            "name another folder in TMPDIR; no bundle is written."
         ) from error
 
 
@@ -183,16 +211,31 @@ def _compare(before: "dict[str, Score]", after: "dict[str, Score]") -> None:
         )
 
 
-def _scores(bundle: Path, manifests: dict[str, Path], device: str) -> "dict[str, Score]":
+def _scores(recognizer: "Recognizer", manifests: dict[str, Path]) -> "dict[str, Score]":
     from asr.evaluation import evaluate
-    from asr.runtime import Recognizer
 
-    recognizer = Recognizer.load(bundle, device)
     with bar("evaluating") as progress:
         return {
             name: evaluate(recognizer, manifest, progress).score
             for name, manifest in manifests.items()
         }
+
+
+def _record(recognizer: "Recognizer", manifest: str, score: "Score", command: str) -> None:
+    """Writes a figure into the card of an adapted bundle."""
+    from asr.bundle import Figure, record_figure
+
+    figure = Figure(
+        manifest=manifest,
+        decoder=recognizer.options().decoder,
+        precision=recognizer.precision,
+        clips=len(score.utterances),
+        words=score.words,
+        wer=round(score.wer, 6),
+        cer=round(score.cer, 6),
+        command=command,
+    )
+    record_figure(recognizer.bundle.path, figure)
 
 
 def tell_left_out(problems: Iterable[str]) -> None:

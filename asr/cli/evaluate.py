@@ -192,7 +192,7 @@ def _record(
         Figure(
             manifest=manifest.name,
             decoder=decoder or recognizer.options().decoder,
-            precision="fp32" if recognizer.device == "cuda" else bundle.precision,
+            precision=recognizer.precision,
             clips=len(score.utterances),
             words=score.words,
             wer=round(score.wer, 6),

@@ -186,14 +186,20 @@ def add(
         raise BadOption(f"{opened.path} spells no phones, so that it cannot use a lexicon.")
     phones = opened.tokenizer.phones
     added = [Pronunciations.load(path, phones) for path in files or []]
-    known = Pronunciations({}).merged(*added)
+    before = Pronunciations({})
     if opened.lexicon is not None:
-        known = known.merged(Pronunciations.load_saved(opened.lexicon))
+        before = Pronunciations.load_saved(opened.lexicon)
+    known = Pronunciations({}).merged(*added, before)
     if opened.lm is not None:
         known = with_words(opened, read_ngram(opened.lm).spellable, known)
     if len(known):
         put_lexicon(opened.path, known, sources)
-    typer.echo(f"{opened.path}: {len(known)} words with pronunciations")
+    new = len(known) - len(before)
+    changed = sum(known[word] != said for word, said in before.items())
+    typer.echo(
+        f"{opened.path}: {len(known)} words with pronunciations, {new} of them new, {changed} "
+        "changed"
+    )
 
 
 def with_words(bundle: "Bundle", words: list[str], known: "Pronunciations") -> "Pronunciations":

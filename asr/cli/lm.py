@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr.cli.options import BundleOption, DeviceOption, LanguageOption, takes
+from asr.cli.output import stoppable
 from asr.cli.progress import bar
 from asr.errors import BadOption
 
@@ -175,6 +176,7 @@ def add(
 
 
 @app.command()
+@stoppable("stopped: no bundle is written, and nothing else is left.")
 def mix(
     text: TextArgument,
     out: Annotated[Path, typer.Argument(help="Folder of the new bundle, which must not exist.")],
@@ -202,6 +204,7 @@ def mix(
     from asr.lm import read_ngram
     from asr.lm.estimation.build import fitted
     from asr.lm.estimation.kneser_ney import Estimate
+    from asr.lm.estimation.mixing import MOST
     from asr.lm.estimation.mixing import mix as mixed_with
     from asr.lm.estimation.pruning import chained
 
@@ -219,13 +222,19 @@ def mix(
         language=before.info.language,
         weight=weight,
     )
+    if mixed.weight > MOST:
+        typer.echo(
+            f"with a weight of {mixed.weight:g} the text counts for more than all that the old "
+            "model knows: speech that is not like it will be read worse",
+            err=True,
+        )
     model = mixed.model
     if max_size is not None:
         model = fitted(Estimate(model, chained(model)), int(max_size * 1e6), bar)
     told = told_of_mixture(before, mixed.weight, sources or text.name)
     with changed_copy(before.path, out) as copy:
         silent = put_mixed(copy, model, mixed, told)
-    typer.echo("\n".join(_report(mixed, silent)))
+    typer.echo("\n".join(_report(mixed, model, silent)))
     typer.echo(f"written         {out}")
 
 
@@ -324,15 +333,25 @@ def _tell_dropped(old: "NGram", new: "NGram") -> None:
         )
 
 
-def _report(mixed: "Mixed", silent: list[str]) -> Iterator[str]:
-    """A mixture in lines: its weight, what it gained, and what was lost of the text."""
+def _report(mixed: "Mixed", kept: "NGram", silent: list[str]) -> Iterator[str]:
+    """A mixture in lines: its weight, what it gained, and what was lost of the text.
+
+    Args:
+        kept: what is left of it.
+    """
     from asr.text import is_read_aloud
 
+    whole = kept is mixed.model
     yield f"sentences       {mixed.sentences}"
     yield f"weight of text  {mixed.weight:.3f}"
     if mixed.held_out:
-        yield f"perplexity      {mixed.before:.1f} before, {mixed.after:.1f} after (held-out)"
+        of_what = "held-out" if whole else "held-out, before n-grams were left out"
+        yield f"perplexity      {mixed.before:.1f} before, {mixed.after:.1f} after ({of_what})"
         yield f"unknown before  {mixed.unknown:.2%} of their words"
+    if not whole:
+        n_grams = sum(mixed.model.sizes)
+        left_out = n_grams - sum(kept.sizes)
+        yield f"left out        {left_out} of {n_grams} n-grams ({left_out / n_grams:.0%})"
     yield from new_words(mixed, silent)
     signs = {word: n for word, n in mixed.lost.items() if any(map(is_read_aloud, word))}
     for reason, lost in (

@@ -149,6 +149,11 @@ class Recognizer:
         """Where it runs: "cpu" or "cuda"."""
         return self.engine.device
 
+    @property
+    def precision(self) -> str:
+        """Of the weights in use: a GPU runs them as they were trained, in "fp32"."""
+        return "fp32" if self.device == "cuda" else self.bundle.precision
+
     @overload
     def transcribe(  # type: ignore[overload-overlap]  # a file is an iterator of bytes
         self,

@@ -33,6 +33,9 @@ _SAME = str.maketrans(
 _COMPOSED = (("\u0e4d\u0e32", "\u0e33"), ("\u0ecd\u0eb2", "\u0eb3"))  # NFKC takes Thai am apart
 _GERSHAYIM = re.compile('(?<=[\u05d0-\u05ea])["”](?=[\u05d0-\u05ea])')
 _SPOKEN_SIGNS = "%‰&@#§"  # punctuation in Unicode, but read aloud
+_PICTURES = (("\u2300", "\u2bff"), ("\U0001f000", "\U0001faff"))
+"""Emoji, stars, notes, check marks, boxes: nobody reads them aloud."""
+_PICTURE_STYLES = {*map(chr, range(0xFE00, 0xFE10)), "\u20e3"}  # in colour, in the shape of a key
 
 
 def normalise(text: str, language: str = DEFAULT_LANGUAGE) -> str:
@@ -40,8 +43,9 @@ def normalise(text: str, language: str = DEFAULT_LANGUAGE) -> str:
 
     Apostrophes, middle dots and gershayim inside a word are kept ("don't", "col·legi"), those
     around it are removed. Letters, digits and marks of any script, and signs that are read aloud
-    (%, £, &), are kept: the tokenizer decides whether a model can spell them. Joiners stay, soft
-    hyphens and marks of direction go. Scripts without spaces between words get none.
+    (%, £, &), are kept: the tokenizer decides whether a model can spell them. Joiners stay; soft
+    hyphens, marks of direction, emoji and other pictures go. Scripts without spaces between words
+    get none.
 
     Args:
         language: decides the lower case of I, which has no dot in Turkish and Azerbaijani.
@@ -72,16 +76,21 @@ def is_read_aloud(char: str) -> bool:
 
 @lru_cache(1 << 16)
 def _visible(char: str) -> str:
-    """The character, unless it only formats: a soft hyphen, a mark of direction."""
+    """The character, unless it only formats: a soft hyphen, a mark of direction, a style."""
     formats = unicodedata.category(char) == "Cf" and char not in _JOINERS + _ZERO_WIDTH_SPACE
-    return "" if formats else char
+    return "" if formats or char in _PICTURE_STYLES else char
 
 
 @lru_cache(1 << 16)
 def _kept(char: str) -> str:
     # What is read aloud must not be dropped silently.
     is_kept = char in _INNER + _JOINERS + _SPOKEN_SIGNS or unicodedata.category(char)[0] in "LNMS"
-    return char if is_kept else " "
+    return char if is_kept and not _is_picture(char) else " "
+
+
+def _is_picture(char: str) -> bool:
+    in_a_block = any(first <= char <= last for first, last in _PICTURES)
+    return in_a_block and unicodedata.category(char) in ("So", "Sk")
 
 
 def _trimmed(word: str) -> str:

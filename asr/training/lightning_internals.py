@@ -136,6 +136,7 @@ class PlainCLI(LightningCLI):
 
 
 _MESSAGES = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+_SEEDS = logging.getLogger("lightning.fabric.utilities.seed")
 
 
 def silence_lightning() -> None:
@@ -154,16 +155,18 @@ def silence_lightning() -> None:
 
 @contextmanager
 def without_messages(pattern: str) -> Iterator[None]:
-    """Hides those messages of a run, by `rank_zero_info`, that match the pattern as a whole."""
+    """Hides those messages of a run that match the pattern as a whole."""
 
     def is_heard(record: logging.LogRecord) -> bool:
         return re.fullmatch(pattern, record.getMessage()) is None
 
-    _MESSAGES.addFilter(is_heard)
+    for logger in (_MESSAGES, _SEEDS):
+        logger.addFilter(is_heard)
     try:
         yield
     finally:
-        _MESSAGES.removeFilter(is_heard)
+        for logger in (_MESSAGES, _SEEDS):
+            logger.removeFilter(is_heard)
 
 
 # The parser's actions, and its errors, whose only form is text.

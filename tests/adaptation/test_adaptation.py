@@ -88,7 +88,11 @@ def test_the_commands_of_the_page_make_a_bundle_that_reads_better(tmp_path: Path
     for kept in ("decoding", "calibration", "punctuation"):
         assert getattr(after.info, kept) == getattr(before.info, kept), kept
     weights = {"model.onnx", "model.safetensors"}
-    assert changed(out) == weights | {"lm.npz", "lexicon.txt"} and not after.info.figures
+    assert changed(out) == weights | {"lm.npz", "lexicon.txt"}
+    assert {figure.manifest: figure.command for figure in after.info.figures} == {
+        "mine": "asr adapt mine",
+        "old.jsonl": "asr adapt mine",
+    }
     assert "new words       1: d'avrigny" in done.stdout
     assert "d'avrigny\t" in (out / "lexicon.txt").read_text(encoding="utf-8")
     assert before.info.lm is not None and after.info.lm is not None
@@ -144,9 +148,11 @@ def test_bad_input_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
         (tmp_path / "file" / "out", (), "file/out cannot be written"),
         (tmp_path / "out", ("--old", few), "few is no manifest"),
         (tmp_path / "out", ("--rehearsal", tmp_path / "file"), "for --old or --rehearsal: it has"),
+        (tmp_path / "out", ("--device", "tpu"), "device 'tpu' is not known"),
     ):
         done = asr("adapt", few, "-o", out, "--bundle", tiny_bundle, *more)
         assert done.returncode == 2 and words in done.stderr, done.stderr
+        assert "reading" not in done.stderr
     Bundle.open(tiny_bundle)
 
 

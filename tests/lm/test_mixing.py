@@ -181,6 +181,10 @@ def test_a_bundle_is_mixed_into_a_new_one(tmp_path: Path, tiny_bundle: Path) -> 
     clip = json.loads((CLIP / "check-clips.jsonl").read_text("utf-8").splitlines()[0])["audio"]
     Recognizer.load(new, "cpu").transcribe(CLIP / clip, decoder="beam")
     assert "there already" in asr("lm", "mix", text, new, "--bundle", bundle, code=2)[1]
+    small = (tmp_path / "small", "--bundle", bundle, "--weight", "0.8", "--max-size", "0.0027")
+    out, err = asr("lm", "mix", text, *small)
+    assert "with a weight of 0.8 the text counts for more than" in err
+    assert "after (held-out, before n-grams were left out)" in out and "left out        " in out
     text.write_text("\n".join(OWN * 2), encoding="utf-8")
     asr("lm", "build", text, lm)
     _, err = asr("lm", "add", lm, "--bundle", new)

@@ -50,6 +50,26 @@ def test_what_is_read_aloud_is_not_dropped_in_silence() -> None:
     assert normalise("Ünïcode naïve") == "ünïcode naïve"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "so good 👍",
+        "so 👩🏽‍🚀good",
+        "♪ so good ♪",
+        "❤️ so good ☎\ufe0f",
+        "★ so ✓ good ■",
+        "so good 🇫🇷",
+    ],
+)
+def test_pictures_are_not_read_aloud(text: str) -> None:
+    assert normalise(text) == "so good"
+
+
+def test_signs_that_are_words_are_no_pictures() -> None:
+    assert normalise("20 °C → C♯ ©") == "20 °c → c♯ ©"
+    assert normalise("1\ufe0f\u20e3 first") == "1 first"
+
+
 def test_a_capital_i_has_a_dot_outside_of_turkish() -> None:
     assert normalise("İstanbul I\u0307zmir IGEL") == "istanbul izmir igel"
 

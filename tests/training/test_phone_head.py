@@ -138,7 +138,7 @@ def test_a_lexicon_and_a_model_are_added_for_words_that_have_no_pronunciation(
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert f"a lexicon of {len(after)} words with {len(after)} pronunciations" in card
     assert "Pronunciations: made up for a test." in card
-    assert f"{len(before)} words with pronunciations" in capsys.readouterr().out
+    assert f"{len(before)} words with pronunciations, " in capsys.readouterr().out
     recognizer = Recognizer.load(folder)
     clip = next(TRAIN.glob("*.opus"))
     hot = recognizer.transcribe(clip, hotwords=["otatu"], hotword_boost=10.0, prior_weight=0.0)

@@ -33,8 +33,10 @@ FEWEST = 100
 """Different sentences of a text from which a weight can be told."""
 OF_FEW = 0.03
 """The weight of a text with fewer: its words are known then, and little else changes."""
+MOST = 0.5
+"""The largest weight that held-out sentences may tell."""
 _BLOCK = 1 << 20
-_LEAST, _MOST, _ROUNDS = 0.01, 0.5, 40
+_LEAST, _ROUNDS = 0.01, 40
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def _weight(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     one, other, weight = one[possible], other[possible], 0.5
     for _ in range(_ROUNDS):
         share = weight * one / (weight * one + (1 - weight) * other)
-        weight = min(max(float(share.mean()), _LEAST), _MOST)
+        weight = min(max(float(share.mean()), _LEAST), MOST)
     return weight
 
 
