@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import re
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,12 +12,38 @@ from typing import BinaryIO
 
 from asr.errors import BadOption
 
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+
 
 def as_path(given: object, what: str) -> Path:
     """The path that a caller gave for `what`; BadOption if it is none."""
     if not isinstance(given, str | bytes | os.PathLike):
         raise BadOption(f"{what} is given as {type(given).__name__}: give a path.")
     return Path(os.fsdecode(given))
+
+
+def readable(name: str) -> str:
+    """A file's name as valid text, of which bytes that are no UTF-8 are written like `\\xe9`.
+
+    Python reads each of them as a lone surrogate (PEP 383), which no text and no JSON may have.
+    """
+    return _NO_UTF8.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", name)
+
+
+def check_writable(path: Path) -> None:
+    """Tries whether a file or folder can be made at `path`; makes the folder that it lies in.
+
+    Raises:
+        BadOption: it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise BadOption(
+            f"{path} cannot be written ({error.strerror}): name another place."
+        ) from error
 
 
 @contextmanager
@@ -38,7 +66,7 @@ def replacing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
         return
     path = Path(os.path.realpath(path))
     # In the same folder, since a rename is atomic only within one file system.
-    partial = path.with_name(f".{secrets.token_hex(8) if shared else _short(path.name)}.partial")
+    partial = path.with_name(f".{secrets.token_hex(8) if shared else shorter(path.name)}.partial")
     try:
         with partial.open("wb") as file:
             yield file
@@ -51,7 +79,7 @@ def replacing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
         raise
 
 
-def _short(name: str) -> str:
+def shorter(name: str) -> str:
     """A name to which a partial file may add: file systems allow 255 bytes."""
     encoded = os.fsencode(name)
     return name if len(encoded) < 200 else hashlib.sha256(encoded).hexdigest()

@@ -34,9 +34,9 @@ from asr.batch.workplace import (
     windows_path,
 )
 from asr.errors import BadOption
-from asr.files import replacing, write_atomically
+from asr.files import readable, replacing, write_atomically
 from asr.options import Selection
-from asr.transcript import Layout, Transcript, file_suffix, write
+from asr.transcript import FORMATS, Layout, Transcript, file_suffix, write
 
 if TYPE_CHECKING:
     from asr.batch.cluster import Cluster
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 Report: TypeAlias = Callable[[Tally, Result | None], None]
 """Called with each result, and without one some times a second."""
-_FULL = "jsonl"
-"""Stands among the formats for the line of `--jsonl`."""
+JSONL = _FULL = "jsonl"
+"""Stands among the formats for the line of `--jsonl`, and in `about` for the path of its file."""
 _LOST = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV}
 """What is no fault of one file: the next would fail too."""
 _TICK_S = 0.25
@@ -85,10 +85,14 @@ class FolderJob:
     """Kept in the journal."""
 
     @property
+    def endings(self) -> list[str]:
+        """Of the output files, without the dot."""
+        return [file_suffix(name).removeprefix(".") for name in self.formats]
+
+    @property
     def kinds(self) -> list[str]:
         """The formats by the endings of their files, and the line of `jsonl` if it is wanted."""
-        endings = [file_suffix(name).removeprefix(".") for name in self.formats]
-        return [*endings, *([_FULL] if self.jsonl else [])]
+        return [*self.endings, *([_FULL] if self.jsonl else [])]
 
     def files(self, stem: str) -> list[Path]:
         """The output files of a recording."""
@@ -161,19 +165,22 @@ def run(
     tally.total = len(inputs)
     with known_journals(job, journal) as known:
         todo = list(undone(job, inputs, known))
-        if not job.overwrite:
-            _refuse_strangers(job, todo, known)
+        refuse_replacing(job, todo, known)
+    tally.outdated = list(_outdated(todo, job, journal))
     _remove_renamed(todo, job, journal)
     tally.before = tally.kept = tally.total - len(todo)
     journal.begin(dict(job.about))
-    journal.expect(todo)
+    journal.expect(todo, job.endings)
     for item in todo:
         tally.expect(item.path, item.known)
     collect(job, recognizer, todo, journal, tally, report, stop)
 
 
-def _refuse_strangers(job: FolderJob, inputs: Iterable[Input], known: Iterable[Journal]) -> None:
-    """BadOption if a transcript would replace that of another recording, which still exists."""
+def refuse_replacing(job: FolderJob, inputs: Sequence[Input], known: Sequence[Journal]) -> None:
+    """BadOption if a transcript would replace that of another recording, which still exists, or if
+    something would be replaced that no job wrote."""
+    if job.overwrite:
+        return
     for journal in known:
         for item in inputs:
             other = journal.other(item)
@@ -182,11 +189,53 @@ def _refuse_strangers(job: FolderJob, inputs: Iterable[Input], known: Iterable[J
                     f"{job.output} has the transcript of {other} where that of {item.path} would "
                     "be: choose another folder, or add --overwrite."
                 )
+    others = [path for item in inputs for path in others_files(job, item, known)]
+    if others := [*_others_lists(job, known), *others]:
+        more = f", and so are {len(others) - 1:,} more files" if len(others) > 1 else ""
+        raise BadOption(f"{others[0]} {NO_JOBS}{more}: choose another folder, or add --overwrite.")
+
+
+NO_JOBS = "is there already, and no job wrote it"
+
+
+def others_files(job: FolderJob, item: Input, known: Iterable[Journal]) -> Iterator[Path]:
+    """Files that a transcript would replace and that no job wrote."""
+    for ending, path in zip(job.endings, job.files(item.stem), strict=True):
+        if os.path.isfile(path) and not any(one.wrote(item.stem, ending) for one in known):
+            yield path
+
+
+def _others_lists(job: FolderJob, known: Sequence[Journal]) -> Iterator[Path]:
+    """Lists in the place of the job's that no job wrote."""
+    if not any(journal.about() for journal in known):
+        for name in (RESULTS, ERRORS):
+            if os.path.exists(path := list_path(job.output, name, job.shard)):
+                yield path
+    if job.jsonl is None or not os.path.exists(path := _full_list(job, job.jsonl)):
+        return
+    named = os.path.abspath(job.jsonl)
+    for journal in known:
+        # An older earshot did not note the path, but kept the lines.
+        if journal.about().get(JSONL) == named or any(journal.lines("done", "full")):
+            return
+    yield path
 
 
 def _exists(place: Place) -> bool:
     """Whether a recording still exists; a store that does not say so has it."""
     return isinstance(place, Address) or place.exists()
+
+
+def _outdated(todo: Iterable[Input], job: FolderJob, journal: Journal) -> Iterator[Path]:
+    """Transcripts of recordings that have changed since, in formats that the job does not write."""
+    for item in todo:
+        row = journal.find(item)
+        if row is not None and row.version != version_of(item):
+            for suffix in dict.fromkeys(map(file_suffix, FORMATS)):
+                path, ending = job.output / f"{item.stem}{suffix}", suffix.removeprefix(".")
+                known = ending not in job.endings and journal.wrote(item.stem, ending)
+                if known and os.path.isfile(path):
+                    yield path
 
 
 def _remove_renamed(todo: Iterable[Input], job: FolderJob, journal: Journal) -> None:
@@ -363,7 +412,7 @@ def _save(job: FolderJob, result: Result) -> Result:
 def _note(job: FolderJob, journal: Journal, result: Result) -> None:
     item = result.input
     if result.transcript is None:
-        about = {"error": result.error, "reason": reason(result)}
+        about = {"error": readable(str(result.error)), "reason": readable(reason(result))}
         journal.failed(item, json_line(item.path, about))
         return
     assert result.version is not None  # it was read
@@ -374,9 +423,14 @@ def _note(job: FolderJob, journal: Journal, result: Result) -> None:
 
 def _summary(job: FolderJob, stem: str, transcript: Transcript) -> dict[str, Any]:
     values = transcript.to_dict()
-    outputs = [os.path.relpath(path, job.output) for path in job.files(stem)]
+    outputs = [readable(os.path.relpath(path, job.output)) for path in job.files(stem)]
     kept = ("text", "confidence", "duration", "no_speech")
     return {"outputs": outputs, **{key: values[key] for key in kept}}
+
+
+def _full_list(job: FolderJob, path: Path) -> Path:
+    """The file of all transcripts of the job's part."""
+    return path.with_name(f"{path.stem}{job.shard.suffix}{path.suffix}")
 
 
 def _write_lists(job: FolderJob, journal: Journal) -> None:
@@ -386,8 +440,7 @@ def _write_lists(job: FolderJob, journal: Journal) -> None:
         (list_path(job.output, ERRORS, job.shard), journal.lines("failed")),
     ]
     if job.jsonl:
-        path = job.jsonl.with_name(f"{job.jsonl.stem}{job.shard.suffix}{job.jsonl.suffix}")
-        lists.append((path, journal.lines("done", "full")))
+        lists.append((_full_list(job, job.jsonl), journal.lines("done", "full")))
     for path, lines in lists:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

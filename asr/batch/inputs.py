@@ -2,6 +2,7 @@
 
 import os
 import sys
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -136,6 +137,9 @@ def read_list(name: str, nul: bool = False) -> list[str]:
         content = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
     except OSError as error:
         raise BadOption(f"{shown} cannot be read ({error.strerror}): check its path") from error
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise BadOption(f"{shown} is UTF-16: save it as UTF-8")
+    content = content.removeprefix(BOM_UTF8)
     if not nul and b"\0" in content:
         raise BadOption(
             f"{shown} has zero bytes: add -0 if they end its paths; recordings are given by path"

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,13 @@ CREATE TABLE IF NOT EXISTS files (
 );
 CREATE INDEX IF NOT EXISTS by_state ON files (state, stem);
 CREATE INDEX IF NOT EXISTS by_stem ON files (stem);
+CREATE TABLE IF NOT EXISTS written (  -- what jobs wrote, or were about to; never forgotten
+    stem BLOB, ending TEXT, PRIMARY KEY (stem, ending)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT);
 """
+
+_HAS_WRITTEN = "SELECT 1 FROM {}.sqlite_master WHERE name = 'written'"
 
 
 class OutputLost(AsrError):
@@ -113,18 +118,33 @@ class Journal:
             found = self._base.execute(query, (os.fsencode(item.stem), _key(item))).fetchone()
         return None if found is None else place_of(os.fsdecode(found[0]))
 
+    def wrote(self, stem: str, ending: str) -> bool:
+        """Whether a job may have written an output file; an older earshot noted no endings."""
+        name = os.fsencode(stem)
+        with self._guarded():
+            noted: set[str] = set()
+            if self._base.execute(_HAS_WRITTEN.format("main")).fetchone():
+                query = "SELECT ending FROM written WHERE stem = ?"
+                noted = {found for (found,) in self._base.execute(query, (name,))}
+            if noted:
+                return ending in noted
+            query = "SELECT 1 FROM files WHERE stem = ?"
+            return self._base.execute(query, (name,)).fetchone() is not None
+
     def begin(self, about: dict[str, str]) -> None:
         """Forgets what earlier jobs left undone, and notes how this one was called."""
         with self._guarded():
             self._base.execute("DELETE FROM files WHERE state != 'done'")
             self._base.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.items())
 
-    def expect(self, inputs: Iterable[Input]) -> None:
-        """These recordings are to be done."""
+    def expect(self, inputs: Sequence[Input], endings: Collection[str]) -> None:
+        """These recordings are to be done, in files with these endings."""
         rows = ((_key(item), os.fsencode(item.stem)) for item in inputs)
         query = "INSERT OR REPLACE INTO files (path, stem, state) VALUES (?, ?, 'waiting')"
+        files = ((os.fsencode(item.stem), ending) for item in inputs for ending in endings)
         with self._guarded():
             self._base.executemany(query, rows)
+            self._base.executemany("INSERT OR IGNORE INTO written VALUES (?, ?)", files)
             self._base.commit()
 
     def done(
@@ -175,6 +195,8 @@ class Journal:
                     "WHERE state = 'done' AND at > coalesce((SELECT at FROM main.files AS ours "
                     "WHERE ours.path = theirs.path AND ours.state = 'done'), 0)"
                 )
+                if self._base.execute(_HAS_WRITTEN.format("other")).fetchone():
+                    self._base.execute("INSERT OR IGNORE INTO written SELECT * FROM other.written")
                 self._base.commit()
             finally:
                 self._base.execute("DETACH other")
@@ -215,7 +237,8 @@ class Journal:
                 name = getattr(error, "sqlite_errorname", "")
                 if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")):
                     raise BadOption(
-                        f"{self.path} is no journal of a job ({error}): delete it to do all anew."
+                        f"{self.path} is no journal of a job ({error}): delete it, and add "
+                        "--overwrite to do all anew."
                     ) from error
                 self._lost = OutputLost(f"{self.path} cannot be written ({error})")
                 raise self._lost from error

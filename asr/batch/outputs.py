@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from asr.batch.inputs import Input, Place
+from asr.batch.shards import Shard
 from asr.batch.stores import Address
+from asr.batch.workplace import ERRORS, RESULTS, list_path
 from asr.errors import BadOption
+from asr.files import readable
 from asr.transcript import FORMATS, file_suffix
 
 
@@ -63,8 +66,9 @@ def output_stems(inputs: Sequence[Input], out_dir: Path, formats: Sequence[str])
 def results(output: Path, stems: Iterable[str], jsonl: Path | None) -> Iterator[Path]:
     """What jobs leave in an output folder that may lie among the recordings: files of any format,
     and lists."""
-    yield from output.glob("results*.jsonl")
-    yield from output.glob("errors*.jsonl")
+    yield from lists(output)
+    for name in (RESULTS, ERRORS):
+        yield from output.glob(f"{name}*.jsonl")
     if jsonl is not None:
         yield jsonl
     for stem in stems:
@@ -72,11 +76,16 @@ def results(output: Path, stems: Iterable[str], jsonl: Path | None) -> Iterator[
             yield output / f"{stem}{ending}"
 
 
+def lists(output: Path) -> Iterator[Path]:
+    """The lists of a whole job."""
+    for name in (RESULTS, ERRORS):
+        yield list_path(output, name, Shard())
+
+
 def json_line(path: Place, values: Mapping[str, Any]) -> str:
-    """A recording's values as a line of JSON, headed by its path."""
-    line = {"file": str(path), **values}
-    named = line["file"].isprintable()  # a name may not be valid text
-    return json.dumps(line, ensure_ascii=not named, allow_nan=False)
+    """A recording's values as a line of JSON, headed by its path as valid text."""
+    line = {"file": readable(str(path)), **values}
+    return json.dumps(line, ensure_ascii=not line["file"].isprintable(), allow_nan=False)
 
 
 def spare(inputs: Sequence[Input], paths: Sequence[Path]) -> None:

@@ -4,6 +4,7 @@ recording passes through engine and search by itself, window by window, and one 
 fetched first."""
 
 import atexit
+import os
 import shutil
 import threading
 import time
@@ -28,6 +29,7 @@ from asr.transcript import Transcript
 if TYPE_CHECKING:
     from asr.options import Options
     from asr.runtime import LogProbs, Recognizer
+    from asr.runtime.kept import KeptRow
 
 _FETCHERS = 16
 """Files that are fetched from stores at a time: each waits for the network. Without stores one
@@ -48,6 +50,21 @@ _LEAST_S = 1.0
 """The least cost of a recording."""
 _HELD_RESULTS = 100.0
 _PATIENCE_S = 1.0
+_AT_EXIT_S = 20.0
+"""Longer than a window of minutes takes."""
+
+
+_LEFT: list[threading.Thread] = []
+"""Threads of pipelines that were ended before they were over."""
+
+
+@atexit.register
+def _see_off() -> None:
+    """Waits for what engines and searches are just at: a thread that comes back from compiled code
+    once Python has begun to end would abort the process."""
+    patience = time.monotonic() + _AT_EXIT_S
+    for thread in _LEFT:
+        thread.join(max(0.0, patience - time.monotonic()))
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,8 @@ class Result:
     error: str | None
     version: Version | None = None
     """Of the file that was read."""
+    skipped: float = 0.0
+    """Seconds of the transcript that a job which was stopped had read already."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,8 @@ class _Work:
     """Where it lies on the disk, if it was fetched from a store."""
     kept: Path | None = None
     """Folder of what a stopped job has made of it."""
+    skipped: float = 0.0
+    """As of `Result`."""
 
     @property
     def cost(self) -> float:
@@ -130,8 +151,10 @@ class Pipeline:
         spool: Path | None = None,
         heard: Heard | None = None,
     ) -> None:
-        from asr.runtime.windows import WINDOW_SECONDS  # which decoding processes need not load
+        # Decoding processes need not load them.
+        from asr.runtime.windows import CONTEXT_SECONDS, WINDOW_SECONDS
 
+        self._window_s = WINDOW_SECONDS - 2 * CONTEXT_SECONDS
         self._recognizer, self._options, self._finish = recognizer, options, finish
         self._keep, self._spool, self._heard = keep, Spool(spool), heard
         self._start = selection.start
@@ -222,6 +245,8 @@ class Pipeline:
         self.stop()
         for link in (self._decoded, self._long, self._lattices, self._read, self._results):
             link.end()
+        if self._is_left:
+            _LEFT[:] = [thread for thread in (*_LEFT, *self._threads) if thread.is_alive()]
         atexit.unregister(self.end)
 
     @property
@@ -321,23 +346,31 @@ class Pipeline:
         (work,) = batch
         assert isinstance(work.content, Long) and work.version is not None
         work = replace(work, kept=self._keep and self._keep(work.input, work.version))
-        said = reader.trying(work.input, partial(self._channels, reader, work))
+        before = _names(work.kept)
+        used: set[str] = set()
+        said = reader.trying(work.input, partial(self._channels, reader, work, used))
         self._drop(work)
         if not isinstance(said, str) and _has_changed(work):
             said = _changed(work)
         if isinstance(said, str):
             return [work.with_(said)]
-        return [work.with_(Transcript.together(said, self._start))]
+        together = Transcript.together(said, self._start)
+        skipped = len(before & used) / len(said) * self._window_s
+        return [replace(work, content=together, skipped=min(skipped, together.duration))]
 
-    def _channels(self, reader: Decoder, work: _Work) -> list[Transcript] | str:
-        """The transcripts of a long recording's channels, or why there are none."""
+    def _channels(self, reader: Decoder, work: _Work, used: set[str]) -> list[Transcript] | str:
+        """The transcripts of a long recording's channels, or why there are none.
+
+        Args:
+            used: gets the names of the files of its windows.
+        """
         assert isinstance(work.content, Long)
         said: list[Transcript] = []
         heard = self._heard and partial(self._tell, self._heard, work, said)
         for channel in range(work.content.channels):
             kept = None
             if work.kept is not None:
-                kept = partial(self._recognizer.kept, work.kept / str(channel))
+                kept = partial(self._kept, work.kept / str(channel), used)
             with closing(reader.pieces(work.input, channel, work.file)) as pieces:
                 waves = (piece.samples for piece in pieces)
                 try:
@@ -345,6 +378,11 @@ class Pipeline:
                 except BadAudio as error:
                     return str(error)
         return said
+
+    def _kept(self, prefix: Path, used: set[str], window: int) -> "KeptRow":
+        row = self._recognizer.kept(prefix, window)
+        used.add(row.path.name)
+        return row
 
     def _tell(
         self, heard: Heard, work: _Work, said: Sequence[Transcript], so_far: Transcript
@@ -425,6 +463,13 @@ def _until_stopped(decoder: Decoder) -> Iterator[None]:
         decoder.stop()
 
 
+def _names(folder: Path | None) -> set[str]:
+    """Of the files in a folder; none if there is none."""
+    with suppress(OSError):
+        return set(os.listdir(folder)) if folder is not None else set()
+    return set()
+
+
 def _cost(work: _Work) -> float:
     return work.cost
 
@@ -474,7 +519,7 @@ def _one_by_one(
 
 def _result(work: _Work) -> Result:
     if isinstance(work.content, Transcript):
-        return Result(work.input, work.content, None, work.version)
+        return Result(work.input, work.content, None, work.version, work.skipped)
     return Result(work.input, None, str(work.content), work.version)
 
 

@@ -5,6 +5,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from asr.batch.flow import Clock
 from asr.batch.inputs import Place
@@ -36,6 +37,10 @@ class Tally:
     """Why recordings failed, and how many."""
     seconds: float = 0.0
     """Of audio that was transcribed."""
+    skipped: float = 0.0
+    """Seconds of them that an earlier run had read, in recordings that it did not finish."""
+    outdated: list[Path] = field(default_factory=list)
+    """Transcripts in other formats of recordings that have changed since."""
     kept: int = 0
     """Of those with a transcript, the ones that the journal has on the disk."""
     stopped: bool = False
@@ -66,7 +71,7 @@ class Tally:
     @property
     def speed(self) -> float:
         """Seconds of audio per second."""
-        return self.seconds / max(self.elapsed, 1e-9)
+        return (self.seconds - self.skipped) / max(self.elapsed, 1e-9)
 
     @property
     def expected(self) -> float:
@@ -89,7 +94,7 @@ class Tally:
     @property
     def left(self) -> float | None:
         """Seconds until it ends; None if nothing can be said yet."""
-        if not self.seconds:
+        if not self.speed:
             return None
         return max(0.0, self.expected - self.seconds) / self.speed
 
@@ -113,6 +118,7 @@ class Tally:
         kind.bytes_done += size
         kind.seconds_done += result.transcript.duration
         self.seconds += result.transcript.duration
+        self.skipped += result.skipped
         self.done += 1
         self.silent += result.transcript.no_speech
 
@@ -124,4 +130,5 @@ def _is_unsized(path: Place) -> bool:
 def reason(result: Result) -> str:
     """Why a recording failed, in words that like failures share: no path, numbers or advice."""
     sentence = str(result.error).replace(str(result.input.path), "").strip()
+    sentence = re.sub("^.*(?= cannot be written )", "a transcript", sentence)
     return re.sub(r"\d[\d.,]*", "N", re.split(r": |; ", sentence)[0])

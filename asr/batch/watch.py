@@ -2,9 +2,18 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from asr.batch.folder import FolderJob, Report, collect, known_journals, undone
+from asr.batch.folder import (
+    NO_JOBS,
+    FolderJob,
+    Report,
+    collect,
+    known_journals,
+    others_files,
+    undone,
+)
 from asr.batch.inputs import Input, Inputs, Place, version_of
 from asr.batch.journal import Journal
 from asr.batch.stores import Version
@@ -36,7 +45,11 @@ def watch(
 
         def arrivals() -> Iterator[Input]:
             for item in undone(job, settled(look, stop), known):
-                journal.expect([item])
+                if not job.overwrite and (other := next(others_files(job, item, known), None)):
+                    why = f"{other} {NO_JOBS}: move it, or add --overwrite"
+                    item = replace(item, problem=why)
+                else:
+                    journal.expect([item], job.endings)
                 tally.total += 1
                 tally.expect(item.path, item.known)
                 yield item

@@ -9,6 +9,7 @@ from pathlib import Path
 from asr.batch.journal import Journal
 from asr.batch.shards import Shard
 from asr.errors import BadOption
+from asr.files import shorter
 from asr.scratch import locked
 
 HIDDEN = ".earshot"
@@ -57,7 +58,7 @@ def spool_path(output: Path, shard: Shard) -> Path:
 
 def part_path(path: Path) -> Path:
     """Where lies what is known so far of a transcript whose place is `path`."""
-    return path.with_name(f"{path.name}.part")
+    return path.with_name(f"{shorter(path.name)}.part")
 
 
 def journals(output: Path) -> dict[Shard, Path]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from asr.cli.output import stoppable
 from asr.cli.progress import bar
 from asr.durations import spoken
 from asr.errors import AsrError, BadOption
+from asr.files import check_writable
 from asr.scratch import scratch
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def adapt(
             _check_manifest(manifest)
     recognizer = Recognizer.load(bundle, device)
     before = recognizer.bundle
-    _try_to_write(out)
+    check_writable(out)
     typer.echo(f"asr: reading {speech}", err=True)  # torch alone takes seconds to import
     with needs("train"):
         from asr.adaptation.material import gather
@@ -141,18 +141,6 @@ def _check_manifest(path: Path) -> None:
     if not usable:
         why = f"line {findings[0].line}: {findings[0].reason}" if findings else "it has no lines"
         raise BadOption(f"{path} has no recording for --old or --rehearsal: {why}.")
-
-
-def _try_to_write(out: Path) -> None:
-    """BadOption where the bundle could not be written, before minutes of training."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent):
-            pass
-    except OSError as error:
-        raise BadOption(
-            f"{out} cannot be written ({error.strerror}): name another folder."
-        ) from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,8 @@ import typer
 from asr.cli.output import one_line
 from asr.cli.progress import hours_of_audio
 from asr.durations import spoken
+from asr.errors import BadOption
+from asr.files import check_writable
 from asr.options import Selection
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from asr.runtime import Recognizer
 
 Load: TypeAlias = "Callable[[], Recognizer]"
+_NAMED = 5
 _TRIED = 40
 _TRIED_AUDIO_S = 30.0
 _TRIED_S = 5.0
@@ -55,6 +58,8 @@ def run_job(
     inputs = planned(look, settings)
     refuse_hopeless(inputs, watched)
     with signals() as stop, workplace(settings["output"], settings["shard"]) as journal:
+        if settings["jsonl"] is not None:
+            check_writable(settings["jsonl"])
         recognizer = load()
         job, tally = _job(recognizer, options, settings), Tally()
         try:
@@ -166,14 +171,24 @@ def refuse_hopeless(inputs: "Inputs", watched: bool = False) -> None:
 def planned(look: "Callable[[], Inputs]", settings: Mapping[str, Any]) -> "Inputs":
     """The recordings of the job's part with their output files, which are no input's."""
     from asr.batch import output_stems, results, spare
+    from asr.batch.outputs import lists
 
     inputs = look()
     output, jsonl = settings["output"], settings["jsonl"]
     stems = output_stems(inputs, output, settings["formats"])
     spare(inputs, [jsonl] if jsonl else [])
+    if jsonl is not None and jsonl.is_dir():
+        raise BadOption(f"--jsonl {jsonl} is a folder: name a file.")
+    if jsonl and _same_place(jsonl, [*lists(output), *results(output, stems, None)]):
+        raise BadOption(f"--jsonl {jsonl} is a file of the job's own: give it another name.")
     inputs.others -= {os.path.abspath(path) for path in results(output, stems, jsonl)}
     inputs.plan(stems, settings["shard"].holds)
     return inputs
+
+
+def _same_place(path: Path, others: Iterable[Path]) -> bool:
+    wanted = os.path.abspath(path)
+    return any(os.path.abspath(other) == wanted for other in others)
 
 
 def show_status(output: Path) -> None:
@@ -206,13 +221,17 @@ def _job(
     recognizer: "Recognizer", options: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> "FolderJob":
     from asr.batch import FolderJob, made_by
+    from asr.batch.folder import JSONL
 
     chosen = recognizer.options(**options)
+    about = {"command": json.dumps(sys.argv[1:]), "folder": os.getcwd()}
+    if settings["jsonl"] is not None:
+        about[JSONL] = os.path.abspath(settings["jsonl"])
     return FolderJob(
         **settings,
         options=chosen,
         made=made_by(recognizer, chosen, settings["layout"], settings["selection"]),
-        about={"command": json.dumps(sys.argv[1:]), "folder": os.getcwd()},
+        about=about,
     )
 
 
@@ -223,13 +242,15 @@ def _undone(
     settings: Mapping[str, Any],
 ) -> "Sequence[Input]":
     from asr.batch import Journal, journals, undone
+    from asr.batch.folder import refuse_replacing
 
     found = journals(settings["output"])
-    if not found:
-        return inputs
     known = [Journal(path, write=False) for path in found.values()]
+    job = _job(recognizer, options, settings)
     try:
-        return list(undone(_job(recognizer, options, settings), inputs, known))
+        left = list(undone(job, inputs, known))
+        refuse_replacing(job, left, known)
+        return left
     finally:
         for journal in known:
             journal.close()
@@ -249,10 +270,16 @@ def _sum_up(job: "FolderJob", tally: "Tally") -> None:
     speed = ""
     if tally.done:
         speed = (
-            f": {spoken(tally.seconds)} of audio in {spoken(tally.elapsed)}, "
+            f": {spoken(tally.seconds - tally.skipped)} of audio in {spoken(tally.elapsed)}, "
             f"{tally.speed:.0f} times real time"
         )
+        if tally.skipped:
+            speed += f"; {spoken(tally.skipped)} more had been read by an earlier run"
     tell(f"{tally.finished:,} of {tally.total:,} written to {job.output}{speed}")
+    for path in tally.outdated[:_NAMED]:
+        tell(f"{path} is of a recording that has changed since: add its format, or delete it")
+    if len(tally.outdated) > _NAMED:
+        tell(f"so are {len(tally.outdated) - _NAMED:,} other files")
     before = tally.before, "of them by an earlier run"
     for count, what in (before, (tally.silent, "without speech")):
         if count:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
+from asr.files import readable
+
 _INTERRUPTED, _TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 _TORN = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories of characters that end a line, control a terminal, or are not text."""
@@ -19,7 +21,7 @@ def one_line(text: str) -> str:
     """The text with line breaks and control characters escaped, as a file's name may have them."""
     return "".join(
         char.encode("unicode_escape").decode() if unicodedata.category(char) in _TORN else char
-        for char in text
+        for char in readable(text)
     )
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @takes("channels", "start", "duration", of=Selection)
 @takes(*LAYOUT, of=Layout)
 def transcribe(
+    context: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -154,6 +155,7 @@ def transcribe(
     from asr.cli.folder import foretell, run_job, show_status
 
     if status is not None:
+        _refuse_others(context, "status")
         show_status(status)
         return
     formats = formats_of(format)  # refuses an unknown one before any work
@@ -199,6 +201,18 @@ def transcribe(
         foretell(look, load, options, job)
     else:
         run_job(look, load, options, job, watch)
+
+
+def _refuse_others(context: typer.Context, name: str) -> None:
+    """BadOption where anything else than this option is on the command line."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if source is not None and source.name == "COMMANDLINE" and parameter.name != name:
+            given = max(parameter.opts, key=len) if parameter.opts[0][0] == "-" else "PATH"
+            raise BadOption(
+                f"{given} has no effect beside --{name}, which says what the last job in its "
+                "folder has left: leave it out."
+            )
 
 
 def _loaded(bundle: Path | None, device: str, lm: Path | None, jobs: int | None) -> "Recognizer":

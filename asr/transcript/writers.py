@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from asr.errors import BadOption
+from asr.files import readable
 from asr.scripts import is_unspaced, joined
 from asr.transcript.cues import Cue, cues
 from asr.transcript.layout import Layout
@@ -102,7 +103,7 @@ def _tsv(transcript: Transcript, _name: str, _layout: Layout) -> str:
 def _ctm(transcript: Transcript, name: str, _layout: Layout) -> str:
     """NIST's time-marked words, as `sclite` reads them: file, channel, start, length, word; channel
     by channel."""
-    file = "_".join(name.split()) or "recording"
+    file = "_".join(readable(name).split()) or "recording"
     return "".join(
         f"{file} {word.channel or 1} {word.start:.3f} {word.end - word.start:.3f} "
         f"{'_'.join(word.text.split())} {word.confidence:.4f}\n"

@@ -4,7 +4,10 @@ import json
 import os
 import shlex
 import shutil
+import sqlite3
 import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -124,6 +127,70 @@ def test_the_output_may_lie_among_the_recordings(folder: Path, tiny_bundle: Path
     assert (folder / "deep" / "talk.srt").exists() and (folder / "talk.opus").exists()
 
 
+def test_what_no_job_wrote_is_not_replaced(folder: Path, tiny_bundle: Path) -> None:
+    output = folder.parent / "out"
+    mine = [output / "deep" / "talk.txt", output / "talk.txt", output / "results.jsonl"]
+    mine[0].parent.mkdir(parents=True)
+    for path in mine:
+        path.write_text("by hand")
+    for more in ((), ("--dry-run",)):
+        done = transcribe(folder, tiny_bundle, *more)
+        said = "is there already, and no job wrote it, and so are 2 more files: choose another"
+        assert done.returncode == 2 and said in done.stderr and not done.stdout, done.stderr
+    mine.pop().unlink()
+    full = folder.parent / "full.jsonl"
+    full.write_text("by hand")
+    as_json = ("--format", "json", "--jsonl", full)
+    done = transcribe(folder, tiny_bundle, *as_json)
+    assert done.returncode == 2 and f"{full} is there already, and no job" in done.stderr
+    full.unlink()
+    for _ in range(2):  # the second time all of it is the job's own
+        assert transcribe(folder, tiny_bundle, *as_json).returncode == 1
+    assert transcribe(folder, tiny_bundle).returncode == 2
+    assert {path.read_text() for path in mine} == {"by hand"}
+    assert transcribe(folder, tiny_bundle, "--overwrite").returncode == 1
+    assert "by hand" not in {path.read_text() for path in mine}
+    os.utime(folder / "talk.opus", (1, 1))
+    done = transcribe(folder, tiny_bundle)
+    assert done.returncode == 1 and "2 of 3 written" in done.stderr
+    assert f"asr: {output / 'talk.json'} is of a recording that has changed since" in done.stderr
+
+
+def test_what_an_older_earshot_wrote_is_the_jobs_own(folder: Path, tiny_bundle: Path) -> None:
+    assert transcribe(folder, tiny_bundle).returncode == 1
+    journal = folder.parent / "out" / ".earshot" / "journal.sqlite"
+    with closing(sqlite3.connect(journal)) as base:
+        base.execute("DROP TABLE written")
+        base.execute("UPDATE files SET made = 'otherwise'")
+        base.commit()
+    for more in (("--dry-run",), ()):
+        done = transcribe(folder, tiny_bundle, *more)
+        assert ", and no job" not in done.stderr and done.returncode < 2, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take no such names")
+def test_names_that_are_long_or_no_text_fail_alone_at_most(
+    folder: Path, tiny_bundle: Path, clips: list[Path]
+) -> None:
+    output = folder.parent / "out"
+    (folder / "bad.wav").unlink()
+    raw, long = os.fsdecode(b"caf\xe9.flac"), f"{'n' * 250}.flac"
+    for name in (raw, long):
+        shutil.copy(clips[0], folder / name)
+    done = transcribe(folder, tiny_bundle, "--format", "ctm", "--jsonl", output / "full.jsonl")
+    assert done.returncode == 0 and (output / f"{'n' * 250}.ctm").is_file(), done.stderr
+    named = "caf\\xe9.flac"
+    for name in ("results.jsonl", "full.jsonl"):
+        assert str(folder / named) in {line["file"] for line in lines(output / name)}
+        (output / name).read_bytes().decode("utf-8")
+        assert "\\ud" not in (output / name).read_text(encoding="utf-8")
+    done = transcribe(folder, tiny_bundle, "--format", "textgrid")
+    assert done.returncode == 1, done.stderr
+    assert "asr: 1 failed: a transcript cannot be written (File name too long) (1)" in done.stderr
+    printed = asr("transcribe", folder / raw, "--bundle", tiny_bundle, "--format", "ctm")
+    assert printed.returncode == 0, printed.stderr
+
+
 def test_two_jobs_refuse_each_other(folder: Path, tiny_bundle: Path) -> None:
     output = folder.parent / "out"
     with workplace(output, Shard()):
@@ -155,8 +222,8 @@ def test_a_damaged_journal_is_one_sentence(folder: Path, tiny_bundle: Path) -> N
     journal.write_text("no database " * 100)
     done = transcribe(folder, tiny_bundle)
     assert done.returncode == 2 and done.stderr == (
-        f"asr: {journal} is no journal of a job (file is not a database): delete it to do all "
-        "anew.\n"
+        f"asr: {journal} is no journal of a job (file is not a database): delete it, and add "
+        "--overwrite to do all anew.\n"
     )
 
 
@@ -174,6 +241,23 @@ def test_fail_fast_stops_at_the_first_failure(
     done = transcribe(folder, tiny_bundle, "--fail-fast")
     assert done.returncode == 1 and "done; the same command goes on\n" in done.stderr
     assert len(journalled(folder.parent / "out")) < 152
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out/talk.txt", "is a file of the job's own: give it another name"),
+        ("out/results.jsonl", "is a file of the job's own"),
+        ("in/deep", "is a folder: name a file"),
+        ("in/talk.opus/list.jsonl", "list.jsonl cannot be written ("),
+    ],
+)
+def test_the_file_of_all_transcripts_is_tried_before_any_work(
+    folder: Path, tiny_bundle: Path, name: str, said: str
+) -> None:
+    done = transcribe(folder, tiny_bundle, "--jsonl", folder.parent / name)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert not list((folder.parent / "out").rglob("*.txt"))
 
 
 def test_an_input_is_never_replaced_by_a_list(folder: Path, tiny_bundle: Path) -> None:
@@ -286,6 +370,14 @@ def test_the_status_names_what_is_missing_and_the_line_that_does_it(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "named"), [(("in",), "PATH"), (("--plain",), "--plain"), (("-o", "x"), "--output")]
+)
+def test_the_status_takes_nothing_else(tmp_path: Path, more: tuple[str, ...], named: str) -> None:
+    done = asr("transcribe", "--status", tmp_path, *more)
+    assert done.returncode == 2 and f"{named} has no effect beside --status" in done.stderr
+
+
 def test_the_status_knows_parts_that_have_not_begun(folder: Path, tiny_bundle: Path) -> None:
     (folder / "bad.wav").unlink()
     transcribe(folder, tiny_bundle, "--shard", "1/3")

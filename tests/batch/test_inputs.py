@@ -171,6 +171,15 @@ def test_a_list_has_a_path_a_line_or_ended_by_zero_bytes(
     assert read_list("-") == ["a.wav"]
 
 
+def test_a_list_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_bytes("\ufeffa.wav\r\nb.wav\r\n".encode())
+    assert read_list(str(listed)) == ["a.wav", "b.wav"]
+    listed.write_bytes("\ufeffa.wav\n".encode("utf-16-le"))
+    with pytest.raises(BadOption, match="is UTF-16: save it as UTF-8"):
+        read_list(str(listed))
+
+
 def test_a_list_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=r"the list .*gone cannot be read \(No such file"):
         read_list(str(tmp_path / "gone"))

@@ -50,6 +50,9 @@ def test_what_arrives_or_changes_is_transcribed_until_the_job_is_told_to_stop(
 ) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
+    output.mkdir()
+    (output / "mine.txt").write_text("by hand")
+    shutil.copy(clips[0], folder / "mine.flac")
     arguments = [str(folder), "--bundle", str(tiny_bundle), "--output", str(output), "--watch"]
     process = subprocess.Popen([*ASR, "transcribe", *arguments], stderr=subprocess.PIPE, text=True)
     try:
@@ -66,6 +69,8 @@ def test_what_arrives_or_changes_is_transcribed_until_the_job_is_told_to_stop(
     finally:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate()
-    assert process.returncode == 0, said
-    assert f"asr: 3 of 3 written to {output}" in said
+    assert process.returncode == 1, said
+    assert f"asr: 3 of 4 written to {output}" in said
+    assert f"{output / 'mine.txt'} is there already, and no job wrote it: move it" in said
+    assert (output / "mine.txt").read_text() == "by hand"
     assert len((output / "results.jsonl").read_text().splitlines()) == 2
