@@ -13,6 +13,9 @@ from typing import BinaryIO
 from asr.errors import BadOption
 
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
+_HALVES = re.compile("[\ud800-\udfff]")
+NO_TEXT = "its name is no UTF-8: rename it"
+"""Said of a file that no manifest can name."""
 
 
 def as_path(given: object, what: str) -> Path:
@@ -28,6 +31,11 @@ def readable(name: str) -> str:
     Python reads each of them as a lone surrogate (PEP 383), which no text and no JSON may have.
     """
     return _NO_UTF8.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", name)
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is valid text, which any file can hold."""
+    return _HALVES.search(name) is None
 
 
 def check_writable(path: Path) -> None:

@@ -15,6 +15,7 @@ from asr.batch.inputs import Input
 from asr.batch.job import transcribe_files
 from asr.batch.pipeline import Result
 from asr.errors import BadOption
+from asr.files import NO_TEXT, is_text
 
 if TYPE_CHECKING:
     from asr.runtime import Recognizer
@@ -45,6 +46,9 @@ def label_files(
     """
     bundle = str(recognizer.bundle.info.checksums["model.safetensors"])
     done = dict(_read(journal, bundle))
+    for item in inputs:
+        if not is_text(item.key):
+            done[item.key] = Label(item.key, error=NO_TEXT)
     todo = [item for item in inputs if item.key not in done]
     progress(len(inputs) - len(todo), len(inputs))
     try:

@@ -17,6 +17,7 @@ from typing import Any
 from asr.audio import Audio, load_stretch
 from asr.corpus.findings import Finding
 from asr.errors import BadData
+from asr.files import is_text
 from asr.text import Normaliser, normalise
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -114,6 +115,8 @@ def read_line(
     """The utterance of a manifest line, or the finding why there is none; and all its keys."""
     try:
         values = json.loads(line)
+        if "\\u" in line and not is_text(json.dumps(values, ensure_ascii=False)):
+            raise ValueError("it has half a character, as a name that is no UTF-8: rename the file")
         return _utterance(values, number, folder, texts, normal), values
     except json.JSONDecodeError as error:
         reason = f"not JSON ({error.msg} at column {error.colno})"

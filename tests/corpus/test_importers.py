@@ -1,8 +1,10 @@
 """Corpora become manifests; lines that cannot be used are named with their place."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,21 @@ def test_a_folder_with_texts_beside_its_recordings(tmp_path: Path, suffix: str) 
     assert done.returncode == 1 and "alone.opus: it has no text beside it" in done.stderr
     assert f"stray{suffix}: it has no recording beside it" in done.stderr
     assert sorted(line["text"] for line in rows(tmp_path / "out.jsonl")) == sorted(TEXTS[:3])
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take no such names")
+def test_a_name_that_is_no_text_is_left_out_alone(tmp_path: Path, tiny_bundle: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("fine", os.fsdecode(b"caf\xe9")):
+        shutil.copy(layouts.TRAIN / layouts.CLIPS[0]["audio"], folder / f"{name}.opus")
+        (folder / f"{name}.txt").write_text("so it is", encoding="utf-8")
+    for command in (("folder",), ("pseudo-label", "--bundle", tiny_bundle)):
+        out = tmp_path / f"{command[0]}.jsonl"
+        done = asr("data", command[0], folder, out, *command[1:])
+        assert done.returncode == 1 and "its name is no UTF-8: rename it" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert [line["audio"] for line in rows(tmp_path / "folder.jsonl")] == ["in/fine.opus"]
 
 
 @pytest.mark.parametrize(

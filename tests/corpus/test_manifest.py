@@ -27,6 +27,16 @@ def test_lines_are_normalised_and_audio_is_relative_to_the_manifest(tmp_path: Pa
     assert (utterance.id, utterance.line, utterance.duration) == ("a/b.wav", 1, None)
 
 
+def test_half_a_character_is_a_finding(tmp_path: Path) -> None:
+    path = manifest(
+        tmp_path,
+        {"audio": "caf\udce9.wav", "text": "fine"},
+        {"audio": "\U0001f600.wav", "text": "fine"},
+    )
+    (utterance,), (finding,) = read_manifest(path)
+    assert utterance.line == 2 and finding.line == 1 and "half a character" in finding.reason
+
+
 def test_a_byte_order_mark_loses_no_line(tmp_path: Path) -> None:
     """Some programs write one before a file, and files are joined."""
     lines = [json.dumps({"audio": f"{name}.wav", "text": "fine"}) for name in "abc"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import BadData, BadOption
-from asr.files import replacing
+from asr.files import NO_TEXT, is_text, replacing
 from asr.text import Normaliser, is_read_aloud, normalise
 
 
@@ -96,6 +96,8 @@ def _problem(item: Discovery, normal: Normaliser) -> str | None:
     """Why a discovery cannot be a manifest line."""
     if item.problem is not None:
         return item.problem
+    if not is_text(str(item.audio)):
+        return NO_TEXT
     if not item.audio.is_file():
         return f"there is no file {item.audio}"
     if item.end is not None and item.end <= item.start:
