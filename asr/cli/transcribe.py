@@ -288,7 +288,7 @@ def _print(
         raise typer.Exit(2 if failed == len(inputs) else 1)
 
 
-class _Unprinted(Exception):
+class _Unprinted(BaseException):
     """Stdout cannot be written any more; `Stdout` knows why."""
 
 

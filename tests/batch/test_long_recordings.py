@@ -189,7 +189,10 @@ class Held:
 
 
 def test_a_reader_that_has_gone_is_not_worked_for(
-    recognizer: Recognizer, long: Path, monkeypatch: pytest.MonkeyPatch
+    recognizer: Recognizer,
+    long: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """As in `asr transcribe HOUR | head`: it ends, though the second window is not read yet."""
     engine = Held(recognizer.engine)
@@ -202,6 +205,7 @@ def test_a_reader_that_has_gone_is_not_worked_for(
         _print(list_inputs([long]), lambda: held, printer, False, Selection(), {})
         monkeypatch.undo()
     engine.go.set()
+    assert "fails" not in capsys.readouterr().err
 
 
 @pytest.mark.slow
