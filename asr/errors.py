@@ -4,7 +4,8 @@ The library raises these; the command line prints their text and ends with an ex
 service answers with an HTTP status. Anything else that escapes is a fault of ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class AsrError(Exception):
@@ -43,5 +44,22 @@ class BadData(AsrError):
     """A manifest or corpus cannot be trained on as it is."""
 
 
+class BadMachine(AsrError):
+    """The machine cannot do what is asked, whatever the input: a program or a library is missing or
+    may not be run, or there is no memory or process left."""
+
+
 class BadBundle(AsrError):
     """A bundle or checkpoint is missing, damaged, or of another version."""
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """A block that imports a library of every installation; BadMachine if that is broken."""
+    try:
+        yield
+    except ImportError as error:
+        raise BadMachine(
+            f"the library {error.name or 'that reads sound'} cannot be loaded ({in_brief(error)}): "
+            "install earshot anew, and see what `asr doctor` says"
+        ) from error

@@ -5,7 +5,6 @@ used to detect a truncated file, which is refused, and to refuse at once what cl
 than the limits.
 """
 
-import io
 import os
 import re
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import soundfile
 
 from asr.audio.ffmpeg import MISCOUNT_S, by_ffmpeg, no_such_track
 from asr.audio.limits import Limits
-from asr.audio.links import Encoded, Part, Source, links
+from asr.audio.links import Disk, Encoded, Part, Source, links
 from asr.audio.pieces import BLOCK_VALUES, MIN_RATE, Piece
 from asr.audio.refusals import cut_short, damaged
 from asr.audio.unfinished import HEADER_BYTES, W64_CHUNK, unfinished
@@ -71,7 +70,7 @@ def _opened(file: Source, label: str, limits: Limits) -> _Sequential | None:
     file.seek(0)
     try:
         # By descriptor: libsndfile then reads by itself and ignores the file's name.
-        source = file.fileno() if isinstance(file, io.FileIO) else file
+        source = file.fileno() if isinstance(file, Disk) else file
         sound = _Sequential(source, closefd=False)
     except soundfile.LibsndfileError:
         return None

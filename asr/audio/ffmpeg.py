@@ -12,7 +12,7 @@ from asr.audio.links import Source
 from asr.audio.pieces import BLOCK_VALUES, Piece, Samples
 from asr.audio.refusals import cut_short, damaged, head_alone, unreadable
 from asr.audio.scale import to_float
-from asr.errors import BadAudio, BadOption
+from asr.errors import BadAudio, BadOption, installed
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -75,9 +75,10 @@ def _by_ffmpeg(file: Source, label: str, limits: Limits, track: int | None) -> I
     """The audio of a track in pieces, with silence for gaps in the container's timestamps.
 
     `track` counts audio tracks from 1; by default it is the default track, or the first.
-    Errors are those of `decode`.
+    Errors are those of `decode`, and BadMachine where FFmpeg cannot be loaded.
     """
-    import av  # slow to import, so only if needed
+    with installed():
+        import av  # slow to import, so only if needed
 
     clock = _Clock(None, False)
     try:

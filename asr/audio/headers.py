@@ -1,11 +1,12 @@
 """What a recording's header says of its length, without decoding it."""
 
 import os
-from typing import BinaryIO
 
 import soundfile
 
 from asr.audio.formats import CONTAINERS
+from asr.audio.links import Disk
+from asr.errors import installed
 
 _UNKNOWN_FRAMES = 2**62
 """libsndfile's number of frames where the header has none is above."""
@@ -20,15 +21,15 @@ def header_seconds(path: str | os.PathLike[str]) -> float:
         return 0.0
     try:
         # By its content: the libraries take no name that is not UTF-8.
-        with open(path, "rb") as file:
+        with Disk(os.fspath(path)) as file:
             return _by_soundfile(file)
     except OSError:
         return 0.0
 
 
-def _by_soundfile(file: BinaryIO) -> float:
+def _by_soundfile(file: Disk) -> float:
     try:
-        with soundfile.SoundFile(file) as sound:
+        with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
             known = sound.samplerate > 0 and sound.frames < _UNKNOWN_FRAMES
             return sound.frames / sound.samplerate if known else 0.0
     except soundfile.LibsndfileError:
@@ -36,8 +37,9 @@ def _by_soundfile(file: BinaryIO) -> float:
         return _by_ffmpeg(file)
 
 
-def _by_ffmpeg(file: BinaryIO) -> float:
-    import av  # slow to import, so only if needed
+def _by_ffmpeg(file: Disk) -> float:
+    with installed():
+        import av  # slow to import, so only if needed
 
     try:
         with av.open(file, "r", options={"format_whitelist": CONTAINERS}) as container:

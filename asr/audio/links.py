@@ -30,6 +30,16 @@ class Memory(io.BytesIO):
             return -1
 
 
+class Disk(io.FileIO):
+    """An encoded file on disk; FFmpeg can seek before its start, too."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except OSError:
+            return -1
+
+
 class Part(io.RawIOBase):
     """Bytes `[start, stop)` of a file, as a file.
 
@@ -71,7 +81,7 @@ class Part(io.RawIOBase):
         return count
 
 
-Encoded: TypeAlias = Memory | io.FileIO
+Encoded: TypeAlias = Memory | Disk
 """A file as it was given."""
 Source: TypeAlias = Encoded | Part
 """A file with one recording."""

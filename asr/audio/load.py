@@ -1,6 +1,5 @@
 """Any recording -> `Audio`: mono float32 samples at 16 kHz, bounded while decoding."""
 
-import io
 import math
 import os
 from collections.abc import Generator, Iterable, Iterator
@@ -17,7 +16,7 @@ from asr.audio.arrays import cut
 from asr.audio.decode import decode
 from asr.audio.ffmpeg import no_such_track
 from asr.audio.limits import Limits
-from asr.audio.links import Memory
+from asr.audio.links import Disk, Memory
 from asr.audio.pieces import MAX_CHANNELS, MAX_RATE, MIN_RATE, Piece, Samples
 from asr.audio.seeking import around
 from asr.audio.selection import of_channels, of_time
@@ -86,6 +85,7 @@ def load(
             far beyond full scale.
         TooLong: it exceeds a limit.
         BadOption: there is no such track.
+        BadMachine: what reads the format cannot be loaded.
 
     Thread-safe.
     """
@@ -172,7 +172,7 @@ def _pieces(source: Plain, limits: Limits, label: str, track: int | None) -> Gen
             yield from decode(file, label, limits, track)
 
 
-def _opened(path: Path, label: str) -> io.FileIO:
+def _opened(path: Path, label: str) -> Disk:
     try:
         if not label:  # `Path("")` is the working folder
             raise BadAudio("the path of a recording is empty: give one")
@@ -180,7 +180,7 @@ def _opened(path: Path, label: str) -> io.FileIO:
             raise BadAudio(f"{label} is a folder: give a recording")
         if path.exists() and not path.is_file():  # opening a named pipe would wait for its writer
             raise BadAudio(f"{label} is not a regular file: save the recording to a file first")
-        return io.FileIO(path)
+        return Disk(path)
     except FileNotFoundError as error:
         if "://" in label:
             raise BadAudio(

@@ -1,5 +1,6 @@
 """Folder jobs: inputs, outputs, journal, and the pipeline over them."""
 
+from asr.batch.decoders import Decoder
 from asr.batch.folder import FolderJob, made_by, run, undone
 from asr.batch.inputs import STDIN, Input, Inputs, Place, list_inputs, place_of, read_list
 from asr.batch.job import transcribe_files
@@ -17,6 +18,7 @@ from asr.batch.workplace import journals, workplace
 __all__ = [
     "STDIN",
     "Address",
+    "Decoder",
     "FolderJob",
     "Input",
     "Inputs",

@@ -18,11 +18,20 @@ from typing import Any, BinaryIO, TypeAlias
 from asr.audio import SAMPLE_RATE, Audio, Limits, Recording
 from asr.audio.pieces import Samples
 from asr.batch.inputs import Input
-from asr.errors import AsrError, BadAudio
+from asr.batch.starting import ended_early, started
+from asr.errors import AsrError, BadAudio, BadMachine, in_brief
 from asr.options import Selection
 
 _TRIES = 2
 """A process may also be killed by others: a file counts as faulty after it has ended two."""
+_STARTS = 3
+_PAUSE_S = 0.5
+_START_S = 120.0
+"""Memory or processes may lack for a moment, and others may end one that has not yet begun: so many
+starts are tried, with a pause between them, before the machine counts as unable. One that has not
+loaded its libraries after so many seconds never will."""
+_KILLED = -9
+"""The exit code of a process that a system short of memory has killed."""
 _PATIENCE_S = 300.0
 """Seconds that a process may read without producing audio, as in a decoder's endless loop or on a
 disk that does not answer. A busy machine stays far below."""
@@ -37,9 +46,14 @@ class Long:
     channels: int
 
 
-Answer: TypeAlias = tuple[Audio, ...] | Long | Audio | str | None
-"""What a process says: the channels of a recording; that it is long; a piece of a channel, and ()
-after the last; a sentence if it cannot be read; None as a sign of life."""
+Answer: TypeAlias = tuple[Audio, ...] | Long | Audio | str | BadMachine | None
+"""What a process says: () once it listens; the channels of a recording; that it is long; a piece of
+a channel, and () after the last; a sentence if it cannot be read; what the machine lacks to read
+anything like it; None as a sign of life."""
+
+
+class _Died(Exception):
+    """The process has ended, or says what nobody can read."""
 
 
 class Decoder:
@@ -54,16 +68,20 @@ class Decoder:
     ) -> None:
         self._options = limits, selection, longest
         self._process: subprocess.Popen[bytes] | None = None
-        self._ended = False
+        self._ending = threading.Event()
         self._changing = threading.Lock()
 
     def read(self, item: Input, file: Path | None = None) -> tuple[Audio, ...] | Long | str:
         """The recording's selected channels, or the sentence that says why there is none.
 
-        A process that a file crashes is started anew. EOFError after `end`.
+        A process that a file crashes is started anew.
 
         Args:
             file: holds the recording, if that was fetched from a store.
+
+        Raises:
+            BadMachine: no process can be started, or it lacks what reads the recording.
+            EOFError: after `end`.
         """
         if item.problem is not None:
             return item.problem
@@ -77,6 +95,7 @@ class Decoder:
 
         Raises:
             BadAudio: it cannot be read.
+            BadMachine: as of `read`.
             Exception: its process has ended; `trying` asks again.
         """
         try:
@@ -104,19 +123,51 @@ class Decoder:
                     f"{item.path} gave no sound for {_PATIENCE_S:g} s and was given up: "
                     "check the disk, or convert it to wav or flac"
                 )
-            except (EOFError, OSError, pickle.UnpicklingError):
-                if self._ended:
-                    raise EOFError from None
-                self.stop()
+            except _Died:
+                code = self._stopped()
+        if code == _KILLED:
+            return _out_of_memory(str(item.path))
         return (
             f"{item.path} is damaged: the program that reads it stumbles; convert it to "
             "wav or flac, or record it again"
         )
 
+    def begin(self) -> None:
+        """Starts the process if it does not run, and returns when it listens.
+
+        Raises:
+            BadMachine: none can be started.
+            EOFError: after `end`.
+        """
+        for left in reversed(range(_STARTS)):
+            try:
+                return self._begin()
+            except BadMachine:
+                if not left:
+                    raise
+            except TimeoutError:
+                self.stop()
+                raise ended_early(None) from None
+            except _Died:
+                code = self._stopped()
+                if not left or (code or 0) > 0:
+                    raise ended_early(code) from None
+            self._ending.wait(_PAUSE_S)
+
+    def _begin(self) -> None:
+        with self._changing:
+            if self._ending.is_set():
+                raise EOFError
+            if self._process is not None:
+                return
+            self._process = started()
+        self._write(self._options)
+        self._receive(_START_S)
+
     def end(self) -> None:
         """Ends the process for good; another thread that reads is told by an EOFError."""
         with self._changing:
-            self._ended = True
+            self._ending.set()
             if self._process is not None:
                 self._process.kill()
                 self._process.wait()
@@ -134,22 +185,20 @@ class Decoder:
             self._process.wait()
             self._process = None
 
+    def _stopped(self) -> int | None:
+        """Its exit code, once it is stopped; EOFError after `end`."""
+        process = self._process
+        self.stop()
+        if self._ending.is_set():
+            raise EOFError
+        return None if process is None else process.returncode
+
     def _ask(self, item: Input, file: Path | None, channel: int | None) -> Any:
         """The first answer of the process; all of it if no channel is named."""
+        self.begin()
         name = str(item.path)
-        self._send((name if file is None else os.fspath(file), name, channel))
+        self._write((name if file is None else os.fspath(file), name, channel))
         return self._receive()
-
-    def _send(self, question: tuple[str, str, int | None]) -> None:
-        with self._changing:
-            if self._ended:
-                raise EOFError
-            begins = self._process is None
-            if begins:
-                self._process = _started()
-        if begins:
-            self._write(self._options)
-        self._write(question)
 
     def _write(self, message: object) -> None:
         assert self._process is not None and self._process.stdin is not None
@@ -157,21 +206,28 @@ class Decoder:
             pickle.dump(message, self._process.stdin)
             self._process.stdin.flush()
 
-    def _receive(self) -> Answer:
-        """The next answer to what was sent; TimeoutError without a sign of life for too long."""
+    def _receive(self, patience_s: float | None = None) -> Answer:
+        """The next answer to what was sent.
+
+        Raises:
+            TimeoutError: there was no sign of life for too long.
+            BadMachine: it lacks what reads the recording.
+        """
         assert self._process is not None and self._process.stdout is not None
         given_up = threading.Event()
         while True:
-            patience = threading.Timer(_PATIENCE_S, _give_up, (self._process, given_up))
+            patience = threading.Timer(
+                patience_s or _PATIENCE_S, _give_up, (self._process, given_up)
+            )
             patience.start()
             try:
                 answer: Answer = pickle.load(self._process.stdout)
             except (EOFError, OSError, pickle.UnpicklingError):
-                if given_up.is_set():
-                    raise TimeoutError from None
-                raise
+                raise (TimeoutError if given_up.is_set() else _Died) from None
             finally:
                 patience.cancel()
+            if isinstance(answer, BadMachine):
+                raise answer
             if answer is not None:
                 return answer
 
@@ -179,18 +235,6 @@ class Decoder:
 def _give_up(process: subprocess.Popen[bytes], given_up: threading.Event) -> None:
     given_up.set()  # first: the end of the process is noticed at once
     process.kill()
-
-
-def _started() -> subprocess.Popen[bytes]:
-    # Not by multiprocessing, which would import the program's main file again.
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", "from asr.batch.decoders import child; child()"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # decoders print messages about damaged files
-        start_new_session=True,  # Ctrl-C is for the parent
-    )
 
 
 def child() -> None:
@@ -201,6 +245,7 @@ def child() -> None:
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     try:
         limits, selection, longest = asked.get()
+        _write((), answers)
         while True:
             path, name, channel = asked.get()
             watch = partial(_with_signs, answers=answers)
@@ -234,10 +279,23 @@ def _answers(
         else:
             yield from map(Audio, recording.channel(channel))
             yield ()
+    except BadMachine as error:
+        yield error
     except AsrError as error:
         yield str(error)
     except OSError as error:
         yield f"{name} cannot be read ({error.strerror}): check the disk"
+    except MemoryError:
+        yield _out_of_memory(name)
+    except Exception as error:  # a fault of ours
+        yield f"{name} fails in the decoder ({in_brief(error)}): please report it"
+
+
+def _out_of_memory(name: str) -> str:
+    return (
+        f"{name} was not read, since memory ran out: free some, lower --jobs, or convert it to wav "
+        "or flac"
+    )
 
 
 def _held(recording: Recording, longest: float) -> tuple[Audio, ...] | Long:

@@ -33,7 +33,7 @@ from asr.batch.workplace import (
     spool_path,
     windows_path,
 )
-from asr.errors import BadOption
+from asr.errors import BadMachine, BadOption
 from asr.files import readable, replacing, write_atomically
 from asr.options import Selection
 from asr.transcript import FORMATS, Layout, Transcript, file_suffix, write
@@ -161,6 +161,7 @@ def run(
     Raises:
         BadOption: a transcript would replace that of another recording.
         OutputLost: the disk is full, read-only or gone; what is done is kept.
+        BadMachine: recordings cannot be decoded here; what is done is kept.
     """
     tally.total = len(inputs)
     with known_journals(job, journal) as known:
@@ -270,12 +271,14 @@ def collect(
         if not tally.stopped:
             shutil.rmtree(windows_path(job.output, job.shard), ignore_errors=True)
         _write_lists(job, journal)
-    except OutputLost as error:
+    except (OutputLost, BadMachine) as error:
         with suppress(OutputLost):
             _keep(journal, tally)
+        done = f"{tally.kept:,} of {tally.total:,} done"
+        if isinstance(error, BadMachine):
+            raise BadMachine(f"{error} ({done}; the same command goes on)") from error
         raise OutputLost(
-            f"{error}: {tally.kept:,} of {tally.total:,} done; make room or mend the disk, and the "
-            "same command goes on."
+            f"{error}: {done}; make room or mend the disk, and the same command goes on."
         ) from error
 
 

@@ -31,6 +31,7 @@ def transcribe_files(
 
     Raises:
         BadOption: an option is unknown or has a value that cannot be.
+        BadMachine: recordings cannot be decoded here.
     """
     chosen = recognizer.options(**options)
     check_channels(chosen, selection)

@@ -13,7 +13,7 @@ import typer
 
 from asr import cache
 from asr.cli.options import BundleOption, DeviceOption
-from asr.errors import AsrError
+from asr.errors import AsrError, BadMachine
 from asr.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def doctor(bundle: BundleOption = None, device: DeviceOption = "auto") -> None:
         _libraries,
         _cuda,
         _formats,
+        _decoder,
         lambda: _bundle(bundle, device),
         _cache,  # after a clip was read, which fills it
     )
@@ -139,6 +140,21 @@ def _formats() -> Iterator[Finding]:
             yield Finding(suffix, "read", fine=abs(seconds - 1.0) < 0.15)
         except AsrError as error:
             yield Finding(suffix, str(error), fine=False)
+
+
+def _decoder() -> Iterator[Finding]:
+    """As `asr transcribe` decodes, in a process of its own."""
+    from asr.audio import Limits
+    from asr.batch import Decoder
+
+    decoder = Decoder(Limits())
+    try:
+        decoder.begin()
+        yield Finding("decoder", "starts")
+    except BadMachine as error:
+        yield Finding("decoder", str(error), fine=False)
+    finally:
+        decoder.stop()
 
 
 def _tone(suffix: str, codec: str, rate: int) -> bytes:

@@ -19,7 +19,7 @@ import typer
 from asr.cli.output import one_line
 from asr.cli.progress import hours_of_audio
 from asr.durations import spoken
-from asr.errors import BadOption
+from asr.errors import BadMachine, BadOption
 from asr.files import check_writable
 from asr.options import Selection
 
@@ -73,6 +73,9 @@ def run_job(
         except OutputLost as error:
             tell(str(error))
             _leave(tally, 1 if tally.kept else 2)
+        except BadMachine as error:
+            tell(str(error))
+            _leave(tally, 1 if tally.done else 2)
     _sum_up(job, tally)
     tell_passed_over(inputs)
     code = 0

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from asr.audio import SAMPLE_RATE, Limits, Meter, changed, stream
-from asr.errors import BadAudio, TooLong
+from asr.errors import BadAudio, BadMachine, TooLong
 from asr.options import Selection
 from service.engine.process import Cause, Process
 from service.engine.worker import Answer, Handler, Memory, WorkerDied, WorkerFailed, WorkerLate
@@ -216,7 +216,8 @@ class DecodePool:
         self._patience = patience
         self._on_end = on_end
         self._processes: set[Process] = set()
-        self._idle: asyncio.LifoQueue[Process] = asyncio.LifoQueue()
+        self._idle: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()
+        """None where there is no process and none can be started."""
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -248,6 +249,7 @@ class DecodePool:
             BadAudio: it cannot be read, or ended the process that read it twice.
             TooLong: it exceeds a limit, or took too long.
             BadOption: it has no such track or channel.
+            BadMachine: no process can be started, or they lack what reads it.
         """
         recording = _Recording(Decode(name, selection, source, on_begin is not None), on_begin)
         tries = 0
@@ -275,7 +277,10 @@ class DecodePool:
                 log.error(
                     "a decoder failed on a recording, which is a fault of the service:\n%s", error
                 )
-                break
+                raise BadAudio(
+                    f"{name} cannot be decoded, through a fault of the service that its log tells: "
+                    "convert it, for example to flac"
+                ) from error
         raise BadAudio(f"{name} is damaged: the program that reads it stumbles; record it again")
 
     async def _free(self, alive: bool) -> Process:
@@ -287,6 +292,11 @@ class DecodePool:
         """
         while True:
             process = await self._idle.get()
+            if process is None:
+                if self._processes:
+                    continue
+                self._idle.put_nowait(None)  # for whoever asks next
+                raise BadMachine("no process that decodes uploads can be started")
             if process.ended.done():
                 continue
             try:
@@ -344,6 +354,8 @@ class DecodePool:
                 await process.begin(None, _START_S)
             except (WorkerDied, WorkerFailed, OSError) as error:
                 log.error("a decoder cannot be started: %s", error)
+                if not self._processes and self._idle.empty():
+                    self._idle.put_nowait(None)
                 await asyncio.sleep(_RETRY_START_S)
                 continue
             self._processes.add(process)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from asr.audio import levelled
-from asr.errors import AsrError
+from asr.errors import AsrError, BadMachine
 from asr.options import Selection
 from asr.runtime import Recognizer
 from asr.runtime.engine import Wave
@@ -465,9 +465,15 @@ async def _all(works: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
 
 @contextmanager
 def _failures_told() -> Iterator[None]:
-    """Makes errors of the device those of a request."""
+    """Makes errors of the device, and of what decodes, those of a request."""
     try:
         yield
+    except BadMachine as error:
+        log.error("an upload cannot be decoded here: %s", error)
+        raise not_ready(
+            "Uploads cannot be decoded for now, through no fault of yours: the service's log says "
+            "why; send the recording again later."
+        ) from error
     except DeviceLost as error:
         raise _LOST from error
     except RecordingFailed as error:

@@ -139,6 +139,9 @@ class Worker:
         channels: number of requests that it can have at a time.
         environment: variables for the child, unless the parent's environment has them.
         quiet: drop what the libraries print to stderr.
+
+    Raises:
+        OSError: the system cannot start another process.
     """
 
     def __init__(
@@ -152,16 +155,22 @@ class Worker:
         pairs = [socket.socketpair() for _ in range(channels + 1)]
         fds = [child.fileno() for _, child in pairs]
         command = [sys.executable, "-P", "-c", "from service.engine.worker import child; child()"]
-        self._process = subprocess.Popen(
-            [*command, target, *map(str, fds)],
-            pass_fds=fds,
-            env={**environment, **os.environ},
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL if quiet else None,
-            start_new_session=True,  # Ctrl-C is for the parent, which ends its children in order
-        )
-        for _, child in pairs:
-            child.close()
+        try:
+            self._process = subprocess.Popen(
+                [*command, target, *map(str, fds)],
+                pass_fds=fds,
+                env={**environment, **os.environ},
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL if quiet else None,
+                start_new_session=True,  # Ctrl-C is for the parent, which ends its children itself
+            )
+        except OSError:
+            for parent, _ in pairs:
+                parent.close()
+            raise
+        finally:
+            for _, child in pairs:
+                child.close()
         self.life, *others = (parent for parent, _ in pairs)
         """A non-blocking socket. The child sends back what it gets while its interpreter runs; end
         of file means that the child ended."""

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -226,4 +227,23 @@ def test_decoding_that_takes_too_long_is_stopped_and_a_long_recording_has_more_t
     refused = http.post(URL, content=faulty.ENDLESS)
     assert refused.status_code == 413
     assert "took more than 3 s to decode" in (assert_shape(refused)["message"] or "")
+    assert http.post(URL, content=clip.read_bytes()).status_code == 200
+
+
+def test_uploads_are_503_where_no_decoder_can_be_started_and_it_goes_on_later(
+    two: Both, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, http = two
+    monkeypatch.setattr("service.engine.decode_pool._RETRY_START_S", 0.2)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/gone/python")
+        for pid in app.state.decoders.pids:
+            os.kill(pid, signal.SIGKILL)
+        for _ in range(2):
+            response = http.post(URL, content=clip.read_bytes())
+            assert response.status_code == 503 and int(response.headers["retry-after"]) > 0
+            told = assert_shape(response)
+            assert told["code"] == "not_ready" and "cannot be decoded for now" in str(told)
+        assert "no process that decodes uploads" in readiness(http).json()["error"]["message"]
+    wait_until(lambda: readiness(http).status_code == 200)
     assert http.post(URL, content=clip.read_bytes()).status_code == 200
