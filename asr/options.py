@@ -216,7 +216,7 @@ class Selection:
         "that channel alone, from 1.",
     )
     start: float = option(0.0, "Seconds that are skipped; times count from the start anyway.", 0)
-    duration: float = option(math.inf, "The most seconds that are read.", 0)
+    duration: float = option(math.inf, "The most seconds that are read.", 0.001)
 
     def __post_init__(self) -> None:
         check_numbers(self)

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
-from asr.cli.output import one_line
+from asr.cli.output import hushed, one_line
 from asr.cli.progress import hours_of_audio
 from asr.durations import spoken
 from asr.errors import BadMachine, BadOption
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Load: TypeAlias = "Callable[[], Recognizer]"
 _NAMED = 5
+"""The most recordings that a line names, and suffixes."""
+_LONGEST_SUFFIX = 12
 _TRIED = 40
 _TRIED_AUDIO_S = 30.0
 _TRIED_S = 5.0
@@ -110,7 +113,8 @@ def foretell(
             if isinstance(item.path, Address):
                 remote += 1
             else:
-                lengths[item] = header_seconds(item.path)
+                with hushed():
+                    lengths[item] = header_seconds(item.path)
             sys.stdout.write(f"{one_line(str(item.path))}\n")
         else:
             tell(item.problem)
@@ -125,11 +129,24 @@ def foretell(
         unread = f"{_recordings(remote)} of unknown length in stores"
         said = f"{said}, and {unread}" if lengths else unread
     tell(f"{said}; nothing was written")
+    _tell_mute([item for item, length in lengths.items() if not length])
     if len(left) < len(inputs):
         tell(f"{len(inputs) - len(left):,} are done already")
     tell_passed_over(inputs)
     if not (lengths or remote) and len(left) == len(inputs):
         raise typer.Exit(2)
+
+
+def _tell_mute(inputs: "Sequence[Input]") -> None:
+    """Names the recordings whose headers tell no length."""
+    if inputs:
+        names = ", ".join(str(item.path) for item in inputs[:_NAMED])
+        more = f" and {len(inputs) - _NAMED:,} more" * (len(inputs) > _NAMED)
+        what = "a header that tells" if len(inputs) == 1 else "headers that tell"
+        tell(
+            f"{len(inputs):,} of them {'has' if len(inputs) == 1 else 'have'} {what} no length, as "
+            f"of empty, broken or unfinished files: {names}{more}; only headers are read"
+        )
 
 
 def _recordings(count: int) -> str:
@@ -168,6 +185,7 @@ def refuse_hopeless(inputs: "Inputs", watched: bool = False) -> None:
         for item in hopeless:
             tell(str(item.problem))
         if inputs and len(hopeless) == len(inputs):
+            tell_passed_over(inputs)
             raise typer.Exit(2)
 
 
@@ -295,13 +313,24 @@ def _sum_up(job: "FolderJob", tally: "Tally") -> None:
 
 
 def tell_passed_over(inputs: "Inputs") -> None:
-    """Says how many files of the folders were not read."""
+    """Says how many files of the folders were not read, and of what kinds."""
     for count, noun, what in (
-        (inputs.passed_over, "other file", "passed over"),
+        (inputs.passed_over, "other file", f"passed over ({_kinds(inputs.others)})"),
         (inputs.excluded, "recording", "left out"),
     ):
         if count:
             tell(f"{count:,} {noun}{'s' * (count != 1)} {what}")
+
+
+def _kinds(others: "Iterable[str]") -> str:
+    """The suffixes of files by how many have them, such as `.txt 6, .jpg 3, without suffix 1`."""
+    counts = Counter(Path(name).suffix.lower() for name in others)
+    none = counts.pop("", 0)
+    short = [one for one in counts.items() if len(one[0]) <= _LONGEST_SUFFIX]
+    shown = sorted(short, key=lambda one: (-one[1], one[0]))[:_NAMED]
+    rest = counts.total() - sum(count for _, count in shown)
+    shown += [("without suffix", none), ("of other kinds", rest)]
+    return ", ".join(f"{kind} {count:,}" for kind, count in shown if count)
 
 
 def tell(sentence: str) -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TextIO, cast
 
 from asr.files import readable
@@ -36,6 +36,20 @@ def stoppable(left: str) -> Iterator[None]:
         if code in (_INTERRUPTED, _TERMINATED):
             sys.stderr.write(f"asr: {left}\n")
         raise SystemExit(code) from None
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """A block in which nothing comes to stderr, such as what C libraries say of damaged files."""
+    sys.stderr.flush()
+    with ExitStack() as kept:
+        with suppress(OSError):  # it is closed
+            before, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, 2)
+            os.close(nothing)
+            kept.callback(os.close, before)
+            kept.callback(os.dup2, before, 2)
+        yield
 
 
 class Stdout:

@@ -62,7 +62,10 @@ def transcribe(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first recordings.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and how long it lasts.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would be done, and how long it lasts by its headers."
+        ),
     ] = False,
     format: Annotated[
         str,

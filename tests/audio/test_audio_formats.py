@@ -1,10 +1,14 @@
 """Real speech in every format, rate and number of channels is decoded to the same audio."""
 
 import io
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -21,7 +25,7 @@ from recordings import (
     wav_header,
 )
 
-from asr.audio import EXTENSIONS, SAMPLE_RATE, load
+from asr.audio import EXTENSIONS, SAMPLE_RATE, header_seconds, load
 from asr.audio.pieces import BLOCK_VALUES
 from asr.errors import BadAudio
 
@@ -226,9 +230,90 @@ def test_files_of_phones(name: str) -> None:
     assert 4.7 < heard.duration < 4.9 and np.abs(heard.samples).max() > 0.3
 
 
-def test_extensions_are_suffixes_in_lower_case() -> None:
-    assert {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".webm"} <= EXTENSIONS
-    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in EXTENSIONS)
+SUFFIXES = {
+    ("WAV",): ".wav .wave .bwf",
+    ("WAVEX",): ".amb",
+    ("W64",): ".w64",
+    ("RF64",): ".rf64",
+    ("FLAC",): ".flac",
+    ("AIFF",): ".aif .aiff .aifc",
+    ("CAF",): ".caf",
+    ("AU",): ".au .snd",
+    ("NIST",): ".sph .nist",
+    ("VOC",): ".voc",
+    ("IRCAM",): ".sf .ircam",
+    ("AVR",): ".avr",
+    ("PAF",): ".paf",
+    ("PVF",): ".pvf",
+    ("SVX",): ".8svx",
+    ("MP3",): ".mp3 .mpga",
+    ("OGG",): ".ogg .oga .ogx",
+    ("ogg", "libopus", 48_000): ".opus .ogv",
+    ("mp2", "mp2", 44_100): ".mp2 .mpa .m2a",
+    ("adts", "aac", 44_100): ".aac .adts",
+    ("ac3", "ac3", 44_100): ".ac3",
+    ("eac3", "eac3", 44_100): ".eac3 .ec3",
+    ("wv", "wavpack", 16_000): ".wv",
+    ("tta", "tta", 16_000): ".tta",
+    ("ipod", "aac", 44_100): ".m4a .m4b .m4r",
+    ("mp4", "aac", 44_100): ".mp4 .m4v",
+    ("f4v", "aac", 44_100): ".f4a .f4v",
+    ("ismv", "aac", 44_100): ".isma .ismv",
+    ("mov", "aac", 44_100): ".mov .qt",
+    ("3gp", "aac", 16_000): ".3gp .3gpp",
+    ("3g2", "aac", 16_000): ".3g2",
+    ("webm", "libopus", 48_000): ".webm .weba",
+    ("matroska", "aac", 44_100): ".mka .mkv",
+    ("asf", "wmav2", 16_000): ".wma .wmv .asf",
+    ("flv", "aac", 44_100): ".flv",
+    ("avi", "mp2", 44_100): ".avi .divx",
+    ("mpeg", "mp2", 44_100): ".mpg .mpeg",
+    ("vob", "mp2", 44_100): ".vob",
+    ("mpegts", "aac", 44_100): ".ts .mts .m2ts .m2t",
+}
+"""How libsndfile or FFmpeg writes a format, and the suffixes of its files."""
+UNWRITTEN = {
+    "amrnb": ".amr", "amrwb": ".awb", "speex": ".spx", "ape": ".ape", "mpc8": ".mpc",
+    "tak": ".tak", "dca": ".dts",
+}  # fmt: skip
+"""Codecs that FFmpeg reads, and that not every build of it writes."""
+
+
+@pytest.mark.parametrize("how", SUFFIXES)
+def test_a_file_of_each_suffix_is_read(how: tuple[Any, ...], tmp_path: Path) -> None:
+    said = SAID[:SAMPLE_RATE]
+    path = tmp_path / "clip"
+    if len(how) == 1:
+        path.write_bytes(encoded(said, format=how[0]))
+    else:
+        container, codec, rate = how
+        encoded_by_ffmpeg(at_rate(said, rate), rate, container, codec, path)
+    assert likeness(load(path).samples, said, most_lag=3200) > 0.9
+    assert header_seconds(path) == pytest.approx(1.0, abs=0.3)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg, which writes dts")
+def test_dts(tmp_path: Path) -> None:
+    path = tmp_path / "clip.dts"
+    command = ["ffmpeg", "-v", "error", "-i", str(CLIP), "-strict", "-2", "-ar", "44100", str(path)]
+    if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
+        pytest.skip("this ffmpeg does not write dts")
+    assert likeness(load(path).samples, SAID, most_lag=3200) > 0.9
+
+
+def test_each_suffix_that_counts_is_of_a_format_that_is_read() -> None:
+    written = [*SUFFIXES.values(), *UNWRITTEN.values()]
+    suffixes = " ".join(written).split()
+    assert len(suffixes) == len(set(suffixes)) and set(suffixes) == EXTENSIONS
+    for codec in UNWRITTEN:
+        assert av.codec.Codec(codec, "r").type == "audio"
+
+
+def test_the_page_lists_the_suffixes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "transcribe.md").read_text(encoding="utf-8")
+    table = page.split("## Recordings")[1].split("\n\n")[2]
+    listed = re.findall(r"`(\.\w+)`", table)
+    assert len(listed) == len(set(listed)) and set(listed) == EXTENSIONS
 
 
 def test_ffmpeg_is_imported_only_when_it_is_needed() -> None:

@@ -23,6 +23,19 @@ def test_what_is_no_recording_has_none(tmp_path: Path) -> None:
         assert header_seconds(tmp_path / name) == 0.0
 
 
+def test_what_is_broken_is_quiet(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Libraries that are asked to go before the start of a file say nothing of it."""
+    book, path = (FILES / "book.m4b").read_bytes(), tmp_path / "broken"
+    for ending in ("mp3", "flac", "ac3", "dts", "m4b", "wav"):
+        empty = tmp_path / f"empty.{ending}"
+        empty.touch()
+        assert header_seconds(empty) == 0.0
+    for size in (1, 12, 100, 500, 5000):
+        path.write_bytes(book[:size])
+        header_seconds(path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_name_may_be_any_bytes(clips: list[Path], tmp_path: Path) -> None:
     named = tmp_path / os.fsdecode(b"caf\xe9")
     for clip in [*clips, FILES / "book.m4b"]:

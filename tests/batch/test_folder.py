@@ -123,7 +123,7 @@ def test_the_output_may_lie_among_the_recordings(folder: Path, tiny_bundle: Path
     arguments = ("transcribe", folder, "--bundle", tiny_bundle, "--output", folder)
     for _ in range(2):
         done = asr(*arguments, "--format", "all", "--jsonl", folder / "all.jsonl")
-        assert done.returncode == 0 and "asr: 1 other file passed over\n" in done.stderr
+        assert done.returncode == 0 and "asr: 1 other file passed over (.txt 1)\n" in done.stderr
     assert (folder / "deep" / "talk.srt").exists() and (folder / "talk.opus").exists()
 
 

@@ -342,7 +342,7 @@ def test_a_bucket_is_read_by_the_client_of_s3(
         for said in ("asr: 2 of 2 written to", "asr: 2 of them by an earlier run\n"):
             done = transcribe("s3://ours/talks")
             assert done.returncode == 0 and said in done.stderr, done.stderr
-            assert "asr: 1 other file passed over\n" in done.stderr
+            assert "asr: 1 other file passed over (.txt 1)\n" in done.stderr
         texts = {str(path.relative_to(tmp_path / "out")) for path in tmp_path.rglob("*.txt")}
         assert texts == {"x.txt", "a b/x.txt"}
         for name, key, said in (

@@ -54,10 +54,39 @@ def test_a_dry_run_lists_and_adds_up_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_names_what_has_no_length(
+    clips: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.mp3").touch()
+    (tmp_path / "b.mp3").write_bytes(b"\xff\xfb\x90\x00" + bytes(30))
+    done = asr("transcribe", clips[0], "a.mp3", "b.mp3", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "asr: 3 recordings, 5 s by their headers; nothing was written",
+        "asr: 2 of them have headers that tell no length, as of empty, broken or unfinished files: "
+        "a.mp3, b.mp3; only headers are read",
+    ]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_other_files_are_told_by_their_suffixes(clips: list[Path], tmp_path: Path) -> None:
+    for name in ("a.TXT", "b.txt", "c.gsm", "README", ".hidden"):
+        (tmp_path / name).touch()
+    told = "asr: 4 other files passed over (.txt 2, .gsm 1, without suffix 1)\n"
+    done = asr("transcribe", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"asr: {tmp_path} holds no recordings: give another folder\n{told}"
+    for number in range(9):
+        (tmp_path / f"x.{'long' * number}{number}").touch()
+    told = "(.txt 2, .0 1, .gsm 1, .long1 1, .longlong2 1, without suffix 1, of other kinds 6)\n"
+    assert asr("transcribe", clips[0], tmp_path, "--dry-run").stderr.endswith(told)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ((), "no recordings are named"),
+        (("a.wav", "--duration", "0"), "duration 0.0 is out of range; choose 0.001 or more."),
         (("--files-from", "none.txt"), "the list none.txt cannot be read (No such file"),
         (("empty",), "empty holds no recordings: give another folder"),
         (("*.wav",), "*.wav matches no file: correct it"),
