@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Load: TypeAlias = "Callable[[], Recognizer]"
 _NAMED = 5
-"""The most recordings that a line names, and suffixes."""
+"""The most recordings or suffixes that are named."""
 _LONGEST_SUFFIX = 12
 _TRIED = 40
 _TRIED_AUDIO_S = 30.0
