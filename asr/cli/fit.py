@@ -1,5 +1,6 @@
 """`asr fit | validate | test`: Lightning's command line."""
 
+import shlex
 from pathlib import Path
 
 import typer
@@ -26,9 +27,26 @@ def register(app: typer.Typer) -> None:
         )(_command)
 
 
-@stoppable("stopped: where a checkpoint was saved, `asr fit --resume RUN` goes on.")
 def _command(context: typer.Context) -> None:
     name, arguments = str(context.info_name), list(context.args)
+    with stoppable(lambda: _left(name, arguments)):
+        _run(name, arguments)
+
+
+def _left(name: str, arguments: list[str]) -> str:
+    """What a command that was stopped leaves; without torch, which may be half imported."""
+    from asr.training.command.arguments import UNNAMED, given
+
+    if name != "fit":
+        return "stopped: nothing was measured to the end."
+    run, others = _taken(arguments, "--resume")
+    folder = Path(run or given(others, "trainer.default_root_dir", UNNAMED))
+    if any((folder / "checkpoints").glob("*.ckpt")):
+        return f"stopped: `asr fit --resume {shlex.quote(str(folder))}` goes on."
+    return "stopped before a checkpoint was saved: the same command starts anew."
+
+
+def _run(name: str, arguments: list[str]) -> None:
     if not arguments:
         raise BadOption(
             f"asr {name} needs a config: name one with --config FILE; `asr {name} --help` lists "

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -26,7 +26,7 @@ def one_line(text: str) -> str:
 
 
 @contextmanager
-def stoppable(left: str) -> Iterator[None]:
+def stoppable(left: str | Callable[[], str]) -> Iterator[None]:
     """Says by the sentence `left` what Ctrl-C, or SIGTERM in training, leaves; exits with 130 or
     143, the shell's codes for them."""
     try:
@@ -34,7 +34,7 @@ def stoppable(left: str) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit) as end:
         code = end.code if isinstance(end, SystemExit) else _INTERRUPTED
         if code in (_INTERRUPTED, _TERMINATED):
-            sys.stderr.write(f"asr: {left}\n")
+            sys.stderr.write(f"asr: {left if isinstance(left, str) else left()}\n")
         raise SystemExit(code) from None
 
 

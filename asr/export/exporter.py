@@ -158,18 +158,18 @@ def _replacing(out: Path) -> Iterator[Path]:
     """An empty folder that replaces `out` at the end, unless there was an error."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        staging_folder = TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as staging:
+            new = Path(staging) / "new"
+            new.mkdir()
+            yield new
+            if out.exists():
+                out.rename(Path(staging) / "old")
+            new.rename(out)
     except OSError as error:
         raise BadBundle(
-            f"{out} cannot be written ({error.strerror}); name another folder."
+            f"{out} cannot be written ({error.strerror}); free space on its disk, or name another "
+            "folder."
         ) from error
-    with staging_folder as staging:
-        new = Path(staging) / "new"
-        new.mkdir()
-        yield new
-        if out.exists():
-            out.rename(Path(staging) / "old")
-        new.rename(out)
 
 
 def _is_empty(folder: Path) -> bool:

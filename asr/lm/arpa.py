@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import BadData, BadOption
+from asr.files import replacing
 from asr.lm.estimation.temporary import blocks
 from asr.lm.estimation.texts import Progress, opened
 from asr.lm.ngram import END, NEVER, NO_KEY, START, UNKNOWN, Kind, NGram
@@ -254,21 +255,34 @@ def _ngrams(
 
 
 def write_arpa(model: NGram, path: Path, progress: Progress) -> None:
-    """Writes the model as an ARPA file, without changing spellings."""
+    """Writes the model as an ARPA file, without changing spellings.
+
+    Raises:
+        BadOption: the file cannot be written; an older one stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.writelines(line.encode("utf-8") for line in _lines(model, progress))
+    except OSError as error:
+        raise BadOption(
+            f"{path} cannot be written ({error.strerror}): choose another folder"
+        ) from error
+
+
+def _lines(model: NGram, progress: Progress) -> Iterator[str]:
     spelled = np.array(model.vocabulary, dtype=object)
     done = 0
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("\\data\\\n")
-        file.writelines(f"ngram {n}={size}\n" for n, size in enumerate(model.sizes, start=1))
-        for length, size in enumerate(model.sizes, start=1):
-            file.write(f"\n\\{length}-grams:\n")
-            for part in blocks(size, _BLOCK):
-                entries = np.arange(done + part.start, done + part.stop)
-                file.writelines(_written(model, entries, length, spelled))
-                progress(done + part.stop, len(model.scores))
-            done += size
-        file.write("\n\\end\\\n")
+    yield "\\data\\\n"
+    yield from (f"ngram {n}={size}\n" for n, size in enumerate(model.sizes, start=1))
+    for length, size in enumerate(model.sizes, start=1):
+        yield f"\n\\{length}-grams:\n"
+        for part in blocks(size, _BLOCK):
+            entries = np.arange(done + part.start, done + part.stop)
+            yield from _written(model, entries, length, spelled)
+            progress(done + part.stop, len(model.scores))
+        done += size
+    yield "\n\\end\\\n"
 
 
 def _written(

@@ -147,6 +147,12 @@ def trained_before(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     return before
 
 
+def epoch_of(path: Path) -> int:
+    """The epoch, counted from 0, in or after which a checkpoint was saved; BadBundle as above."""
+    content = _load(path)
+    return int(content.get("epoch", 0)) if isinstance(content, dict) else 0
+
+
 def _check_format(about: dict[str, Any], path: Path) -> None:
     """BadBundle for what another version wrote."""
     if about["format"] != CHECKPOINT_FORMAT:

@@ -10,15 +10,16 @@ import signal
 import threading
 import warnings
 from argparse import SUPPRESS
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
 from jsonargparse import set_parsing_settings
 from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.cli import LightningCLI
+from torch import Tensor
 
 PrecisionInput = _PRECISION_INPUT
 """The values of `trainer.precision` that Lightning takes."""
@@ -108,6 +109,23 @@ class AveragingFromFirstStep(WeightAveraging):
     @property
     def _has_begun(self) -> bool:
         return self._average_model is not None and bool(self._average_model.n_averaged > 0)
+
+
+# The best checkpoint. Lightning ranks checkpoints by one metric, which it takes from the dict of
+# `_monitor_candidates`.
+
+
+class RankedCheckpoint(ModelCheckpoint):
+    """Lightning's checkpoint with the least of a metric, or of what is made of all metrics."""
+
+    def ranked(self, metrics: Mapping[str, Tensor]) -> Tensor | None:
+        """What the best checkpoint has the least of, in place of the metric `monitor`."""
+        raise NotImplementedError
+
+    def _monitor_candidates(self, trainer: L.Trainer) -> dict[str, Tensor]:
+        found = super()._monitor_candidates(trainer)
+        rank = self.ranked(found)
+        return found if rank is None else {**found, str(self.monitor): rank}
 
 
 # The command line.

@@ -11,11 +11,12 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import jiwer
 import lightning as L
@@ -25,8 +26,10 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from asr.files import replacing
+from asr.scratch import locked
+from asr.training.run_sessions import LOCK, RECORD, RUNNING
 
-RECORD, HEARD = "run.json", "heard.jsonl"
+HEARD = "heard.jsonl"
 _PACKAGES = ("earshot", "torch", "torchaudio", "lightning", "numpy")
 
 
@@ -40,37 +43,57 @@ class RunData(Protocol):
 
 
 class RunRecord(Callback):
-    """Writes `run.json` and `heard.jsonl` in the run's folder, and logs the gradient norm.
+    """Writes a run's config, `run.json` and `heard.jsonl`, and logs the gradient norm.
+
+    Nothing is written before the first step, so that a resume that is refused changes no run.
 
     Args:
-        folder: the run's folder.
-        config: the name of the run's config in it.
+        config: where the run's config is written, in the run's folder.
+        dumped: gives its content.
     """
 
-    def __init__(self, folder: Path, config: str) -> None:
-        self._folder = folder
+    def __init__(self, config: Path, dumped: Callable[[], str]) -> None:
+        self._folder = config.parent
         self._config = config
+        self._dumped = dumped
         self._began = 0.0
         self._session: dict[str, Any] = {}
+        self._lock: BinaryIO | None = None
 
     @property
     def has_begun(self) -> bool:
         """Whether training went on; a run that is resumed may have reached its end before."""
         return bool(self._session)
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        data = _data(trainer)
+    def on_train_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        if not self.has_begun:
+            self._begin(trainer, pl_module)
+
+    def _begin(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        data, config = _data(trainer), self._dumped()
+        if trainer.is_global_zero:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with replacing(self._config, shared=False) as file:
+                file.write(config.encode("utf-8"))
+            # Shared, and waited for: a reader of the run has it for a moment.
+            self._lock = locked(self._folder / LOCK, shared=True, waits=True)
         self._began = time.monotonic()
         self._session = {
             "command": sys.argv,
             "started": _now(),
-            "status": "running",
+            "status": RUNNING,
             "from_step": trainer.global_step,
             "seeds": {"seed_everything": _seed(), "data.seed": data.seed},
             "commit": _commit(),
             "versions": {name: version(name) for name in _PACKAGES} | {"python": sys.version},
             "machine": _machine(trainer),
-            "config": self._read_config(),
+            "config": yaml.safe_load(config),
             "data": data.measured(),
             "parameters": sum(weight.numel() for weight in pl_module.parameters()),
         }
@@ -114,8 +137,7 @@ class RunRecord(Callback):
         self._write(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
-        self._session["status"] = "stopped" if trainer.interrupted else "finished"
-        self._write(trainer)
+        self._end(trainer, "stopped" if trainer.interrupted else "finished")
 
     def on_exception(
         self,
@@ -124,11 +146,18 @@ class RunRecord(Callback):
         exception: BaseException,
     ) -> None:
         if self.has_begun:
-            self._session["status"] = _status(exception)
             with suppress(OSError):  # a full or missing disk may be the cause
-                self._write(trainer)
-        elif trainer.is_global_zero and not (self._folder / self._config).exists():
+                self._end(trainer, _status(exception))
+        elif trainer.is_global_zero and not self._config.exists():
             self._leave_nothing(trainer)
+
+    def _end(self, trainer: L.Trainer, status: str) -> None:
+        try:
+            self._session["status"] = status
+            self._write(trainer)
+        finally:
+            if self._lock is not None:
+                self._lock.close()
 
     def _leave_nothing(self, trainer: L.Trainer) -> None:
         """Deletes the files that loggers opened for a run that never started."""
@@ -140,13 +169,9 @@ class RunRecord(Callback):
             with suppress(OSError):  # it is missing or not empty
                 folder.rmdir()
 
-    def _read_config(self) -> Any:
-        path = self._folder / self._config
-        return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-
     def _write(self, trainer: L.Trainer) -> None:
-        """Adds or replaces the entry of this session."""
-        if not trainer.is_global_zero:
+        """Adds or replaces the entry of this session, if it has begun."""
+        if not trainer.is_global_zero or not self.has_begun:
             return
         self._session |= {
             "step": trainer.global_step,
@@ -157,7 +182,6 @@ class RunRecord(Callback):
         path = self._folder / RECORD
         sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"] if path.exists() else []
         others = [entry for entry in sessions if entry["started"] != self._session["started"]]
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"sessions": [*others, self._session]}, indent=1, default=str)
         with replacing(path, shared=False) as file:
             file.write(f"{text}\n".encode())

@@ -19,23 +19,38 @@ from matplotlib.figure import Figure
 
 from asr.audio import load_stretch
 from asr.durations import spoken
-from asr.errors import AsrError, BadData
+from asr.errors import AsrError
+from asr.files import write_atomically
 from asr.pages import render, sound, svg
+from asr.training.run_sessions import read_sessions
 
 Curve = list[tuple[int, float]]
 """Steps and values, by step."""
 
 _CURVES: tuple[tuple[str, Mapping[str, str]], ...] = (
     (
-        "Loss (nats a unit)",
+        "Loss (nats)",
         {
             "train/loss": "training",
             "train/middle_loss": "middle layer",
+            "train/marks": "training, marks",
+            "train/cases": "training, cases",
+            "train/paragraphs": "training, paragraphs",
             "val/loss": "development",
             "old/loss": "old development",
         },
     ),
     ("Error rate", {"val/wer": "words", "val/cer": "characters", "old/wer": "words, old set"}),
+    (
+        "F1 of marks and capitals (%)",
+        {
+            "val/comma": "commas",
+            "val/stop": "full stops",
+            "val/question": "question marks",
+            "val/exclamation": "exclamation marks",
+            "val/capital": "capitals",
+        },
+    ),
     ("Share of blank frames", {"val/blank": "development"}),
     ("Learning rate", {"train/learning_rate": "rate"}),
     ("Norm of the gradient", {"train/gradient_norm": "before clipping"}),
@@ -77,8 +92,9 @@ def write_report(run: Path, out: Path, worst: int = 12) -> None:
 
     Raises:
         BadData: the folder holds no run, or one that has not logged anything yet.
+        BadOption: the page cannot be written; an older one stays.
     """
-    sessions = _sessions(run)
+    sessions = read_sessions(run)
     curves = read_curves(run)
     last = sessions[-1]
     page = render(
@@ -86,12 +102,11 @@ def write_report(run: Path, out: Path, worst: int = 12) -> None:
         name=run.resolve().name,
         summary=_summary(sessions, curves),
         curves=[_plot(title, names, curves) for title, names in _CURVES],
-        lengths=[_lengths(name, part) for name, part in last["data"].items()],
+        lengths=[_lengths(name, part) for name, part in last["data"].items() if "lengths" in part],
         preview=_preview(run, worst),
         config=json.dumps(last["config"], indent=2),
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(f"{page}\n", encoding="utf-8")
+    write_atomically(out, f"{page}\n")
 
 
 def write_comparison(runs: Sequence[Path], summary: Mapping[str, str], out: Path) -> None:
@@ -102,8 +117,9 @@ def write_comparison(runs: Sequence[Path], summary: Mapping[str, str], out: Path
 
     Raises:
         BadData: a folder holds no run, or one that has not logged anything yet.
+        BadOption: the page cannot be written; an older one stays.
     """
-    configs = {str(run): _sessions(run)[-1]["config"] for run in runs}
+    configs = {str(run): read_sessions(run)[-1]["config"] for run in runs}
     curves = {str(run): read_curves(run) for run in runs}
     # matplotlib reads dollars as TeX; of a long path the end tells most.
     labels = {run: _ending(run, _LABEL).replace("$", r"\$") for run in curves}
@@ -120,8 +136,7 @@ def write_comparison(runs: Sequence[Path], summary: Mapping[str, str], out: Path
         preview=None,
         config=json.dumps(configs, indent=2),
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(f"{page}\n", encoding="utf-8")
+    write_atomically(out, f"{page}\n")
 
 
 def _ending(text: str, most: int) -> str:
@@ -146,29 +161,13 @@ def read_curves(run: Path) -> dict[str, Curve]:
     return {name: sorted(values.items()) for name, values in curves.items()}
 
 
-def _sessions(run: Path) -> list[dict[str, Any]]:
-    path = run / "run.json"
-    try:
-        sessions: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["sessions"]
-        return sessions
-    except OSError as error:
-        raise BadData(
-            f"{run} is not the folder of a run ({path.name}: {error.strerror}); name one that "
-            "`asr fit` wrote."
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadData(f"{path} is damaged ({error}); the run cannot be reported.") from error
-
-
 def _summary(sessions: Sequence[dict[str, Any]], curves: Mapping[str, Curve]) -> dict[str, object]:
     last = sessions[-1]
     seeds = last.get("seeds", {"data.seed": last.get("seed")})  # earlier versions kept only one
-    wer = curves.get("val/wer")
-    best = min(wer, key=lambda point: point[1]) if wer else None
     memory = last["peak_memory_bytes"]
     return {
         "Status": last["status"],
-        "Best word error rate": f"{best[1]:.2%} at step {best[0]}" if best else "not measured",
+        **_best(curves),
         **_forgotten(curves),
         "Steps": last["step"],
         "Parameters": f"{last['parameters']:,}",
@@ -181,12 +180,29 @@ def _summary(sessions: Sequence[dict[str, Any]], curves: Mapping[str, Curve]) ->
         "Commit": last["commit"] or "not a checkout",
         "Versions": ", ".join(f"{name} {value}" for name, value in last["versions"].items()),
         **{
-            f"Data: {name}": f"{part['manifest']}, {part['clips']} clips, "
-            f"{spoken(part['hours'] * 3600)}, sha256 {str(part['sha256'])[:12]}"
+            f"Data: {name}": f"{_amount(part)}, sha256 {str(part['sha256'])[:12]}"
             for name, part in last["data"].items()
         },
         "Commands": "\n".join(" ".join(entry["command"]) for entry in sessions),
     }
+
+
+def _best(curves: Mapping[str, Curve]) -> dict[str, str]:
+    """The least of what `best.ckpt` is chosen by: models of marks have no word errors."""
+    name, title, form = "val/wer", "Best word error rate", ".2%"
+    if name not in curves and "val/comma" in curves:
+        name, title, form = "val/loss", "Least loss on texts held out", ".3f"
+    if not (curve := curves.get(name)):
+        return {title: "not measured"}
+    step, value = min(curve, key=lambda point: point[1])
+    return {title: f"{value:{form}} at step {step}"}
+
+
+def _amount(part: Mapping[str, Any]) -> str:
+    """Of clips, or of a text: how often it is drawn from."""
+    if "clips" not in part:
+        return f"share {part['share']:g}"
+    return f"{part['manifest']}, {part['clips']} clips, {spoken(part['hours'] * 3600)}"
 
 
 def _forgotten(curves: Mapping[str, Curve]) -> dict[str, str]:

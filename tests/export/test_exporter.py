@@ -1,6 +1,7 @@
 """The exporter: what it writes, and what it refuses to write."""
 
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,20 @@ def test_lstm_is_int8_where_it_pays_and_nowhere_else(int8_bundle: Path) -> None:
         "features.imaginary",
         "features.mel",
     ]
+
+
+def test_a_full_disk_is_a_sentence_that_names_the_bundle(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """A limit on the size of files stands for it: the disk's own error has no file either."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(BadBundle, match=r"bundle cannot be written \(File too large\)"):
+            export(tiny_checkpoint, tmp_path / "bundle")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("*bundle*"))
 
 
 def test_fp32_on_request(tiny_checkpoint: Path, tmp_path: Path) -> None:

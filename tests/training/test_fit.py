@@ -118,6 +118,14 @@ def test_a_run_is_resumed_and_the_command_line_wins(smoke: Path) -> None:
     assert len(list(smoke.glob("csv/*/metrics.csv"))) == 2  # the first part's log is still there
 
 
+def test_a_resume_that_is_refused_changes_nothing(smoke: Path) -> None:
+    before = {path: path.read_bytes() for path in smoke.rglob("*") if path.is_file()}
+    done = asr("fit", "--resume", smoke, "--trainer.max_epochs", 20)
+    assert done.returncode == 2 and done.stderr.count("\nasr: ") <= 1
+    assert "beyond trainer.max_epochs 20" in done.stderr.splitlines()[-1]
+    assert before == {path: path.read_bytes() for path in smoke.rglob("*") if path.is_file()}
+
+
 def test_a_moved_run_is_resumed_where_it_lies(smoke: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(smoke, moved)

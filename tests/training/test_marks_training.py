@@ -144,6 +144,16 @@ def test_a_small_grammar_is_learnt(learnt: Path, bundle: Path, corpus: Path) -> 
 
 
 @pytest.mark.slow
+def test_its_run_has_a_page(learnt: Path, tmp_path: Path) -> None:
+    done = asr("report", learnt, "--out", tmp_path / "page.html")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for said in ("F1 of marks", "full stops", "Least loss", "Data: book.txt", "finished"):
+        assert said in page
+    assert page.count("<svg") == 4  # losses, marks, learning rate, norm of the gradient
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [3, 4, 6])  # steps before it breaks: within an epoch, at its end
 def test_a_resumed_run_ends_in_the_same_weights(
     last: int, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,17 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from commands import asr
 from lightning.pytorch.callbacks import Callback
 from runs import SMALL, TRAIN, command_line, ended, fit_here, start
 
 from asr.errors import AsrError
 from asr.training.callbacks.checkpoints import newest
 from asr.training.command import fit
+from asr.training.data.module import SpeechData
+from asr.training.module import CtcTraining
 from asr.training.run_report import write_report
+from asr.training.run_sessions import read_sessions
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +41,16 @@ class Interrupted(Callback):
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         if trainer.global_step == 1:
             os.kill(os.getpid(), signal.SIGINT)
+
+
+class Killed(Callback):
+    """Notes what readers of the run see, and kills its own process."""
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == 2:
+            run = Path(trainer.default_root_dir)
+            (run / "seen").write_text(read_sessions(run)[-1]["status"], encoding="utf-8")
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class FullDisk(Callback):
@@ -76,6 +91,15 @@ def test_a_run_that_was_asked_to_stop_says_so_and_names_both_seeds(tmp_path: Pat
     assert "<td>data.seed 5" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def test_a_run_that_was_killed_is_not_said_to_be_running(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(train, run, f"--trainer.callbacks={__name__}.Killed")
+    assert ended(process) == -signal.SIGKILL
+    assert (run / "seen").read_text(encoding="utf-8") == "running" == session(run)["status"]
+    status = read_sessions(run)[-1]["status"]
+    assert re.fullmatch(r"ended without a word after \d{4}-.* UTC \(killed\?\)", status)
+
+
 def test_ctrl_c_ends_a_run_when_the_step_is_saved(tmp_path: Path) -> None:
     run = tmp_path / "run"
     said = [tmp_path / "out", tmp_path / "err"]
@@ -84,9 +108,42 @@ def test_ctrl_c_ends_a_run_when_the_step_is_saved(tmp_path: Path) -> None:
     process = start(command_line, command, str(tmp_path), dict(os.environ), said)
     assert ended(process) == 128 + signal.SIGINT
     last_line = said[1].read_text(encoding="utf-8").splitlines()[-1]
-    assert last_line.startswith("asr: stopped: ") and "asr fit --resume RUN" in last_line
+    assert last_line == f"asr: stopped: `asr fit --resume {run}` goes on."
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 1 and session(run)["status"] == "stopped"
+
+
+def test_ctrl_c_before_anything_is_saved_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    given = [*SMALL, f"--data.root={TRAIN}", f"--trainer.default_root_dir={tmp_path / 'run'}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(SpeechData, "setup", interrupted)
+        done = asr("fit", *given)
+    assert done.returncode == 130 and not (tmp_path / "run").exists()
+    assert done.stderr.splitlines()[-1].startswith("asr: stopped before a checkpoint was saved")
+
+
+def test_the_best_checkpoint_is_not_one_that_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The errors of a model that writes nothing, and of two later ones that insert words."""
+    errors = iter([(1.0, 1.0), (1.16, 0.8), (1.1, 0.9)])
+
+    def report(self: CtcTraining, stage: str) -> None:
+        self.log_dict(dict(zip((f"{stage}/wer", f"{stage}/cer"), next(errors), strict=True)))
+
+    monkeypatch.setattr(CtcTraining, "_report", report)
+    run = tmp_path / "run"
+    given = [*SMALL, f"--data.root={TRAIN}", f"--trainer.default_root_dir={run}"]
+    trainer = fit.run("fit", [*given, *SHORT[2:], "--trainer.max_epochs=3"])
+    best = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["epoch"] == 1
+    warning, last = fit.what_next(trainer)
+    assert "val/wer is above 90%" in warning and last.endswith("BUNDLE` puts it into a bundle.")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")

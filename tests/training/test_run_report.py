@@ -110,3 +110,13 @@ def test_runs_are_compared_on_the_clips_of_their_last_validation(run: Path, tmp_
     ):
         done = asr("report", *refused)
         assert done.returncode == 2 and words in done.stderr and not done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")
+def test_a_full_disk_leaves_the_page_before(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "report.html").write_text("the page before", encoding="utf-8")
+    monkeypatch.setattr("secrets.token_hex", lambda _: "known")
+    (run / ".known.partial").symlink_to("/dev/full")
+    done = asr("report", run)
+    assert done.returncode == 2 and str(run / "report.html") in done.stderr
+    assert (run / "report.html").read_text(encoding="utf-8") == "the page before"

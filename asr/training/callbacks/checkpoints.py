@@ -5,19 +5,21 @@ import os
 import shlex
 import time
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
 from asr.errors import AsrError, BadOption
 from asr.files import replacing
-from asr.training.lightning_internals import Termination, is_last_batch
+from asr.training.lightning_internals import RankedCheckpoint, Termination, is_last_batch
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
@@ -175,10 +177,12 @@ class LastCheckpoint(Checkpoint):
         self._termination.pass_on(trainer)
 
 
-class BestCheckpoint(ModelCheckpoint):
+class BestCheckpoint(RankedCheckpoint):
     """Keeps `best.ckpt`, the one with the fewest errors on the development set.
 
-    The model says which errors count, in its `errors`.
+    The model says which errors count, in its `errors`. An error rate of 100 % is that of a model
+    that writes nothing, and one that reads a little may have more: from there on errors in
+    characters count.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -193,3 +197,9 @@ class BestCheckpoint(ModelCheckpoint):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         self.monitor = str(pl_module.errors)
         super().setup(trainer, pl_module, stage)
+
+    def ranked(self, metrics: Mapping[str, Tensor]) -> Tensor | None:
+        errors = metrics.get(str(self.monitor))
+        if errors is not None and errors >= 1 and "val/cer" in metrics:
+            return 1 + metrics["val/cer"]
+        return errors

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from lightning import LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_info
 
 from asr.corpus import locate
 from asr.errors import BadOption
-from asr.files import replacing
 from asr.text import DEFAULT_LANGUAGE, PLAIN, Normaliser, Tokenizer, Units, normaliser
 from asr.training.callbacks.checkpoints import (
     LAST,
@@ -24,9 +23,10 @@ from asr.training.callbacks.checkpoints import (
     Saving,
 )
 from asr.training.checkpoint import Checkpoint
+from asr.training.command.arguments import UNNAMED
 from asr.training.command.parser import StrictParser, WholeHelp
 from asr.training.command.precision import SpeechTrainer
-from asr.training.command.refusals import refuse_half_on_cpu, refuse_idle
+from asr.training.command.refusals import refuse_fewer_epochs, refuse_half_on_cpu, refuse_idle
 from asr.training.data.folder import corpus_folder
 from asr.training.data.module import SpeechData, texts_of
 from asr.training.initial_weights import InitialWeights, same_layers
@@ -66,7 +66,7 @@ class RunCLI(PlainCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--task", default="speech", type=Task, help=TASK_HELP)
         parser.add_class_arguments(Saving, "saving")
-        parser.set_defaults({"trainer.default_root_dir": "runs/unnamed"})
+        parser.set_defaults({"trainer.default_root_dir": UNNAMED})
 
     def instantiate_classes(self) -> None:
         """Creates what the config describes; BadOption if a group contradicts itself."""
@@ -91,7 +91,7 @@ class RunCLI(PlainCLI):
                     CSVLogger(str(run), name="csv"),
                 ]
             if not config.fast_dev_run:
-                kwargs["callbacks"] = [*_listed(config.callbacks), RunRecord(run, CONFIG)]
+                kwargs["callbacks"] = [*_listed(config.callbacks), self._record(run)]
                 if config.enable_checkpointing is not False:
                     folder, saving = run / CHECKPOINTS, self.setting("saving", instantiated=True)
                     kwargs["callbacks"] += [BestCheckpoint(folder), LastCheckpoint(folder, saving)]
@@ -100,6 +100,16 @@ class RunCLI(PlainCLI):
         trainer = super().instantiate_trainer(**kwargs)
         refuse_half_on_cpu(trainer, config.precision)
         return trainer
+
+    def _record(self, run: Path) -> RunRecord:
+        parser, config = self._parser(self.subcommand), self.config[self.subcommand]
+        return RunRecord(run / CONFIG, lambda: parser.dump(config, skip_none=False))
+
+    def after_instantiate_classes(self) -> None:
+        """BadOption if a run that is resumed is beyond its last epoch."""
+        path = self.setting("ckpt_path")
+        if self.subcommand == "fit" and path is not None:
+            refuse_fewer_epochs(self.trainer, Path(path))
 
     def _refuse_another_run(self, run: Path) -> None:
         exists = any((run / CHECKPOINTS / name).exists() for name in (LAST, PREVIOUS))
@@ -137,6 +147,7 @@ class TrainingCLI(RunCLI):
 
     def after_instantiate_classes(self) -> None:
         """Adopts the units of the checkpoint or of the initial weights, which must fit."""
+        super().after_instantiate_classes()
         path = self.setting("ckpt_path")
         layers = self.model.network.config
         augment = self.model.augment if self.subcommand == "fit" else None
@@ -167,17 +178,8 @@ class PunctuationCLI(RunCLI):
 
     def after_instantiate_classes(self) -> None:
         """Tells the data how large the model's table of pieces is."""
+        super().after_instantiate_classes()
         self.datamodule.rows = self.model.network.config.rows
-
-
-class SaveConfig(SaveConfigCallback):
-    """Saves the config in the run's folder, independent of loggers."""
-
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        path = Path(trainer.default_root_dir) / CONFIG
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, shared=False) as file:  # on a full disk a run keeps its old config
-            file.write(self.parser.dump(self.config, skip_none=False).encode("utf-8"))
 
 
 def is_for_help(argument: str) -> bool:

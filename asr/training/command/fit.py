@@ -4,29 +4,29 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
-import yaml
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from asr.errors import AsrError, BadOption
-from asr.training.callbacks.checkpoints import BEST, LAST, newest, no_space
+from asr.training.callbacks.checkpoints import BEST, LAST, BestCheckpoint, newest, no_space
+from asr.training.command.arguments import given
 from asr.training.command.cli import (
     CHECKPOINTS,
     CONFIG,
     PunctuationCLI,
     RunCLI,
-    SaveConfig,
     TrainingCLI,
     parse,
 )
 from asr.training.punctuation.module import PunctuationTraining
 from asr.training.rehearsal import is_out_of_memory
 from asr.training.run_record import RunRecord
+
+_WORTHLESS = 0.9
+"""Error rate above which a model writes nothing, or nothing that was said."""
 
 
 def resume_arguments(run: Path) -> list[str]:
@@ -51,8 +51,7 @@ def run(subcommand: str, arguments: Sequence[str]) -> Trainer:
             [subcommand, *arguments],
             _command_line(arguments),
             only=subcommand,
-            save_config_callback=SaveConfig if subcommand == "fit" else None,
-            save_config_kwargs={"save_to_log_dir": False},
+            save_config_callback=None,  # `RunRecord` saves it
         )
     except SIGTERMException:  # Lightning would exit as if the run had finished
         sys.exit(128 + signal.SIGTERM)
@@ -92,29 +91,19 @@ def what_next(trainer: Trainer) -> Iterator[str]:
         resume = f"asr fit --resume {shlex.quote(str(run))} --trainer.{limit} MORE"
         yield f"{run} had reached {reached} before, so nothing was trained: `{resume}` goes on."
     result = run / CHECKPOINTS / names[0]
-    given = shlex.quote(str(result))
+    quoted = shlex.quote(str(result))
     is_marks = isinstance(trainer.lightning_module, PunctuationTraining)
-    use = f"asr punctuation add BUNDLE {given}" if is_marks else f"asr export {given} BUNDLE"
+    use = f"asr punctuation add BUNDLE {quoted}" if is_marks else f"asr export {quoted} BUNDLE"
     about = "has the fewest errors" if names[0] == BEST else "is the last one"
+    best = next((one for one in trainer.callbacks if isinstance(one, BestCheckpoint)), None)  # type: ignore[attr-defined]
+    if best and not is_marks and (best.best_model_score or 0.0) > _WORTHLESS:
+        yield (
+            f"{result} {about}, and yet its {best.monitor} is above {_WORTHLESS:.0%}, so it reads "
+            "almost nothing: train for longer, or on more speech."
+        )
     yield f"{result} {about}: `{use}` puts it into a bundle."
 
 
 def _command_line(arguments: Sequence[str]) -> type[RunCLI]:
     """The command line of the task that the arguments, or their configs, name."""
-    task = "speech"
-    for name, value in _pairs(arguments):
-        if name == "--config":
-            with suppress(
-                OSError, UnicodeDecodeError, yaml.YAMLError
-            ):  # the parser says what fails
-                config = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
-                task = config.get("task", task) if isinstance(config, dict) else task
-        elif name == "--task":
-            task = value
-    return PunctuationCLI if task == "punctuation" else TrainingCLI
-
-
-def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for argument, following in pairwise([*arguments, ""]):
-        name, given, value = argument.partition("=")
-        yield (name, value) if given else (argument, following)
+    return PunctuationCLI if given(arguments, "task", "speech") == "punctuation" else TrainingCLI

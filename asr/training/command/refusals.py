@@ -1,11 +1,13 @@
 """Keys of Lightning's trainer that are refused, as they would have no or another effect here."""
 
+from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 
 from asr.errors import BadOption
+from asr.training.checkpoint import epoch_of
 
 _IDLE = {
     "limit_predict_batches": (None, "there is no `asr predict`; use `asr transcribe`"),
@@ -28,4 +30,15 @@ def refuse_half_on_cpu(trainer: Trainer, precision: Any) -> None:
     if str(precision) in ("16", "16-mixed") and isinstance(trainer.accelerator, CPUAccelerator):
         raise BadOption(
             f"trainer.precision {precision} needs a GPU: on a CPU, set bf16-mixed or 32-true."
+        )
+
+
+def refuse_fewer_epochs(trainer: Trainer, checkpoint: Path) -> None:
+    """BadOption if a run would end before the epoch of the checkpoint from which it is resumed."""
+    epoch, most = epoch_of(checkpoint), trainer.max_epochs
+    if most is not None and 0 <= most < epoch:
+        raise BadOption(
+            f"{trainer.default_root_dir} has reached epoch {epoch}, beyond trainer.max_epochs "
+            f"{most}: nothing has changed; give more with --trainer.max_epochs, or export its "
+            "checkpoint."
         )

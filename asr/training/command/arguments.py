@@ -1,0 +1,38 @@
+"""What the arguments of `asr fit` say, or the configs that they name, before they are parsed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+UNNAMED = "runs/unnamed"
+"""The folder of a run that was given none."""
+
+
+def given(arguments: Sequence[str], key: str, default: str) -> str:
+    """The value of a key; the last one counts."""
+    found: Any = None
+    for name, value in _pairs(arguments):
+        if name == f"--{key}":
+            found = value
+        elif name == "--config":
+            # The parser says what fails.
+            with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+                config = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+                found = _within(config, key) or found
+    return str(found or default)
+
+
+def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for argument, following in pairwise([*arguments, ""]):
+        name, given, value = argument.partition("=")
+        yield (name, value) if given else (argument, following)
+
+
+def _within(config: Any, key: str) -> Any:
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, dict) else None
+    return config
