@@ -56,8 +56,7 @@ def check(
     unheard: Path | str | None = dev
     hint = None
     if config:
-        network, tokenizer, normal, known = _from_config(config, source)
-        unheard = dev or known
+        network, tokenizer, normal, unheard = _from_config(config, source, dev)
     else:
         opened = Bundle.open(bundle or default_bundle())
         network, tokenizer, normal = opened.model, opened.tokenizer, opened.normalise
@@ -89,25 +88,25 @@ def check(
 
 
 def _from_config(
-    path: Path, source: "Source"
+    path: Path, source: "Source", dev: Path | None
 ) -> "tuple[ModelConfig, Tokenizer, Normaliser, Source | None]":
     with needs("train"):
         from asr.training.command.plan import read_config
-        from asr.training.data.folder import ROOT_VARIABLE, corpus_folder
+        from asr.training.data.folder import ROOT_VARIABLE
     from asr.corpus import locate, read_utterances
 
     plan = read_config(path)
     utterances = read_utterances(source, plan.normal)[0]
     tokenizer = plan.units.tokenizer(u.text for u in utterances if u.text)
-    if plan.shared_speakers:
+    if dev or plan.shared_speakers:
+        return plan.network, tokenizer, plan.normal, dev
+    root = plan.root or os.environ.get(ROOT_VARIABLE)
+    known = locate(Path(root).expanduser() if root else Path(source).parent, plan.dev)
+    if isinstance(known, Path) and not known.exists():
+        typer.echo(f"{known}, the config's data.dev, is not there: no speakers compared", err=True)
         return plan.network, tokenizer, plan.normal, None
-    given = plan.root or os.environ.get(ROOT_VARIABLE)
-    dev = locate(corpus_folder(plan.root) if given else Path(source).parent, plan.dev)
-    if isinstance(dev, Path) and not dev.exists():
-        typer.echo(f"{dev}, the config's data.dev, is not there: no speakers compared", err=True)
-        return plan.network, tokenizer, plan.normal, None
-    same = Path(dev).resolve() == Path(source).resolve()
-    return plan.network, tokenizer, plan.normal, None if same else dev
+    same = Path(known).resolve() == Path(source).resolve()
+    return plan.network, tokenizer, plan.normal, None if same else known
 
 
 def _write(surveyed: "Survey", manifest: Path, out: Path) -> None:

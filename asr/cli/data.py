@@ -361,7 +361,7 @@ def shards(
     `s3://bucket/train/{000000..000280}`.
     Exit code 0: every line used; 1: some named and left out; 2: nothing could be done.
     """
-    from asr.corpus import check_lines, explain, read_utterances
+    from asr.corpus import check_ids, check_lines, explain, read_utterances
 
     with needs("train"):
         from asr.corpus.shards.writing import write_shards
@@ -370,6 +370,10 @@ def shards(
         findings += check_lines(utterances)
         bad = {finding.line for finding in findings}
         good = [utterance for utterance in utterances if utterance.line not in bad]
+        repeated = list(check_ids(good))
+        bad = {finding.line for finding in repeated}
+        good = [utterance for utterance in good if utterance.line not in bad]
+        findings += repeated
         with bar("writing") as progress:
             written = write_shards(good, out, size, first, progress)
     findings += written.findings

@@ -19,7 +19,7 @@ from asr.cli.options import (
     takes,
 )
 from asr.cli.progress import bar
-from asr.errors import BadOption
+from asr.errors import BadData, BadOption
 from asr.files import write_atomically
 
 if TYPE_CHECKING:
@@ -146,7 +146,10 @@ def _written(
         if recordings is not None or against is not None:
             raise BadOption("--recordings and --against have no effect on a text: leave them out.")
         lines = read_lines(source, last, want_held_out=True)
-        _print_written("words alone", written.score_text(punctuator, lines, apart))
+        score = written.score_text(punctuator, lines, apart)
+        if not score.words:
+            raise BadData(f"{source} has no words to score; give a text with some, or more of it.")
+        _print_written("words alone", score)
         return
     clips = written.read_clips(source, recordings)
     _print_written("right words, without sound", written.score_clips_alone(punctuator, clips))

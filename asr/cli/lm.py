@@ -87,6 +87,7 @@ def build(
             tokenizer=tokenizer,
             words=vocabulary,
             language=code,
+            say=lambda told: typer.echo(f"{source}: {told}", err=True),
         )
     model = estimate.model if max_size is None else fitted(estimate, int(max_size * 1e6), bar)
     write_ngram(model, out)

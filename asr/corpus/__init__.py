@@ -1,6 +1,6 @@
 """Corpora: manifests and their checks; what batches are made of needs torch and is in `dataset`."""
 
-from asr.corpus.check import check_files, check_lines, hours_by_kind, read_checked
+from asr.corpus.check import check_files, check_ids, check_lines, hours_by_kind, read_checked
 from asr.corpus.findings import Finding, explain, explained
 from asr.corpus.manifest import (
     Utterance,
@@ -20,6 +20,7 @@ __all__ = [
     "Survey",
     "Utterance",
     "check_files",
+    "check_ids",
     "check_lines",
     "explain",
     "explained",

@@ -4,7 +4,7 @@ The rules on text and files need no decoding; those on audio use measurements fr
 the recordings (`asr.corpus.recordings.cache`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,8 @@ CROWDED = 0.7
 LOUDEST = 32.0
 """Peak above which samples are no sound: 30 dB above full scale. `asr.audio` refuses them too, but
 older measurements and those in shards may have them."""
+MOST_LACKING = 1.0
+"""Seconds by which a stretch may end after its recording: some tools round them up."""
 SILENT_PEAK = 10 ** (-60 / 20)
 CLIPPED_SHARE = 1e-3
 _ODD = 5.0  # robust deviations of the logarithm of characters per second
@@ -42,7 +44,7 @@ def read_checked(manifest: Path, use: str, normal: Normaliser = normalise) -> li
             message names the first twenty.
     """
     utterances, findings = read_manifest(manifest, normal=normal)
-    findings += [*check_lines(utterances), *check_files(utterances)]
+    findings += [*check_lines(utterances), *check_ids(utterances), *check_files(utterances)]
     if findings or not utterances:
         listed = explained(manifest, findings, most=20) or [f"{manifest}: no lines"]
         raise BadData(f"{manifest} cannot be {use}; mend these lines.", listed)
@@ -50,12 +52,18 @@ def read_checked(manifest: Path, use: str, normal: Normaliser = normalise) -> li
 
 
 def check_lines(utterances: Sequence[Utterance]) -> Iterator[Finding]:
-    """Findings on single lines: an empty text, a repeated id."""
+    """Findings on empty texts."""
+    for utterance in utterances:
+        if not utterance.text:
+            yield Finding(utterance.line, "empty text", "the text is empty")
+
+
+def check_ids(utterances: Iterable[Utterance]) -> Iterator[Finding]:
+    """Findings on ids that an earlier line has, of lines without other errors: only what is kept
+    holds its id."""
     first: dict[str, int] = {}
     for utterance in utterances:
         line = utterance.line
-        if not utterance.text:
-            yield Finding(line, "empty text", "the text is empty")
         if first.setdefault(utterance.id, line) != line:
             reason = f"the id {utterance.id!r} is that of line {first[utterance.id]}"
             yield Finding(line, "duplicate id", reason)
@@ -66,6 +74,8 @@ def check_files(utterances: Sequence[Utterance]) -> Iterator[Finding]:
     for utterance in utterances:
         if not utterance.audio.is_file():
             reason = f"there is no file {utterance.audio}"
+            if utterance.audio.is_dir():
+                reason = f"{utterance.audio} is a folder: name a recording"
             yield Finding(utterance.line, "missing audio", reason)
 
 
@@ -105,7 +115,8 @@ def check_speakers(
 def check_decoding(
     utterances: Sequence[Utterance], measurements: Sequence[Measurement]
 ) -> Iterator[Finding]:
-    """Findings on recordings that cannot be decoded, or whose values are no sound."""
+    """Findings on recordings that cannot be decoded, whose values are no sound, or that end far
+    before their stretch."""
     for utterance, measurement in zip(utterances, measurements, strict=True):
         if measurement.problem is not None:
             yield Finding(utterance.line, "undecodable audio", measurement.problem)
@@ -114,6 +125,8 @@ def check_decoding(
                 f"{utterance.audio} has samples of {measurement.peak:.4g}, beyond any sound's range"
             )
             yield Finding(utterance.line, "undecodable audio", reason)
+        elif utterance.is_part and _lacks(utterance, measurement) > MOST_LACKING:
+            yield Finding(utterance.line, "outside audio", _of_stretch(utterance, measurement))
 
 
 def check_recordings(
@@ -143,16 +156,30 @@ def check_recordings(
 
 def _suspect(utterance: Utterance, measurement: Measurement) -> Iterator[Finding]:
     seconds = measurement.samples / SAMPLE_RATE
-    if utterance.duration is not None and abs(utterance.duration - seconds) > max(
-        0.1, 0.01 * seconds
-    ):
+    if abs(_lacks(utterance, measurement)) > max(0.1, 0.01 * seconds):
         reason = f"`duration` says {utterance.duration:.2f} s, the audio has {seconds:.2f} s"
+        if utterance.is_part:
+            reason = _of_stretch(utterance, measurement)
         yield Finding(utterance.line, "wrong duration", reason)
     if measurement.peak < SILENT_PEAK:
         yield Finding(utterance.line, "silent", "silent: nothing is louder than -60 dBFS")
     if measurement.clipped > CLIPPED_SHARE:
         reason = f"clipped: {measurement.clipped:.1%} of samples are at full scale"
         yield Finding(utterance.line, "clipped", reason)
+
+
+def _lacks(utterance: Utterance, measurement: Measurement) -> float:
+    """Seconds that a recording has fewer than its line says, if it says any."""
+    seconds = measurement.samples / SAMPLE_RATE
+    return 0.0 if utterance.duration is None else utterance.duration - seconds
+
+
+def _of_stretch(utterance: Utterance, measurement: Measurement) -> str:
+    seconds = measurement.samples / SAMPLE_RATE
+    return (
+        f"its stretch from {utterance.start:g} s has {utterance.duration or 0:.2f} s, and the "
+        f"audio {seconds:.2f} s from there on"
+    )
 
 
 def _odd_rates(

@@ -12,6 +12,7 @@ Kind = Literal[
     "no pronunciation",
     "missing audio",
     "undecodable audio",
+    "outside audio",
     "unreachable",
     "duplicate id",
     "shared speaker",

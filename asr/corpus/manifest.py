@@ -94,8 +94,10 @@ def read_recordings(path: Path) -> list[Utterance]:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a manifest that are not empty, with their numbers; BadData as above."""
     try:
-        with path.open(encoding="utf-8") as file:
+        # What is not UTF-8 comes as surrogates, so that its line can be named.
+        with path.open(encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file, start=1):
+                line.encode("utf-8")
                 # Some programs write it at the start of files, and files are concatenated.
                 line = line.removeprefix(_BYTE_ORDER_MARK)
                 if line.strip():
@@ -105,7 +107,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             f"{path}: there is no such manifest; write one JSON line per clip "
             '({"audio": "clip.wav", "text": "what is said"}).'
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeEncodeError as error:
+        raise BadData(
+            f"{path}:{number}: the line cannot be read, as it is not UTF-8: convert the manifest, "
+            "such as by `iconv -f latin1 -t utf-8`."
+        ) from error
+    except OSError as error:
         raise BadData(f"{path}: the manifest cannot be read ({error}).") from error
 
 
@@ -135,10 +142,13 @@ def _utterance(values: Any, line: int, folder: Path, texts: bool, normal: Normal
     if not isinstance(values, dict):
         raise ValueError("not an object with `audio` and `text`")
     audio, text = values.get("audio"), values.get("text", None if texts else "")
-    if not isinstance(audio, str) or not audio:
+    if audio is None or audio == "":
         raise ValueError("no `audio`, the path of the recording")
-    if not isinstance(text, str):
+    if text is None:
         raise ValueError("no `text`")
+    for key, value in (("audio", audio), ("text", text)):
+        if not isinstance(value, str):
+            raise ValueError(f"`{key}` {value!r} is not a string: put it in quotation marks")
     duration = _seconds(values, "duration")
     start, end = _stretch(values, duration)
     part = "" if start is None else f" {start:g}-{'' if end is None else f'{end:g}'}"

@@ -12,6 +12,7 @@ from asr.audio import SAMPLE_RATE
 from asr.corpus.check import (
     Frames,
     check_decoding,
+    check_ids,
     check_lines,
     check_pronunciations,
     check_recordings,
@@ -121,6 +122,8 @@ def survey(
             usable, [measurements[rows[u.line]] for u in usable], tokenizer, frames
         )
         usable = _without(usable, findings)
+    findings += check_ids(usable)
+    usable = _without(usable, findings)
     chosen = np.array([rows[u.line] for u in usable], np.int64)
     return Survey(
         findings=tuple(findings),

@@ -104,7 +104,7 @@ class MemoryStudy:
     forget_biases: tuple[float, ...] = (0.0, 1.0)
     """What the forget gates of LSTMs start with."""
     seeds: tuple[int, ...] = (1, 2, 3)
-    """Seeds of weights and of the order of clips; intervals are over them."""
+    """Seeds of weights and of the order of clips; intervals are over them, so two at least."""
     distance: int = 300
     """Frames of 40 ms back to which memory is measured."""
     speech: Speech = field(default_factory=Speech)
@@ -120,6 +120,8 @@ class MemoryStudy:
         given = (self.cells, self.directions, self.seeds, self.forget_biases)
         if any(len(set(values)) != len(values) or not values for values in given):
             raise BadOption("cells, directions, seeds and forget_biases need values, each once.")
+        if len(self.seeds) < 2:
+            raise BadOption("a study needs two seeds or more: its intervals are over them.")
         sizes = [self.distance, *_numbers(self.speech), *_numbers(self.network)]
         if min([*sizes, *_numbers(self.training), *_numbers(self.copying)]) <= 0:
             raise BadOption("a study cannot have sizes, steps, rates or seconds of 0 or below.")

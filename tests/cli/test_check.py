@@ -86,3 +86,10 @@ def test_nothing_to_use_is_exit_code_2(tmp_path: Path, tiny_bundle: Path) -> Non
     assert done.returncode == 2 and f"{path}:1: error: there is no file" in done.stdout
     done = check(tmp_path / "none.jsonl", "--bundle", tiny_bundle)
     assert done.returncode == 2 and "no such manifest" in done.stderr
+
+
+def test_a_manifest_by_path_needs_no_corpus_folder(manifest: Path, tmp_path: Path) -> None:
+    """The root of configs/smoke.yaml, which is relative, is not there."""
+    done = asr("check", manifest, "--config", ROOT / "configs" / "smoke.yaml", cwd=tmp_path)
+    assert done.returncode == 1 and "the config's data.dev, is not there" in done.stderr
+    assert "kept                       10" in done.stdout, done.stdout

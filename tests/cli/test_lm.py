@@ -59,6 +59,19 @@ def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, text: Path) ->
     assert not out.exists()
 
 
+def test_words_that_are_left_out_are_counted(asr: Asr, tmp_path: Path, text: Path) -> None:
+    with text.open("a", encoding="utf-8") as file:
+        file.write("\nthe dog saw a bird\n")
+    lm = tmp_path / "lm.npz"
+    _, said = asr("lm", "build", text, lm)
+    assert said == f"{text}: 3 of 8 different words occur once and are left out: " + (
+        "`--vocabulary 8` keeps them\n"
+    )
+    assert "0.000%" not in asr("lm", "perplexity", lm, text)[0]
+    _, said = asr("lm", "build", text, lm, "--vocabulary", 8)
+    assert not said and "0.000%" in asr("lm", "perplexity", lm, text)[0]
+
+
 @pytest.mark.slow
 def test_a_bundle_gets_a_language_model_and_its_weights(
     asr: Asr, tmp_path: Path, text: Path, tiny_bundle: Path, tiny_checkpoint: Path

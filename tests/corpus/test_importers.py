@@ -139,6 +139,22 @@ def test_a_folder_with_a_table(tmp_path: Path, name: str, content: str) -> None:
     assert line["text"] == "so it is" and line["audio"] == f"../{clip}"
 
 
+def test_what_a_table_does_not_name_or_names_twice_is_named(tmp_path: Path) -> None:
+    clips = [layouts.CLIPS[number]["audio"] for number in range(3)]
+    for clip in clips:
+        shutil.copy(layouts.TRAIN / clip, tmp_path)
+    lines = ["file;sentence", f"{clips[0]};one", f"{clips[1]};", f"./{clips[0]};another"]
+    table = tmp_path / "texts.csv"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    done = asr("data", "folder", tmp_path, tmp_path / "out.json")
+    assert done.returncode == 1 and len(rows(tmp_path / "out.json")) == 1
+    assert f"{table}:4: {table}:2 has the text of its recording already" in done.stderr
+    assert f"{tmp_path / clips[2]}: no row of a table names it" in done.stderr
+    assert f"{table}:3: its text is empty" in done.stderr and clips[1] not in done.stderr
+    done = asr("data", "folder", table, tmp_path / "out.json")  # which alone says what is meant
+    assert done.returncode == 1 and clips[2] not in done.stderr
+
+
 def test_a_manifest_is_copied_by_corpus(tmp_path: Path) -> None:
     source = layouts.TRAIN / "manifest.jsonl"
     wanted = layouts.CLIPS[0]["corpus"]

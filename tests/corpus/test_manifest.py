@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from asr.corpus import check_lines, explain, read_manifest
-from asr.corpus.check import check_files, check_spelling
+from asr.corpus.check import check_files, check_ids, check_spelling
 from asr.errors import BadData
 from asr.evaluation.evaluate import json_lines
 from asr.text import CharacterTokenizer, frames_needed
@@ -68,9 +68,12 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         {"audio": "x.wav", "text": "fine", "duration": "long"},
         {"audio": "x.wav", "text": "said twice"},
         {"audio": "x.wav", "text": "50% rock & roll", "id": "9"},
+        {"audio": "x.wav", "text": 5},
+        {"audio": ["x.wav"], "text": "fine"},
+        {"audio": ".", "text": "fine"},
     )
     utterances, findings = read_manifest(path)
-    findings += [*check_lines(utterances), *check_files(utterances)]
+    findings += [*check_lines(utterances), *check_ids(utterances), *check_files(utterances)]
     findings += check_spelling(utterances, CharacterTokenizer())
     lines = explain(path, findings).splitlines()
     expected = {
@@ -84,6 +87,9 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         10: "`duration` 'long'",
         11: "the id 'x.wav' is that of line 1",
         12: "cannot spell '%', '&', '0', '5'",
+        13: "`text` 5 is not a string",
+        14: "`audio` ['x.wav'] is not a string",
+        15: f"{tmp_path} is a folder: name a recording",
     }
     assert len(lines) == len(expected)
     for line, (number, reason) in zip(lines, expected.items(), strict=True):
@@ -104,8 +110,8 @@ def test_a_missing_manifest_says_how_to_make_one(tmp_path: Path) -> None:
 
 def test_a_manifest_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
-    path.write_bytes(b"\xff\xfe\x00{")
-    with pytest.raises(BadData, match="cannot be read"):
+    path.write_bytes(b'{"audio": "x.wav", "text": "fine"}\n{"audio": "x.wav", "text": "caf\xe9"}\n')
+    with pytest.raises(BadData, match=r"m\.jsonl:2: the line cannot be read, as it is not UTF-8"):
         read_manifest(path)
 
 

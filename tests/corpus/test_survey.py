@@ -49,7 +49,7 @@ def corpus(tmp_path: Path) -> Path:
         {"audio": "none.wav", "text": "fine"},
         {"audio": "broken.wav", "text": "fine"},
         {"audio": "short.wav", "text": "thirteen char"},
-        {"audio": "0.wav", "text": "fine"},
+        {"audio": "0.wav", "text": "twenty letters of it"},
         {"audio": "1.wav", "text": "twenty letters of it", "id": "c", "speaker": "heard"},
         {"audio": "1.wav", "text": "twenty letters of it", "id": "d", "duration": 3.0},
         {"audio": "silent.wav", "text": "twenty letters of it"},
@@ -90,6 +90,34 @@ def test_each_fault_is_found_on_its_line(corpus: Path, tmp_path: Path, cached: b
     printed = explain(corpus, found.findings).splitlines()
     assert sum(": error: " in line for line in printed) == 8
     assert sum(": warning: " in line for line in printed) == 5
+
+
+def test_only_lines_that_are_kept_hold_their_ids(tmp_path: Path) -> None:
+    said = {"audio": tone(tmp_path / "a.wav", 2.0), "text": "twenty letters of it"}
+    broken = [{"text": "naïve"}, {"text": ""}, {"text": "word after word " * 30}]
+    lines = [{**said, **change} for change in (*broken, {}, {})]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    found = read(path)
+    assert [utterance.line for utterance in found.usable] == [4]
+    (repeated,) = (one.reason for one in found.errors if one.line == 5)
+    assert repeated == "the id 'a.wav' is that of line 4"
+
+
+def test_a_stretch_may_end_a_little_after_its_recording(tmp_path: Path) -> None:
+    said = {"audio": tone(tmp_path / "a.wav", 2.5), "text": "twenty letters of it"}
+    stretches = [{"start": 0, "end": 200}, {"start": 0.5, "end": 2.8}, {"end": 2.55}]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(json.dumps({**said, **one}) for one in stretches), encoding="utf-8")
+    found = read(path)
+    assert [utterance.line for utterance in found.usable] == [2, 3]
+    assert [(one.line, one.kind) for one in found.findings] == [
+        (1, "outside audio"),
+        (2, "wrong duration"),
+    ]
+    assert found.errors[0].reason == (
+        "its stretch from 0 s has 200.00 s, and the audio 2.50 s from there on"
+    )
 
 
 @pytest.mark.parametrize("way", ["decoded", "remembered", "cached"])

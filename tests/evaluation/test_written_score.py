@@ -106,3 +106,11 @@ def test_the_command_scores_recordings_and_a_rival(written_bundle: Path, tmp_pat
         )
         assert refused.returncode == 2 and said in refused.stderr, refused.stderr
         assert refused.stderr.count("\n") == 1
+
+
+def test_a_text_without_words_is_a_sentence(written_bundle: Path, tmp_path: Path) -> None:
+    text = tmp_path / "none.txt"
+    text.write_text("\n")
+    done = asr("evaluate", text, "--written", "--bundle", written_bundle)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith(f"asr: {text} has no words to score") and done.stderr[-1] == "\n"

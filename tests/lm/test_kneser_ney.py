@@ -203,7 +203,7 @@ def test_the_rarest_words_are_forgotten_when_there_are_too_many(
     monkeypatch.setattr(texts, "MOST_WORDS", 50)
     path = tmp_path / "text.txt"
     path.write_text("\n".join(f"common other{number} common" for number in range(300)))
-    words = texts.frequent_words(path, None, 1, quiet)
+    words, _ = texts.frequent_words(path, None, 1, quiet)
     assert words[0] == "common" and len(words) <= 51
 
 

@@ -132,6 +132,7 @@ def test_another_study_does_not_go_on_in_its_folder(studied: tuple[Path, str]) -
         (["--trainnig.steps", "3"], "did you mean training.steps"),
         (["--cells", "[lsmt]"], "cells does not fit"),
         (["--seeds", "[1,1]"], "each once"),
+        (["--seeds", "[1]"], "two seeds or more"),
         (["--directions", "[]"], "need values"),
         (["--training.steps", "0"], "0 or below"),
         (["--speech.root", "/nowhere"], "there is no corpus folder /nowhere"),

@@ -98,6 +98,8 @@ def _problem(item: Discovery, normal: Normaliser) -> str | None:
         return item.problem
     if not is_text(str(item.audio)):
         return NO_TEXT
+    if item.audio.is_dir():
+        return f"{item.audio} is a folder: name a recording"
     if not item.audio.is_file():
         return f"there is no file {item.audio}"
     if item.end is not None and item.end <= item.start:

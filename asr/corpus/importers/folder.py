@@ -1,6 +1,8 @@
 """Folders of recordings with their texts."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -27,8 +29,9 @@ def folder(
 
     A table (csv, tsv or jsonl) names recordings, relative to itself, and their texts in columns
     called `path` and `text` or one of their other usual names; further columns `id` and `speaker`
-    are kept, and `start` and `end` (seconds) are stretches of a recording. If there are tables,
-    only they are read; `root` may also be one of them.
+    are kept, and `start` and `end` (seconds) are stretches of a recording. If there are tables, the
+    texts are theirs alone, and recordings that no row names are problems; `root` may also be one of
+    them, and then it alone says which recordings are meant.
 
     Args:
         encoding: of tables and texts.
@@ -36,11 +39,11 @@ def folder(
         say: is told of a table's columns that are not read.
     """
     files = [root] if root.is_file() else sorted(root.rglob("*"))
-    if tables := _ending(files, _TABLES):
-        for table in tables:
-            yield from _table(table, encoding, separator, say)
-        return
     recordings = _ending(files, EXTENSIONS)
+    if tables := _ending(files, _TABLES):
+        rows = (row for table in tables for row in _table(table, encoding, separator, say))
+        yield from _named(rows, recordings)
+        return
     names = {path.with_suffix("") for path in recordings}
     for text_file in _ending(files, _TEXTS):
         if text_file.with_suffix("") not in names:
@@ -54,6 +57,23 @@ def folder(
             )
         else:
             yield _with_text(audio, beside, encoding, str(audio.relative_to(root).with_suffix("")))
+
+
+def _named(rows: Iterable[Discovery], recordings: Sequence[Path]) -> Iterator[Discovery]:
+    """The rows of tables, of two texts for one stretch only the first; and unnamed recordings."""
+    first: dict[tuple[Path, float, float | None], Discovery] = {}
+    named = set()
+    for row in rows:
+        path = Path(os.path.abspath(row.audio))
+        named.add(path)
+        if row.problem is None:
+            before = first.setdefault((path, row.start, row.end), row)
+            if before is not row:
+                row = replace(row, problem=f"{before.where} has the text of its recording already")
+        yield row
+    for audio in recordings:
+        if Path(os.path.abspath(audio)) not in named:
+            yield Discovery(str(audio), audio, problem="no row of a table names it")
 
 
 def _with_text(audio: Path, beside: Path, encoding: str, id: str) -> Discovery:

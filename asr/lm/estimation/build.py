@@ -35,6 +35,7 @@ def from_text(
     words: int | None = None,
     language: str = DEFAULT_LANGUAGE,
     spells: Callable[[str], bool] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Estimate:
     """A modified Kneser-Ney model of a text with one sentence per line.
 
@@ -48,6 +49,7 @@ def from_text(
             that occur more than once.
         language: of the text, which decides its normal form.
         spells: whether a word may be in the vocabulary; by default any may.
+        say: is told how many words are left out because they occur once.
 
     Raises:
         BadData: the text cannot be read, or is empty.
@@ -59,7 +61,13 @@ def from_text(
         if tokenizer is None:
             with stage("words") as progress:
                 fewest = 2 if words is None else 1
-                known = frequent_words(text, words, fewest, progress, language)
+                known, rare = frequent_words(text, words, fewest, progress, language)
+            if rare and words is None:
+                every = rare + len(known)
+                say(
+                    f"{rare} of {every} different words occur once and are left out: "
+                    f"`--vocabulary {every}` keeps them"
+                )
             if spells is not None:
                 known = list(filter(spells, known))
             with stage("reading") as progress:

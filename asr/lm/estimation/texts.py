@@ -107,8 +107,9 @@ def frequent_words(
     fewest: int,
     progress: Progress,
     language: str = DEFAULT_LANGUAGE,
-) -> list[str]:
-    """Words that occur at least `fewest` times, at most `most` of them, the most frequent first.
+) -> tuple[list[str], int]:
+    """Words that occur at least `fewest` times, at most `most` of them, the most frequent first;
+    and how many others there are.
 
     Beyond MOST_WORDS different words the rarest are dropped (lossy counting: Manku and Motwani,
     2002). So memory is bounded, and frequent words are never lost.
@@ -128,7 +129,8 @@ def frequent_words(
         if counts:
             raise BadData(f"no word of {path} occurs {fewest} times; choose a --vocabulary.")
         raise no_words(path)
-    return [word for _, word in ranked[:most]]
+    chosen = [word for _, word in ranked[:most]]
+    return chosen, len(counts) - len(chosen)
 
 
 def no_words(path: Path) -> BadData:
