@@ -14,7 +14,8 @@ from onnx import numpy_helper
 import asr.export.onnx.graph
 import asr.export.onnx.quantisation
 from asr.bundle import Bundle, Figure, TrainingInfo, record_figure
-from asr.errors import BadBundle, BadOption
+from asr.bundle.info import Precision
+from asr.errors import AsrError, BadBundle, BadOption
 from asr.export import export
 from asr.export.onnx.graph import build_graph
 from asr.model import AcousticModel, ModelConfig
@@ -50,18 +51,22 @@ def test_lstm_is_int8_where_it_pays_and_nowhere_else(int8_bundle: Path) -> None:
     ]
 
 
-def test_a_full_disk_is_a_sentence_that_names_the_bundle(
-    tiny_checkpoint: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("precision", "named"),
+    [("fp32", r"bundle cannot be written \("), ("int8", r"cannot be kept in .*name .* in TMPDIR")],
+)
+def test_a_full_disk_is_a_sentence_that_names_the_folder(
+    precision: Precision, named: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     """A limit on the size of files stands for it: the disk's own error has no file either."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
-        with pytest.raises(BadBundle, match=r"bundle cannot be written \(File too large\)"):
-            export(tiny_checkpoint, tmp_path / "bundle")
+        with pytest.raises(AsrError, match=named) as caught:
+            export(tiny_checkpoint, tmp_path / "bundle", precision)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not list(tmp_path.glob("*bundle*"))
+    assert "File too large" in str(caught.value) and not list(tmp_path.glob("*bundle*"))
 
 
 def test_fp32_on_request(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """int8 graphs, for the CPU."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Literal
 
 from onnx import ModelProto, helper, load_model
 from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from asr.errors import BadOption
 
 
 def quantize(graph: ModelProto, weight_bits: Literal[7, 8] = 8) -> ModelProto:
@@ -24,22 +26,30 @@ def quantize(graph: ModelProto, weight_bits: Literal[7, 8] = 8) -> ModelProto:
 
     Args:
         weight_bits: 7 keeps weights within [-64, 64], for comparisons.
+
+    Raises:
+        BadOption: the temporary files cannot be written.
     """
     copy = ModelProto()
     copy.CopyFrom(graph)  # quantize_dynamic changes its input
     # Marks shapes as inferred; otherwise a warning is logged.
     helper.set_model_props(copy, {"onnx.quant.pre_process": "onnxruntime.quant"})
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "int8.onnx"
-        quantize_dynamic(
-            copy,
-            path,
-            op_types_to_quantize=["LSTM", "MatMul"],
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            reduce_range=weight_bits == 7,
-            nodes_to_exclude=[
-                node.name for node in copy.graph.node if node.name.startswith("features.")
-            ],
-        )
-        return load_model(path)
+    features = [node.name for node in copy.graph.node if node.name.startswith("features.")]
+    try:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "int8.onnx"
+            quantize_dynamic(
+                copy,
+                path,
+                op_types_to_quantize=["LSTM", "MatMul"],
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+                reduce_range=weight_bits == 7,
+                nodes_to_exclude=features,
+            )
+            return load_model(path)
+    except OSError as error:
+        raise BadOption(
+            f"the graph cannot be kept in {gettempdir()} ({error.strerror}); name a folder with "
+            "more room in TMPDIR."
+        ) from error
