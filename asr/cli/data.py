@@ -100,7 +100,7 @@ def commonvoice(
 
 @app.command()
 def folder(
-    root: Annotated[Path, typer.Argument(help="Folder of recordings.")],
+    root: Annotated[Path, typer.Argument(help="Folder of recordings, or a table of them.")],
     out: _OutFile,
     language: LanguageOption = "en",
     numbers: _Numbers = "refuse",
@@ -118,8 +118,8 @@ def folder(
     """
     from asr.corpus import importers
 
-    if not root.is_dir():
-        raise BadData(f"there is no folder {root}; name the one that holds the recordings.")
+    if not root.is_dir() and not (root.is_file() and root.suffix.lower() in importers.TABLES):
+        raise BadData(f"there is no folder or table {root}; name the one that has the recordings.")
     found = importers.folder(root, encoding, separator, partial(typer.echo, err=True))
     _finish([_written(found, out, _Texts(language, numbers))])
 

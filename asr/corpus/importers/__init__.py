@@ -7,7 +7,7 @@ decodes them.
 
 from asr.corpus.importers.common_voice import common_voice, common_voice_splits
 from asr.corpus.importers.discovery import Discovery, Imported, write_manifest
-from asr.corpus.importers.folder import folder
+from asr.corpus.importers.folder import TABLES, folder
 from asr.corpus.importers.kaldi import kaldi
 from asr.corpus.importers.lhotse import lhotse
 from asr.corpus.importers.librispeech import librispeech, librispeech_subsets
@@ -16,6 +16,7 @@ from asr.corpus.importers.manifests import labelled, manifest, split_by_speaker
 from asr.corpus.importers.nemo import nemo
 
 __all__ = [
+    "TABLES",
     "Discovery",
     "Imported",
     "common_voice",

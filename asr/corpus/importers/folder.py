@@ -12,7 +12,7 @@ from asr.corpus.importers.tables import BEYOND, read_lines, read_rows
 from asr.errors import BadData
 
 _TEXTS = (".txt", ".lab")
-_TABLES = (".csv", ".tsv", ".jsonl")
+TABLES = (".csv", ".tsv", ".jsonl")
 _PATH_COLUMNS = ("path", "audio", "file", "filename", "file_name", "wav")
 _TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
 _KEPT = ("id", "speaker", "start", "end")
@@ -40,7 +40,7 @@ def folder(
     """
     files = [root] if root.is_file() else sorted(root.rglob("*"))
     recordings = _ending(files, EXTENSIONS)
-    if tables := _ending(files, _TABLES):
+    if tables := _ending(files, TABLES):
         rows = (row for table in tables for row in _table(table, encoding, separator, say))
         yield from _named(rows, recordings)
         return
