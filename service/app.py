@@ -12,13 +12,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from asr.audio import Limits
 from asr.errors import AsrError, BadOption
-from service.access.connections import bound_accept_errors
+from service.access.connections import log_loop_errors
 from service.access.keys import KeyCheck, read_keys
 from service.access.middleware import BodyLimits, RequestIds, RootPath
 from service.access.upload_limits import UploadLimits
 from service.access.usage import Usage
 from service.api.openapi import extend_schema
-from service.api.routes import JOB_PATH, LIVE_PATH, ROUTERS, UPLOAD_PATHS
+from service.api.routes import JOB_PATH, LIVE_PATH, PATHS, ROUTERS, UPLOAD_PATHS
 from service.engine.decode_pool import DECODER, DecodePool, DecodeTimeouts
 from service.engine.device import DEVICE
 from service.engine.registry import ModelRegistry
@@ -72,7 +72,7 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        bound_accept_errors(asyncio.get_running_loop())
+        log_loop_errors(asyncio.get_running_loop())
         app.state.loading = asyncio.create_task(start())
         watching = asyncio.create_task(metrics.watch_loop())
         unloading = asyncio.create_task(registry.unload_often())
@@ -175,8 +175,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         )
     if settings.trace_endpoint:
         _add_traces(app, settings.trace_endpoint)
-    app.add_middleware(AccessLog)
     app.add_middleware(RequestIds)
+    # Outside, as it sees the answers to unexpected errors too.
+    app.add_middleware(AccessLog, paths=["/openapi.json", *PATHS])
     app.add_middleware(
         RequestMetrics, metrics=app.state.metrics, early_routes=(*UPLOAD_PATHS, JOB_PATH, LIVE_PATH)
     )

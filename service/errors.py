@@ -210,20 +210,19 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def answer(request: HTTPConnection, error: Exception) -> JSONResponse:
-    """The response for an error, which is also logged with the request's id."""
+    """The response for an error, whose kind is noted for the log and the metrics.
+
+    Its sentence may quote the caller, so it is for the caller alone.
+    """
     api_error = _as_api_error(request, error)
-    request.state.refused = api_error.detail.code or f"http_{api_error.status}"  # for the metrics
-    log.log(
-        logging.ERROR if api_error.status == 500 else logging.INFO,
-        "%d %s %r: %r",
-        api_error.status,
-        request.scope.get("method", "GET"),  # of a WebSocket's request too
-        request.url.path[:500],
-        api_error.detail.message,
-        exc_info=error if api_error.status == 500 else None,
-    )
-    body = ErrorBody(error=api_error.detail)
-    return JSONResponse(body.model_dump(), api_error.status, headers=api_error.headers)
+    detail, status = api_error.detail, api_error.status
+    request.state.refused = detail.code or f"http_{status}"
+    # An unknown field is named by the caller.
+    param = None if detail.code == "unknown_field" else detail.param
+    request.state.error = {"code": detail.code, "param": param}
+    if status == 500:
+        log.error("a request failed through a fault of the service", exc_info=error)
+    return JSONResponse(ErrorBody(error=detail).model_dump(), status, headers=api_error.headers)
 
 
 def error_event(error: ApiError, event_id: str | None = None) -> ErrorEvent:

@@ -167,7 +167,9 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     """Origins, separated by commas, whose web pages may call the service; * stands for all."""
     log_format: Literal["plain", "json"] = "plain"
-    """Form of log lines; json writes one object per line. No line ever holds what was said."""
+    """Form of log lines; json writes one object per line. No line holds what was said, or what a
+    caller wrote in fields, file names, headers, queries, bodies or events; an error has its code
+    and the name of its field. What callers may choose is the id in x-request-id."""
     trace_endpoint: str | None = None
     """Address of an OpenTelemetry collector, as http://collector:4318/v1/traces; needs the extra
     `trace`."""

@@ -175,6 +175,11 @@ class Socket(_Counted, WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):  # else the request was no good one, and is answered
             self.scope["state"]["stopping"] = self._stopping
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # else uvicorn reports a refusal as a fault
+
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self.transport.abort()  # what is left to send would wait for a client that is gone
@@ -275,8 +280,13 @@ class Connection(_Counted, H11Protocol):
         if cycle is not None and cycle.response_started and not cycle.response_complete:
             return self.transport.abort()
         request = _request_id()
-        fields = {"request": request, "client": self.client[0] if self.client else None}
-        log.info("%d: %r", error.status, error.detail.message, extra={"fields": fields})
+        fields = {
+            "request": request,
+            "client": self.client[0] if self.client else None,
+            "status": error.status,
+            "code": error.detail.code,
+        }
+        log.info("%d %s", error.status, error.detail.code, extra={"fields": fields})
         self._limits.on_refusal(error.detail.code or "")
         self.transport.write(_response(error, request))
         self.transport.close()
@@ -353,16 +363,18 @@ def _descriptors() -> float:
     return float("inf") if soft == resource.RLIM_INFINITY else soft
 
 
-def bound_accept_errors(loop: asyncio.AbstractEventLoop) -> None:
-    """Log few of the errors of a process without free descriptors: asyncio reports each attempt."""
+def log_loop_errors(loop: asyncio.AbstractEventLoop) -> None:
+    """Log what asyncio reports, without the values that it quotes.
+
+    Of a process without free descriptors it reports each attempt: few of these are logged.
+    """
     warning = RateLimitedWarning()
 
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if str(context.get("message", "")).startswith("socket.accept() out of system resource"):
-            warning.warn(
-                "a connection cannot be accepted (%s): raise ulimit -n", context["exception"]
-            )
-        else:
-            loop.default_exception_handler(context)
+    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        said, error = str(context["message"]), context.get("exception")
+        if said.startswith("socket.accept() out of system resource"):
+            warning.warn("a connection cannot be accepted (%s): raise ulimit -n", error)
+        else:  # arguments of a callback stand in brackets
+            log.error("asyncio: %s", said.partition("(")[0], exc_info=error)
 
     loop.set_exception_handler(handle)

@@ -275,7 +275,8 @@ class DecodePool:
                 tries += process.ended.result() == "died"
             except WorkerFailed as error:
                 log.error(
-                    "a decoder failed on a recording, which is a fault of the service:\n%s", error
+                    "a decoder failed on a recording, which is a fault of the service:\n%s",
+                    error.places,
                 )
                 raise BadAudio(
                     f"{name} cannot be decoded, through a fault of the service that its log tells: "

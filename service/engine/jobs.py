@@ -26,7 +26,7 @@ How: TypeAlias = dict[str, Any] | KnownText
 
 
 class RecordingFailed(Exception):
-    """The device fails on this recording."""
+    """The device fails on this recording; the text, for the log, is without a caller's words."""
 
 
 class DeviceLost(Exception):

@@ -258,6 +258,7 @@ class ModelRegistry:
         try:
             new = await self._load(path)
         except (AsrError, WorkerFailed, OSError) as error:
+            log.error("model %s is not reloaded: %s", name, error)
             message = f"The old model stays in service, as the new one cannot be loaded: {error}"
             raise ApiError(422, message, param="model", code="bad_bundle") from error
         finally:
@@ -284,10 +285,8 @@ class ModelRegistry:
             log.error("the old models stay in service: %s", error)
             return
         for name in (self.first.model_id, *present):
-            try:
+            with contextlib.suppress(ApiError):  # it is logged, or another reload is under way
                 await self.reload(name)
-            except ApiError as error:
-                log.error("model %s is not reloaded: %s", name, error)
         for name in self._others.keys() - set(present):
             self._retire(self._others.pop(name))
             self._update_metrics()

@@ -457,8 +457,10 @@ class Scheduler:
                     self._batcher.add(job.item(index))
 
 
-def _search_failed(error: Exception) -> RecordingFailed:
-    return RecordingFailed(f"the search for its words failed:\n{error}")
+def _search_failed(error: WorkerFailed | AsrError) -> RecordingFailed:
+    # Without its message, which may quote hot words or a known text.
+    where = error.places if isinstance(error, WorkerFailed) else type(error).__name__
+    return RecordingFailed(f"the search for its words failed:\n{where}")
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -477,6 +477,7 @@ def _failures_told() -> Iterator[None]:
     except DeviceLost as error:
         raise _LOST from error
     except RecordingFailed as error:
+        log.error("a recording is given up: %s", error)
         raise ApiError(
             500,
             "The model fails on this recording, through no fault of yours: the service's log says "

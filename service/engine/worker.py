@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from asr.errors import AsrError
+from service.monitoring.tracebacks import places
 
 _LENGTH = struct.Struct("!Q")
 _MOST_FDS = 253  # Linux passes no more in one message
@@ -44,10 +45,12 @@ class WorkerLate(WorkerDied):
 class WorkerFailed(Exception):
     """The process failed on a request and goes on; the text is its traceback."""
 
-    def __init__(self, kind: str, traceback: str) -> None:
+    def __init__(self, kind: str, traceback: str, places: str) -> None:
         super().__init__(traceback)
         self.kind = kind
         """Name of the exception's type."""
+        self.places = places
+        """The traceback without messages, which may quote the request."""
 
 
 class Memory:
@@ -257,4 +260,4 @@ def _answer(handle: Handler, message: Any, memory: Sequence[Memory]) -> Answer:
     except AsrError as error:
         return ("refused", error), ()
     except Exception as error:
-        return ("failed", (type(error).__name__, traceback.format_exc())), ()
+        return ("failed", (type(error).__name__, traceback.format_exc(), places(error))), ()

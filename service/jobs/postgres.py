@@ -129,7 +129,9 @@ class Postgres:
             yield
         except psycopg.Error as error:
             lost = self._connection is not None and self._connection.closed
-            raise (ConnectionLost if lost else DatabaseFailed)(in_brief(error)) from error
+            # Its details would quote the values of a row.
+            said = error.diag.message_primary or in_brief(error)
+            raise (ConnectionLost if lost else DatabaseFailed)(said) from error
 
 
 def _no_address() -> BadOption:

@@ -23,7 +23,8 @@ _PORTS = {"https": 443, "http": 80}
 
 
 class CallFailed(Exception):
-    """An address was not called, or did not answer with 2xx."""
+    """An address was not called, or did not answer with 2xx; the text, for the log, has its host
+    alone."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Callbacks:
             return "is no address, as https://host.example/path"
         if parts.username is not None or parts.password is not None or parts.fragment:
             return "has a user or a fragment: leave them out"
-        if not url.isascii() or any(char <= " " for char in url):
+        if not all(" " < char < "\x7f" for char in url):
             return "has characters that an address has not: write them as %20"
         if parts.hostname not in self.hosts and not self._is_listed(parts.hostname):
             return "is on a host that the operator of this service has not listed"
@@ -105,7 +106,8 @@ class Callbacks:
             finally:
                 connection.close()
         except (OSError, UnicodeError, http.client.HTTPException) as error:
-            raise CallFailed(f"{host} cannot be reached ({error})") from error
+            why = getattr(error, "strerror", None) or type(error).__name__
+            raise CallFailed(f"{host} cannot be reached ({why})") from error
         if not 200 <= status < 300:
             raise CallFailed(f"{host} answered {status}")
 

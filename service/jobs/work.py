@@ -273,7 +273,7 @@ class Work:
             )
         except ApiError as error:
             if error.status == 500:
-                log.error("job %s failed: %s", record.id, error, exc_info=error)
+                log.error("job %s failed", record.id, exc_info=error)
             return None, error
         except Exception as error:
             told = recogniser_error(error)

@@ -26,6 +26,10 @@ BOMB = b"RIFFbomb"
 """An upload that ends whoever decodes it."""
 ENDLESS = b"RIFFendless"
 """An upload that the slow decoder never comes back from."""
+QUOTED = b"RIFFquoted"
+"""An upload on which the fragile decoder fails, with a message that has its name."""
+HOT_WORD = "marmaduke"
+"""Whoever asks the faulty device for it sees it fail, with a message that has all options."""
 GATED_S = 440
 """Seconds of sound that the gated decoder passes."""
 SLOWNESS = 0.2
@@ -47,6 +51,8 @@ def faulty(_: None) -> Handler:
                 raise RuntimeError("a kernel refused these samples")
             if max(sizes) * len(sizes) > FULL:
                 raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        if isinstance(message, Search) and HOT_WORD in str(message.options):
+            raise ValueError(str(message.options))
         return sound(message, memory)
 
     return answer
@@ -88,6 +94,8 @@ def fragile(limits: Limits) -> Handler:
     def decode(message: Any, memory: Sequence[Memory]) -> Answer:
         if isinstance(message, Decode) and message.source.startswith(BOMB):
             os._exit(9)
+        if isinstance(message, Decode) and message.source.startswith(QUOTED):
+            raise ValueError(message.name)
         return sound(message, memory)
 
     return decode

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import logging
+import logging.config
 import os
 import re
 import signal
@@ -31,6 +33,7 @@ from asr.audio import load
 from service.access.connections import server_config
 from service.app import create_app
 from service.engine.transcriber import Transcriber
+from service.monitoring.logs import configuration
 from service.settings import Settings
 
 SERVE = """
@@ -69,13 +72,28 @@ def served(app: FastAPI, **uvicorns: Any) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def service(bundle: Path, jobs: Path, **settings: str) -> Iterator[tuple[Any, httpx.Client]]:
+def logged(format: str) -> Iterator[None]:
+    """As the service logs; afterwards the tests' own way again."""
+    configured = configuration(format)  # type: ignore[arg-type]
+    logging.config.dictConfig(configured)
+    try:
+        yield
+    finally:
+        for name in configured["loggers"]:
+            logging.getLogger(name).handlers.clear()
+            logging.getLogger(name).propagate = True
+
+
+@contextlib.contextmanager
+def service(
+    bundle: Path, jobs: Path, log_to: Path | None = None, **settings: str
+) -> Iterator[tuple[Any, httpx.Client]]:
     """A process that serves, and a client for it; it is killed at the end."""
     given = {"EARSHOT_JOBS_FOLDER": str(jobs), "EARSHOT_DECODE_WORKERS": "1", **settings}
     given |= {"EARSHOT_HANG_S": "600"}
     command = [sys.executable, "-c", SERVE, str(bundle)]
     # Into a file: a pipe that nobody reads is full after some hundred requests.
-    with TemporaryFile("w+") as log:
+    with TemporaryFile("w+") if log_to is None else log_to.open("w+") as log:
         process = subprocess.Popen(command, stderr=log, env={**os.environ, **given})
         try:
             while not (address := READY.search(said(log))):

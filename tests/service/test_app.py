@@ -1,5 +1,6 @@
 """The life of the service: ready when warm, alive while it works; its faults stay internal."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from serving import assert_shape, frozen, served, wait_until_ready
+from serving import assert_shape, frozen, logged, served, wait_until_ready
 
 from asr.runtime import Recognizer
 from service.app import create_app
@@ -78,13 +79,17 @@ def test_the_loop_answers_while_others_work(
         assert [answer.result().json()["text"] for answer in answers] == [expected] * 3
 
 
-def test_a_fault_of_ours_is_500_without_its_traceback(
-    server: str, caplog: pytest.LogCaptureFixture
+def test_a_fault_of_ours_is_500_and_only_the_log_says_where(
+    server: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    response = httpx.get(f"{server}/fault", headers={"x-request-id": "trace-7"}, timeout=120)
+    with logged("json"):
+        response = httpx.get(f"{server}/fault", headers={"x-request-id": "trace-7"}, timeout=120)
     assert response.status_code == 500
     assert "secret" not in response.text
     assert "trace-7" in (assert_shape(response)["message"] or "")
     assert httpx.get(f"{server}/health/live", timeout=120).status_code == 200
-    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert "trace-7" in record.getMessage() and record.exc_info
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    fault, request = [line for line in lines if line.get("request") == "trace-7"]
+    assert fault["level"] == "error" and "in fault" in fault["traceback"]
+    assert fault["traceback"].endswith("\nRuntimeError")
+    assert (request["status"], request["code"]) == (500, "internal_error")

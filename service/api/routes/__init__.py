@@ -32,6 +32,8 @@ ROUTERS = tuple(
         page,
     )
 )
+PATHS = tuple(str(getattr(route, "path", "")) for router in ROUTERS for route in router.routes)
+"""The paths of all routes."""
 UPLOAD_PATHS = (transcriptions.PATH, transcribe.PATH, align.PATH, vad.PATH)
 """Where recordings are sent to, which are held in memory."""
 LIVE_PATH = realtime.PATH

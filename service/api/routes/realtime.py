@@ -37,6 +37,27 @@ async def realtime(websocket: WebSocket) -> None:
         await refuse(scope, websocket.receive, websocket.send, error)
 
 
+@router.get(PATH, include_in_schema=False)
+async def say_how() -> None:
+    """ApiError (426): no WebSocket was asked for, or a proxy has not passed that on."""
+    raise ApiError(
+        426,
+        f"{PATH} is a WebSocket, and this request asks for none: connect with a client of "
+        "WebSockets, and have every proxy on the way pass the headers Upgrade and Connection on.",
+        param="upgrade",
+        code="upgrade_required",
+        headers={"upgrade": "websocket", "connection": "upgrade"},
+    )
+
+
+@router.websocket("/{path:path}")
+async def refuse_elsewhere(websocket: WebSocket) -> None:
+    """Refuse a WebSocket anywhere else (404)."""
+    message = f"There is no WebSocket at {websocket.url.path}: live speech is at {PATH}."
+    error = ApiError(404, message)
+    await refuse(websocket.scope, websocket.receive, websocket.send, error)
+
+
 def _check_origin(websocket: WebSocket, settings: Settings) -> None:
     """ApiError (403) if another site's page asks: browsers let it, and send what their user may."""
     origin = websocket.headers.get("origin")

@@ -15,12 +15,11 @@ import openai
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pydantic import SecretStr
-from serving import assert_shape, metric, served, wait_until_ready
+from serving import assert_shape, logged, metric, served, wait_until_ready
 
 from asr.errors import BadOption
 from service.access.keys import KeyCheck, new_key, read_keys
 from service.app import create_app
-from service.monitoring.logs import configuration
 from service.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -269,14 +268,9 @@ def test_listed_origins_may_call_and_no_other(guarded: str) -> None:
 def test_a_request_is_one_line_of_json_without_its_words(
     address: str, clip: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    logging.config.dictConfig(configuration("json"))
-    try:
+    with logged("json"):
         text = ask(address, "", clip).json()["text"]
         httpx.get(f"{address}/health/live", timeout=120)
-    finally:
-        for name in ("service", "uvicorn"):  # as they were
-            logging.getLogger(name).handlers.clear()
-            logging.getLogger(name).propagate = True
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     (line,) = [line for line in lines if line.get("path") == PATH]
     assert line["status"] == 200 and line["method"] == "POST" and line["seconds"] > 0

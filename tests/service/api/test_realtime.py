@@ -25,7 +25,7 @@ from live_clients import (
     until,
     update,
 )
-from serving import metric, served, wait_until_ready, wav
+from serving import assert_shape, metric, served, wait_until_ready, wav
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_now
@@ -331,6 +331,46 @@ def test_a_session_needs_a_key_by_header_or_subprotocol(guarded: str) -> None:
         with pytest.raises(ConnectionClosed) as caught:
             socket.recv()
     assert caught.value.rcvd is not None and caught.value.rcvd.code == 1008
+
+
+@pytest.mark.parametrize("path", ["/v1/foo", "/v1/realtime/", "/v1/audio/transcriptions", "/ws"])
+def test_a_socket_anywhere_else_is_404_with_the_path_of_live_speech(
+    address: str, guarded: str, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    def url(address: str) -> str:
+        return address.replace("http", "ws", 1) + path
+
+    def answer(address: str, **options: Any) -> tuple[int, dict[str, str | None]]:
+        with (
+            pytest.raises(InvalidStatus) as caught,
+            connect_now(url(address), open_timeout=None, **options),
+        ):
+            pass
+        response = caught.value.response
+        assert response.headers["x-request-id"]
+        return response.status_code, json.loads(response.body)["error"]
+
+    status, error = answer(address)
+    assert (status, error["code"]) == (404, None)
+    assert error["message"] == f"There is no WebSocket at {path}: live speech is at /v1/realtime."
+    assert answer(guarded)[0] == (401 if path.startswith("/v1/") else 404)
+    assert answer(guarded, additional_headers={"authorization": f"Bearer {KEY}"})[0] == 404
+    options: dict[str, Any] = {"subprotocols": ["realtime"], "open_timeout": None}
+    with connect_now(url(address), **options) as socket:
+        assert json.loads(socket.recv())["error"]["message"] == error["message"]
+    assert "handshake" not in caplog.text
+
+
+def test_a_request_that_asks_for_no_socket_is_told_to(address: str, guarded: str) -> None:
+    response = httpx.get(f"{address}/v1/realtime?model={MODEL}", timeout=120)
+    assert response.status_code == 426
+    assert response.headers["upgrade"] == "websocket"
+    assert response.headers["connection"].lower() == "upgrade"
+    error = assert_shape(response)
+    assert error["code"] == "upgrade_required" and "is a WebSocket" in (error["message"] or "")
+    response = httpx.post(f"{address}/v1/realtime", timeout=120)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert httpx.get(f"{guarded}/v1/realtime", timeout=120).status_code == 401
 
 
 def test_pages_of_other_sites_need_to_be_listed(guarded: str) -> None:

@@ -16,6 +16,7 @@ from serving import (
     ask_all,
     assert_shape,
     frozen,
+    logged,
     metric,
     running,
     speech,
@@ -218,3 +219,29 @@ def test_a_file_that_ends_its_decoder_twice_is_the_clients_mistake(
         answers = [answer.result() for answer in ask_all(pool, http, bodies)]
     assert [answer.status_code for answer in answers] == [200, 415, 200, 200]
     assert_shape(answers[1])
+
+
+def test_the_log_says_where_a_process_failed_and_not_what_it_was_given(
+    unsound: tuple[FastAPI, httpx.Client], clip: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, http = unsound
+
+    def ask(body: bytes, hot_word: str) -> int:
+        file, id = ("Ann Lee.wav", body), {"x-request-id": "trace-9"}
+        form = {"hotwords": hot_word}
+        url = "/v1/audio/transcriptions"
+        return http.post(url, files={"file": file}, data=form, headers=id).status_code
+
+    with logged("plain"):
+        assert ask(clip.read_bytes(), f"{faulty.HOT_WORD},zoe") == 500
+        assert ask(wav(speech(clip, faulty.POISON)), "zoe") == 500
+        assert ask(faulty.QUOTED, "zoe") == 415
+    lines = capfd.readouterr().err.splitlines()
+    given_up = [line for line in lines if "a recording is given up" in line]
+    assert all(line.endswith(" [trace-9 127.0.0.1]") for line in given_up)
+    searched, run = given_up
+    assert "raise ValueError(str(message.options))" in searched and "ValueError" in searched
+    assert "a kernel refused these samples" in run
+    (decoded,) = [line for line in lines if "a decoder failed on a recording" in line]
+    assert "raise ValueError(message.name)" in decoded
+    assert not any(word in line for line in lines for word in ("Ann", "zoe", faulty.HOT_WORD))

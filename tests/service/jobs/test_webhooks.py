@@ -106,6 +106,7 @@ def test_no_private_address_is_called_that_is_not_listed(receiver: Receiver) -> 
         ("https://hooks.example/#part", "has a user or a fragment"),
         ("https://hooks.example/a b", "has characters"),
         ("https://hooks.example/\r\nx: y", "has characters"),
+        ("https://hooks.example/\x7f", "has characters"),
         ("", "is no address"),
     ],
 )

@@ -2,20 +2,17 @@
 
 import json
 import logging
-import logging.config
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serving import connected, read_all, served
+from serving import connected, logged, read_all, served
 
 from service.access.connections import RateLimitedWarning
 from service.app import create_app
-from service.monitoring.logs import JsonLines, PlainLines, configuration
+from service.monitoring.logs import JsonLines, PlainLines
 from service.settings import Settings
 
 OURS = {"log_config": None, "log_level": None}  # uvicorn leaves the configuration as it is
@@ -36,22 +33,34 @@ def test_a_record_is_one_printable_line(text: str) -> None:
 
 
 def test_lines_of_a_traceback_are_set_apart() -> None:
-    error = ValueError("first\nearshot: GET /y 200 in 0.001 s\x1b[2J")
-    lines = PlainLines().format(record("it failed", error)).split("\n")
-    assert lines[0] == "earshot: it failed" and len(lines) == 3
+    lines = PlainLines().format(record("it failed", failed())).split("\n")
+    assert lines[0] == "earshot: it failed"
     assert all(line.isprintable() and line.startswith("earshot: | ") for line in lines[1:])
 
 
-@contextmanager
-def logged(format: str) -> Iterator[None]:
-    """As the service logs; afterwards the tests' own way again."""
-    logging.config.dictConfig(configuration(format))  # type: ignore[arg-type]
+def test_a_traceback_says_where_and_which_errors_and_not_what_they_quote() -> None:
+    plain, json_line = (
+        kind().format(record("it failed", failed())) for kind in (PlainLines, JsonLines)
+    )
+    for text in (plain, json_line):
+        assert "Ann Lee" not in text and "in failed" in text
+        assert text.index("KeyError") < text.index("OSError: No space left") < text.index("Group")
+        assert text.rindex("which led to:") < text.rindex("RuntimeError")
+
+
+def failed(quoted: str = "Ann Lee\nearshot: GET /y 200 in 0.001 s\x1b[2J") -> BaseException:
+    """An error with others behind it, all of which quote somebody."""
     try:
-        yield
-    finally:
-        for name in ("service", "uvicorn", "asyncio"):
-            logging.getLogger(name).handlers.clear()
-            logging.getLogger(name).propagate = True
+        try:
+            raise KeyError(quoted)
+        except KeyError as error:
+            full = OSError(28, quoted, quoted)
+            full.__context__ = error
+            raise ExceptionGroup(quoted, [full]) from None
+    except ExceptionGroup as error:
+        last = RuntimeError(quoted)
+        last.__cause__, error.__context__ = error, last  # a circle
+        return last
 
 
 def test_every_line_of_a_request_says_whose_it_is_and_none_is_forged(
@@ -74,8 +83,8 @@ def test_every_line_of_a_request_says_whose_it_is_and_none_is_forged(
     lines = capfd.readouterr().err.splitlines()
     assert all(line.startswith("earshot: ") and line.isprintable() for line in lines)
     ours = [line for line in lines if "trace-7" in line]
-    assert len(ours) == 2 and all(line.endswith(" [trace-7 203.0.113.9]") for line in ours)
-    assert ours[1].startswith("earshot: GET /x%0D%0Aearshot")
+    assert len(ours) == 1 and ours[0].endswith(" [trace-7 203.0.113.9]")
+    assert ours[0].startswith("earshot: GET /*/* 404 in ")
     (bad,) = [line for line in lines if "400" in line]
     assert bad.endswith(" 127.0.0.1]") and "[req_" in bad
 
@@ -88,8 +97,8 @@ def test_nobody_untrusted_says_who_the_client_is(
         httpx.get(f"{address}/nothing", headers=headers)
         httpx.get(f"{address}/health/live")  # by then the line of the first is written
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    ours = [line for line in lines if line.get("request") == "trace-8"]
-    assert len(ours) == 2 and {line["client"] for line in ours} == {"127.0.0.1"}
+    (ours,) = [line for line in lines if line.get("request") == "trace-8"]
+    assert (ours["client"], ours["path"], ours["code"]) == ("127.0.0.1", "/*", None)
 
 
 def test_a_line_that_would_come_too_often_is_counted(caplog: pytest.LogCaptureFixture) -> None:
