@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 
 Report: TypeAlias = Callable[[Tally, Result | None], None]
 """Called with each result, and without one some times a second."""
-JSONL = _FULL = "jsonl"
+JSONL = "jsonl"
 """Stands among the formats for the line of `--jsonl`, and in `about` for the path of its file."""
+NO_JOBS = "is there already, and no job wrote it"
 _LOST = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV}
 """What is no fault of one file: the next would fail too."""
 _TICK_S = 0.25
@@ -92,7 +93,7 @@ class FolderJob:
     @property
     def kinds(self) -> list[str]:
         """The formats by the endings of their files, and the line of `jsonl` if it is wanted."""
-        return [*self.endings, *([_FULL] if self.jsonl else [])]
+        return [*self.endings, *([JSONL] if self.jsonl else [])]
 
     def files(self, stem: str) -> list[Path]:
         """The output files of a recording."""
@@ -196,9 +197,6 @@ def refuse_replacing(job: FolderJob, inputs: Sequence[Input], known: Sequence[Jo
         raise BadOption(f"{others[0]} {NO_JOBS}{more}: choose another folder, or add --overwrite.")
 
 
-NO_JOBS = "is there already, and no job wrote it"
-
-
 def others_files(job: FolderJob, item: Input, known: Iterable[Journal]) -> Iterator[Path]:
     """Files that a transcript would replace and that no job wrote."""
     for ending, path in zip(job.endings, job.files(item.stem), strict=True):
@@ -229,14 +227,18 @@ def _exists(place: Place) -> bool:
 
 def _outdated(todo: Iterable[Input], job: FolderJob, journal: Journal) -> Iterator[Path]:
     """Transcripts of recordings that have changed since, in formats that the job does not write."""
+    endings = {file_suffix(name).removeprefix(".") for name in FORMATS} - set(job.endings)
     for item in todo:
-        row = journal.find(item)
-        if row is not None and row.version != version_of(item):
-            for suffix in dict.fromkeys(map(file_suffix, FORMATS)):
-                path, ending = job.output / f"{item.stem}{suffix}", suffix.removeprefix(".")
-                known = ending not in job.endings and journal.wrote(item.stem, ending)
-                if known and os.path.isfile(path):
-                    yield path
+        if (row := journal.find(item)) is None:
+            continue
+        others = [
+            path
+            for ending in sorted(endings)
+            if os.path.isfile(path := job.output / f"{item.stem}.{ending}")
+            and journal.wrote(item.stem, ending)
+        ]
+        if others and row.version != version_of(item):  # a store is asked for the version
+            yield from others
 
 
 def _remove_renamed(todo: Iterable[Input], job: FolderJob, journal: Journal) -> None:
@@ -245,7 +247,7 @@ def _remove_renamed(todo: Iterable[Input], job: FolderJob, journal: Journal) -> 
     for item in todo:
         row = journal.find(item)
         if row is not None and item.stem == f"{os.fsdecode(row.stem)}{item.path.suffix}":
-            for ending in row.formats - {_FULL}:
+            for ending in row.formats - {JSONL}:
                 remove(job.output / f"{os.fsdecode(row.stem)}.{ending}")
 
 
