@@ -102,10 +102,21 @@ def write_atomically(path: Path, content: str | bytes, shared: bool = True) -> N
     Raises:
         BadOption: the file cannot be written.
     """
+    with writing(path, shared) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def writing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
+    """As `replacing`, for a file whose folders may have to be made.
+
+    Raises:
+        BadOption: the file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, shared) as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            yield file
     except OSError as error:
         raise BadOption(
             f"{path} cannot be written ({error.strerror}): choose another folder"

@@ -63,23 +63,15 @@ def output_stems(inputs: Sequence[Input], out_dir: Path, formats: Sequence[str])
     return stems
 
 
-def results(output: Path, stems: Iterable[str], jsonl: Path | None) -> Iterator[Path]:
+def results(output: Path, stems: Iterable[str]) -> Iterator[Path]:
     """What jobs leave in an output folder that may lie among the recordings: files of any format,
     and lists."""
-    yield from lists(output)
     for name in (RESULTS, ERRORS):
+        yield list_path(output, name, Shard())
         yield from output.glob(f"{name}*.jsonl")
-    if jsonl is not None:
-        yield jsonl
     for stem in stems:
         for ending in map(file_suffix, FORMATS):
             yield output / f"{stem}{ending}"
-
-
-def lists(output: Path) -> Iterator[Path]:
-    """The lists of a whole job."""
-    for name in (RESULTS, ERRORS):
-        yield list_path(output, name, Shard())
 
 
 def json_line(path: Place, values: Mapping[str, Any]) -> str:

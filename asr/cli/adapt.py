@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.cli.evaluate import record_score
 from asr.cli.extras import needs
 from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.output import stoppable
@@ -124,7 +125,13 @@ def adapt(
                 named = test.name if test else f"a part of {speech.name}"
                 names = {"new speech": named} | ({"old speech": old.name} if old else {})
                 for which, score in found.items():
-                    _record(adapted, names[which], score, f"asr adapt {speech.name}")
+                    record_score(
+                        adapted,
+                        score,
+                        manifest=names[which],
+                        decoder=adapted.options().decoder,
+                        command=f"asr adapt {speech.name}",
+                    )
         except _NothingGained as reason:
             typer.echo(f"asr: nothing was gained, so {out} is not written: {reason}", err=True)
             raise typer.Exit(1) from None
@@ -207,23 +214,6 @@ def _scores(recognizer: "Recognizer", manifests: dict[str, Path]) -> "dict[str, 
             name: evaluate(recognizer, manifest, progress).score
             for name, manifest in manifests.items()
         }
-
-
-def _record(recognizer: "Recognizer", manifest: str, score: "Score", command: str) -> None:
-    """Writes a figure into the card of an adapted bundle."""
-    from asr.bundle import Figure, record_figure
-
-    figure = Figure(
-        manifest=manifest,
-        decoder=recognizer.options().decoder,
-        precision=recognizer.precision,
-        clips=len(score.utterances),
-        words=score.words,
-        wer=round(score.wer, 6),
-        cer=round(score.cer, 6),
-        command=command,
-    )
-    record_figure(recognizer.bundle.path, figure)
 
 
 def tell_left_out(problems: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ from asr.errors import BadData, BadOption
 from asr.files import write_atomically
 
 if TYPE_CHECKING:
-    from asr.evaluation import Clip, Evaluation
+    from asr.evaluation import Clip, Evaluation, Score
     from asr.evaluation.written import WrittenScore
     from asr.runtime import Recognizer
 
@@ -187,25 +187,31 @@ def _rival(
 def _record(
     recognizer: "Recognizer", evaluation: "Evaluation", manifest: Path, decoder: str | None
 ) -> None:
+    record_score(
+        recognizer,
+        evaluation.score,
+        manifest=manifest.name,
+        decoder=decoder or recognizer.options().decoder,
+        command=_command(manifest, decoder),
+        speed=round(evaluation.realtime_factor, 1),
+        device=_device(recognizer.device),
+    )
+    typer.echo(f"recorded in {recognizer.bundle.path}", err=True)
+
+
+def record_score(recognizer: "Recognizer", score: "Score", **about: Any) -> None:
+    """Writes a score into the card of the recogniser's bundle; `about` has the rest of `Figure`."""
     from asr.bundle import Figure, record_figure
 
-    score, bundle = evaluation.score, recognizer.bundle
-    record_figure(
-        bundle.path,
-        Figure(
-            manifest=manifest.name,
-            decoder=decoder or recognizer.options().decoder,
-            precision=recognizer.precision,
-            clips=len(score.utterances),
-            words=score.words,
-            wer=round(score.wer, 6),
-            cer=round(score.cer, 6),
-            command=_command(manifest, decoder),
-            speed=round(evaluation.realtime_factor, 1),
-            device=_device(recognizer.device),
-        ),
+    figure = Figure(
+        precision=recognizer.precision,
+        clips=len(score.utterances),
+        words=score.words,
+        wer=round(score.wer, 6),
+        cer=round(score.cer, 6),
+        **about,
     )
-    typer.echo(f"recorded in {bundle.path}", err=True)
+    record_figure(recognizer.bundle.path, figure)
 
 
 def _device(name: str) -> str:

@@ -192,7 +192,6 @@ def refuse_hopeless(inputs: "Inputs", watched: bool = False) -> None:
 def planned(look: "Callable[[], Inputs]", settings: Mapping[str, Any]) -> "Inputs":
     """The recordings of the job's part with their output files, which are no input's."""
     from asr.batch import output_stems, results, spare
-    from asr.batch.outputs import lists
 
     inputs = look()
     output, jsonl = settings["output"], settings["jsonl"]
@@ -200,16 +199,14 @@ def planned(look: "Callable[[], Inputs]", settings: Mapping[str, Any]) -> "Input
     spare(inputs, [jsonl] if jsonl else [])
     if jsonl is not None and jsonl.is_dir():
         raise BadOption(f"--jsonl {jsonl} is a folder: name a file.")
-    if jsonl and _same_place(jsonl, [*lists(output), *results(output, stems, None)]):
-        raise BadOption(f"--jsonl {jsonl} is a file of the job's own: give it another name.")
-    inputs.others -= {os.path.abspath(path) for path in results(output, stems, jsonl)}
+    own = {os.path.abspath(path) for path in results(output, stems)}
+    if jsonl is not None:
+        if os.path.abspath(jsonl) in own:
+            raise BadOption(f"--jsonl {jsonl} is a file of the job's own: give it another name.")
+        own.add(os.path.abspath(jsonl))
+    inputs.others -= own
     inputs.plan(stems, settings["shard"].holds)
     return inputs
-
-
-def _same_place(path: Path, others: Iterable[Path]) -> bool:
-    wanted = os.path.abspath(path)
-    return any(os.path.abspath(other) == wanted for other in others)
 
 
 def show_status(output: Path) -> None:

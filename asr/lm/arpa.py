@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import BadData, BadOption
-from asr.files import replacing
+from asr.files import writing
 from asr.lm.estimation.temporary import blocks
 from asr.lm.estimation.texts import Progress, opened
 from asr.lm.ngram import END, NEVER, NO_KEY, START, UNKNOWN, Kind, NGram
@@ -260,14 +260,8 @@ def write_arpa(model: NGram, path: Path, progress: Progress) -> None:
     Raises:
         BadOption: the file cannot be written; an older one stays.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            file.writelines(line.encode("utf-8") for line in _lines(model, progress))
-    except OSError as error:
-        raise BadOption(
-            f"{path} cannot be written ({error.strerror}): choose another folder"
-        ) from error
+    with writing(path) as file:
+        file.writelines(line.encode("utf-8") for line in _lines(model, progress))
 
 
 def _lines(model: NGram, progress: Progress) -> Iterator[str]:
