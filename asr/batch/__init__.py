@@ -1,7 +1,9 @@
 """Folder jobs: inputs, outputs, journal, and the pipeline over them."""
 
 from asr.batch.decoders import Decoder
-from asr.batch.folder import FolderJob, made_by, run, undone
+from asr.batch.existing import undone
+from asr.batch.folder import run
+from asr.batch.folder_job import FolderJob, made_by
 from asr.batch.inputs import STDIN, Input, Inputs, Place, list_inputs, place_of, read_list
 from asr.batch.job import transcribe_files
 from asr.batch.journal import Journal, OutputLost

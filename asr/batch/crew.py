@@ -16,7 +16,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from asr.batch.cluster import Cluster
 from asr.batch.flow import Clock
-from asr.batch.folder import FolderJob
+from asr.batch.folder_job import FolderJob
 from asr.batch.inputs import Input, version_of
 from asr.batch.pipeline import Finish, Result
 from asr.batch.worker import Worker

@@ -2,31 +2,35 @@
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from asr.audio import PIECEWISE, Limits
-from asr.batch.inputs import Input, Place, version_of
+from asr.batch.existing import (
+    known_journals,
+    outdated,
+    refuse_replacing,
+    remove_renamed,
+    undone,
+)
+from asr.batch.folder_job import FolderJob
+from asr.batch.inputs import Input
 from asr.batch.journal import Journal, OutputLost
 from asr.batch.outputs import json_line
 from asr.batch.pipeline import Finish, Pipeline, Result, as_it_is
-from asr.batch.shards import Shard
-from asr.batch.stores import Address, Version
+from asr.batch.stores import Version
 from asr.batch.tally import Tally, reason
 from asr.batch.workplace import (
     ERRORS,
     HIDDEN,
     RESULTS,
-    journals,
     list_path,
     part_path,
     remove,
@@ -35,20 +39,14 @@ from asr.batch.workplace import (
 )
 from asr.errors import BadMachine, BadOption
 from asr.files import readable, replacing, write_atomically
-from asr.options import Selection
-from asr.transcript import FORMATS, Layout, Transcript, file_suffix, write
+from asr.transcript import Transcript, write
 
 if TYPE_CHECKING:
-    from asr.batch.cluster import Cluster
     from asr.batch.crew import Crew
-    from asr.options import Options
     from asr.runtime import Recognizer
 
 Report: TypeAlias = Callable[[Tally, Result | None], None]
 """Called with each result, and without one some times a second."""
-JSONL = "jsonl"
-"""Stands among the formats for the line of `--jsonl`, and in `about` for the path of its file."""
-NO_JOBS = "is there already, and no job wrote it"
 _LOST = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV}
 """What is no fault of one file: the next would fail too."""
 _TICK_S = 0.25
@@ -56,89 +54,6 @@ _COMMIT_S = 1.0
 """How much finished work a kill may cost, besides what is at work."""
 _GRACE_S = 6.0
 """How long a job that is stopped may go on with what is decoded."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FolderJob:
-    """What a job is asked to do."""
-
-    output: Path
-    formats: Sequence[str]
-    layout: Layout
-    options: "Options"
-    """Of `Recognizer.options`."""
-    made: str
-    """A digest of what decides a transcript, besides the recording (`made_by`)."""
-    selection: Selection = field(default_factory=Selection)
-    limits: Limits = PIECEWISE
-    jsonl: Path | None = None
-    """File of all transcripts, a line for each recording."""
-    shard: Shard = field(default_factory=Shard)
-    overwrite: bool = False
-    """Do all, also what is done."""
-    fail_fast: bool = False
-    """Stop at the first recording that fails."""
-    jobs: int | None = None
-    """The most decoding processes."""
-    cluster: "Cluster | None" = None
-    """Where it runs; else here."""
-    about: Mapping[str, str] = field(default_factory=dict)
-    """Kept in the journal."""
-
-    @property
-    def endings(self) -> list[str]:
-        """Of the output files, without the dot."""
-        return [file_suffix(name).removeprefix(".") for name in self.formats]
-
-    @property
-    def kinds(self) -> list[str]:
-        """The formats by the endings of their files, and the line of `jsonl` if it is wanted."""
-        return [*self.endings, *([JSONL] if self.jsonl else [])]
-
-    def files(self, stem: str) -> list[Path]:
-        """The output files of a recording."""
-        return [self.output / f"{stem}{file_suffix(name)}" for name in self.formats]
-
-
-def made_by(
-    recognizer: "Recognizer", options: "Options", layout: Layout, selection: Selection
-) -> str:
-    """A digest of what decides a transcript's files, besides the recording and their formats."""
-    from asr.bundle.bundle import checksum  # which decoding processes need not load
-
-    info, lm = recognizer.bundle.info, recognizer.lm
-    own = lm is None or lm == recognizer.bundle.lm
-    values = {
-        "bundle": dict(info.checksums),
-        "calibration": info.calibration,
-        "lm": None if own or lm is None else checksum(lm),
-        "options": options.values(),
-        "layout": asdict(layout),
-        "selection": asdict(selection),
-    }
-    text = json.dumps(values, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def undone(job: FolderJob, inputs: Iterable[Input], known: Sequence[Journal]) -> Iterator[Input]:
-    """The inputs of the job's part that no journal knows as done in this way, or whose output files
-    are gone."""
-    wanted = set(job.kinds)
-
-    def is_done(item: Input, journal: Journal) -> bool:
-        row = journal.find(item)
-        return (
-            row is not None
-            and row.made == job.made
-            and row.formats >= wanted
-            and row.stem == os.fsencode(item.stem)
-            and row.version == version_of(item)
-            and all(path.exists() for path in job.files(item.stem))
-        )
-
-    for item in inputs:
-        if job.overwrite or not any(is_done(item, journal) for journal in known):
-            yield item
 
 
 def run(
@@ -168,87 +83,14 @@ def run(
     with known_journals(job, journal) as known:
         todo = list(undone(job, inputs, known))
         refuse_replacing(job, todo, known)
-    tally.outdated = list(_outdated(todo, job, journal))
-    _remove_renamed(todo, job, journal)
+    tally.outdated = list(outdated(todo, job, journal))
+    remove_renamed(todo, job, journal)
     tally.before = tally.kept = tally.total - len(todo)
     journal.begin(dict(job.about))
     journal.expect(todo, job.endings)
     for item in todo:
         tally.expect(item.path, item.known)
     collect(job, recognizer, todo, journal, tally, report, stop)
-
-
-def refuse_replacing(job: FolderJob, inputs: Sequence[Input], known: Sequence[Journal]) -> None:
-    """BadOption if a transcript would replace that of another recording, which still exists, or if
-    something would be replaced that no job wrote."""
-    if job.overwrite:
-        return
-    for journal in known:
-        for item in inputs:
-            other = journal.other(item)
-            if other is not None and _exists(other):
-                raise BadOption(
-                    f"{job.output} has the transcript of {other} where that of {item.path} would "
-                    "be: choose another folder, or add --overwrite."
-                )
-    others = [path for item in inputs for path in others_files(job, item, known)]
-    if others := [*_others_lists(job, known), *others]:
-        more = f", and so are {len(others) - 1:,} more files" if len(others) > 1 else ""
-        raise BadOption(f"{others[0]} {NO_JOBS}{more}: choose another folder, or add --overwrite.")
-
-
-def others_files(job: FolderJob, item: Input, known: Iterable[Journal]) -> Iterator[Path]:
-    """Files that a transcript would replace and that no job wrote."""
-    for ending, path in zip(job.endings, job.files(item.stem), strict=True):
-        if os.path.isfile(path) and not any(one.wrote(item.stem, ending) for one in known):
-            yield path
-
-
-def _others_lists(job: FolderJob, known: Sequence[Journal]) -> Iterator[Path]:
-    """Lists in the place of the job's that no job wrote."""
-    if not any(journal.about() for journal in known):
-        for name in (RESULTS, ERRORS):
-            if os.path.exists(path := list_path(job.output, name, job.shard)):
-                yield path
-    if job.jsonl is None or not os.path.exists(path := _full_list(job, job.jsonl)):
-        return
-    named = os.path.abspath(job.jsonl)
-    for journal in known:
-        # An older earshot did not note the path, but kept the lines.
-        if journal.about().get(JSONL) == named or any(journal.lines("done", "full")):
-            return
-    yield path
-
-
-def _exists(place: Place) -> bool:
-    """Whether a recording still exists; a store that does not say so has it."""
-    return isinstance(place, Address) or place.exists()
-
-
-def _outdated(todo: Iterable[Input], job: FolderJob, journal: Journal) -> Iterator[Path]:
-    """Transcripts of recordings that have changed since, in formats that the job does not write."""
-    endings = {file_suffix(name).removeprefix(".") for name in FORMATS} - set(job.endings)
-    for item in todo:
-        if (row := journal.find(item)) is None:
-            continue
-        others = [
-            path
-            for ending in sorted(endings)
-            if os.path.isfile(path := job.output / f"{item.stem}.{ending}")
-            and journal.wrote(item.stem, ending)
-        ]
-        if others and row.version != version_of(item):  # a store is asked for the version
-            yield from others
-
-
-def _remove_renamed(todo: Iterable[Input], job: FolderJob, journal: Journal) -> None:
-    """Removes transcripts of recordings whose files now keep the suffix, as those of `x.flac` do
-    once there is an `x.wav`: else the output would hold them twice."""
-    for item in todo:
-        row = journal.find(item)
-        if row is not None and item.stem == f"{os.fsdecode(row.stem)}{item.path.suffix}":
-            for ending in row.formats - {JSONL}:
-                remove(job.output / f"{os.fsdecode(row.stem)}.{ending}")
 
 
 def collect(
@@ -354,29 +196,6 @@ def _collect(
     tally.stopped = deadline is not None and tally.finished + tally.failed < tally.total
 
 
-@contextmanager
-def known_journals(job: FolderJob, journal: Journal) -> Iterator[list[Journal]]:
-    """The job's journal and those of other divisions of the output folder.
-
-    A job of the whole takes the others over.
-    """
-    found = journals(job.output).items()
-    others = {shard: path for shard, path in found if shard.count != job.shard.count}
-    if job.shard.count == 1:
-        for shard, path in others.items():
-            journal.absorb(path)
-            remove(path)
-            shutil.rmtree(windows_path(job.output, shard), ignore_errors=True)
-            for name in (RESULTS, ERRORS):
-                remove(list_path(job.output, name, shard))
-        others = {}
-    with ExitStack() as opened:
-        known = [Journal(path, write=False) for path in others.values()]
-        for other in known:
-            opened.callback(other.close)
-        yield [journal, *known]
-
-
 def _kept(job: FolderJob, item: Input, version: Version) -> Path:
     """Where the windows of a long recording are kept until it is done."""
     made = repr((item.key, version, asdict(job.selection)))
@@ -433,19 +252,14 @@ def _summary(job: FolderJob, stem: str, transcript: Transcript) -> dict[str, Any
     return {"outputs": outputs, **{key: values[key] for key in kept}}
 
 
-def _full_list(job: FolderJob, path: Path) -> Path:
-    """The file of all transcripts of the job's part."""
-    return path.with_name(f"{path.stem}{job.shard.suffix}{path.suffix}")
-
-
 def _write_lists(job: FolderJob, journal: Journal) -> None:
     """results.jsonl, errors.jsonl and the file of all transcripts, each as the journal has it."""
     lists = [
         (list_path(job.output, RESULTS, job.shard), journal.lines("done")),
         (list_path(job.output, ERRORS, job.shard), journal.lines("failed")),
     ]
-    if job.jsonl:
-        lists.append((_full_list(job, job.jsonl), journal.lines("done", "full")))
+    if job.full_list is not None:
+        lists.append((job.full_list, journal.lines("done", "full")))
     for path, lines in lists:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,15 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from asr.batch.folder import (
-    NO_JOBS,
-    FolderJob,
-    Report,
-    collect,
-    known_journals,
-    others_files,
-    undone,
-)
+from asr.batch.existing import NO_JOBS, known_journals, others_files, undone
+from asr.batch.folder import Report, collect
+from asr.batch.folder_job import FolderJob
 from asr.batch.inputs import Input, Inputs, Place, version_of
 from asr.batch.journal import Journal
 from asr.batch.stores import Version

@@ -7,7 +7,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from asr.batch.folder import FolderJob, made_by, pipeline
+from asr.batch.folder import pipeline
+from asr.batch.folder_job import FolderJob, made_by
 from asr.batch.inputs import Input
 from asr.batch.pipeline import Result
 from asr.errors import BadOption

@@ -5,37 +5,30 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
-from asr.cli.output import hushed, one_line
+from asr.cli.output import one_line
 from asr.cli.progress import hours_of_audio
 from asr.durations import spoken
 from asr.errors import BadMachine, BadOption
 from asr.files import check_writable
-from asr.options import Selection
 
 if TYPE_CHECKING:
-    from asr.batch import FolderJob, Input, Inputs, Result, Tally
+    from asr.batch import FolderJob, Inputs, Result, Tally
     from asr.runtime import Recognizer
 
 Load: TypeAlias = "Callable[[], Recognizer]"
-_NAMED = 5
+NAMED = 5
 """The most recordings or suffixes that are named."""
 _LONGEST_SUFFIX = 12
-_TRIED = 40
-_TRIED_AUDIO_S = 30.0
-_TRIED_S = 5.0
-"""A dry run tries so many recordings, so much of each, for so many seconds at most."""
 
 
 def run_job(
@@ -64,7 +57,7 @@ def run_job(
         if settings["jsonl"] is not None:
             check_writable(settings["jsonl"])
         recognizer = load()
-        job, tally = _job(recognizer, options, settings), Tally()
+        job, tally = job_of(recognizer, options, settings), Tally()
         try:
             with hours_of_audio() as show:
                 report = _reporting(show)
@@ -85,93 +78,6 @@ def run_job(
     if tally.failed or tally.stopped:
         code = 1 if tally.finished or tally.stopped else 2
     _leave(tally, code)
-
-
-def foretell(
-    look: "Callable[[], Inputs]",
-    load: "Load | None" = None,
-    options: Mapping[str, Any] = MappingProxyType({}),
-    settings: Mapping[str, Any] = MappingProxyType({}),
-) -> None:
-    """Prints the recordings that would be transcribed, and says how long they last.
-
-    With what loads a recogniser it also says how long the work takes.
-    """
-    from asr.audio import header_seconds
-    from asr.batch import Address
-
-    inputs = planned(look, settings) if settings else look()
-    left: Sequence[Input] = inputs
-    recognizer = None
-    if load is not None:
-        recognizer = load()
-        left = _undone(inputs, recognizer, options, settings)
-    lengths: dict[Input, float] = {}
-    remote = 0
-    for item in left:
-        if item.problem is None:
-            if isinstance(item.path, Address):
-                remote += 1
-            else:
-                with hushed():
-                    lengths[item] = header_seconds(item.path)
-            sys.stdout.write(f"{one_line(str(item.path))}\n")
-        else:
-            tell(item.problem)
-    seconds = sum(lengths.values())
-    takes = ""
-    if recognizer is not None and (
-        speed := _speed(recognizer, options, settings["selection"], list(lengths))
-    ):
-        takes = f", some {spoken(seconds / speed)} of work here"
-    said = f"{_recordings(len(lengths))}, {spoken(seconds)} by their headers{takes}"
-    if remote:
-        unread = f"{_recordings(remote)} of unknown length in stores"
-        said = f"{said}, and {unread}" if lengths else unread
-    tell(f"{said}; nothing was written")
-    _tell_mute([item for item, length in lengths.items() if not length])
-    if len(left) < len(inputs):
-        tell(f"{len(inputs) - len(left):,} are done already")
-    tell_passed_over(inputs)
-    if not (lengths or remote) and len(left) == len(inputs):
-        raise typer.Exit(2)
-
-
-def _tell_mute(inputs: "Sequence[Input]") -> None:
-    """Names the recordings whose headers tell no length."""
-    if inputs:
-        names = ", ".join(str(item.path) for item in inputs[:_NAMED])
-        more = f" and {len(inputs) - _NAMED:,} more" * (len(inputs) > _NAMED)
-        what = "a header that tells" if len(inputs) == 1 else "headers that tell"
-        tell(
-            f"{len(inputs):,} of them {'has' if len(inputs) == 1 else 'have'} {what} no length, as "
-            f"of empty, broken or unfinished files: {names}{more}; only headers are read"
-        )
-
-
-def _recordings(count: int) -> str:
-    return f"{count:,} recording{'s' * (count != 1)}"
-
-
-def _speed(
-    recognizer: "Recognizer",
-    options: Mapping[str, Any],
-    selection: Selection,
-    inputs: "Sequence[Input]",
-) -> float:
-    """Seconds of audio per second, tried on some recordings; 0 if none of them can be read."""
-    from asr.batch import transcribe_files
-
-    shorter = replace(selection, duration=min(selection.duration, _TRIED_AUDIO_S))
-    some = inputs[:: len(inputs) // _TRIED + 1]
-    with closing(transcribe_files(recognizer, some, selection=shorter, **options)) as results:
-        next(results, None)  # processes have started and compiled code is loaded
-        began, seconds = time.monotonic(), 0.0
-        for result in results:
-            seconds += result.transcript.duration if result.transcript is not None else 0.0
-            if time.monotonic() > began + _TRIED_S:
-                break
-    return seconds / (time.monotonic() - began)
 
 
 def refuse_hopeless(inputs: "Inputs", watched: bool = False) -> None:
@@ -235,11 +141,11 @@ def show_status(output: Path) -> None:
         raise typer.Exit(1)
 
 
-def _job(
+def job_of(
     recognizer: "Recognizer", options: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> "FolderJob":
     from asr.batch import FolderJob, made_by
-    from asr.batch.folder import JSONL
+    from asr.batch.folder_job import JSONL
 
     chosen = recognizer.options(**options)
     about = {"command": json.dumps(sys.argv[1:]), "folder": os.getcwd()}
@@ -251,27 +157,6 @@ def _job(
         made=made_by(recognizer, chosen, settings["layout"], settings["selection"]),
         about=about,
     )
-
-
-def _undone(
-    inputs: "Inputs",
-    recognizer: "Recognizer",
-    options: Mapping[str, Any],
-    settings: Mapping[str, Any],
-) -> "Sequence[Input]":
-    from asr.batch import Journal, journals, undone
-    from asr.batch.folder import refuse_replacing
-
-    found = journals(settings["output"])
-    known = [Journal(path, write=False) for path in found.values()]
-    job = _job(recognizer, options, settings)
-    try:
-        left = list(undone(job, inputs, known))
-        refuse_replacing(job, left, known)
-        return left
-    finally:
-        for journal in known:
-            journal.close()
 
 
 def _leave(tally: "Tally", code: int) -> None:
@@ -294,10 +179,10 @@ def _sum_up(job: "FolderJob", tally: "Tally") -> None:
         if tally.skipped:
             speed += f"; {spoken(tally.skipped)} more had been read by an earlier run"
     tell(f"{tally.finished:,} of {tally.total:,} written to {job.output}{speed}")
-    for path in tally.outdated[:_NAMED]:
+    for path in tally.outdated[:NAMED]:
         tell(f"{path} is of a recording that has changed since: add its format, or delete it")
-    if len(tally.outdated) > _NAMED:
-        tell(f"so are {len(tally.outdated) - _NAMED:,} other files")
+    if len(tally.outdated) > NAMED:
+        tell(f"so are {len(tally.outdated) - NAMED:,} other files")
     before = tally.before, "of them by an earlier run"
     for count, what in (before, (tally.silent, "without speech")):
         if count:
@@ -324,7 +209,7 @@ def _kinds(others: "Iterable[str]") -> str:
     counts = Counter(Path(name).suffix.lower() for name in others)
     none = counts.pop("", 0)
     short = [one for one in counts.items() if len(one[0]) <= _LONGEST_SUFFIX]
-    shown = sorted(short, key=lambda one: (-one[1], one[0]))[:_NAMED]
+    shown = sorted(short, key=lambda one: (-one[1], one[0]))[:NAMED]
     rest = counts.total() - sum(count for _, count in shown)
     shown += [("without suffix", none), ("of other kinds", rest)]
     return ", ".join(f"{kind} {count:,}" for kind, count in shown if count)

@@ -155,7 +155,8 @@ def transcribe(
     front (txt) or under `file` (json). Exit code 1: some could not be read; 2: none could.
     """
     from asr.batch import Shard, formats_of, place_of
-    from asr.cli.folder import foretell, run_job, show_status
+    from asr.cli.dry_run import foretell
+    from asr.cli.folder import run_job, show_status
 
     if status is not None:
         _refuse_others(context, "status")
