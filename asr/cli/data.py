@@ -120,7 +120,7 @@ def folder(
 
     if not root.is_dir() and not (root.is_file() and root.suffix.lower() in importers.TABLES):
         raise BadData(f"there is no folder or table {root}; name the one that has the recordings.")
-    found = importers.folder(root, encoding, separator, partial(typer.echo, err=True))
+    found = importers.folder(root, encoding, separator, partial(typer.echo, err=True), out)
     _finish([_written(found, out, _Texts(language, numbers))])
 
 

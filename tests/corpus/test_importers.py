@@ -101,6 +101,9 @@ def test_a_folder_with_texts_beside_its_recordings(tmp_path: Path, suffix: str) 
     assert done.returncode == 1 and "alone.opus: it has no text beside it" in done.stderr
     assert f"stray{suffix}: it has no recording beside it" in done.stderr
     assert sorted(line["text"] for line in rows(tmp_path / "out.jsonl")) == sorted(TEXTS[:3])
+    # Texts are looked for beside the recordings again, not in the manifest of before.
+    again = asr("data", "folder", tmp_path, "out.jsonl", cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (done.returncode, done.stderr)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take no such names")

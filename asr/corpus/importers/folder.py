@@ -24,6 +24,7 @@ def folder(
     encoding: str = "utf-8",
     separator: str | None = None,
     say: Callable[[str], None] = lambda _: None,
+    out: Path | None = None,
 ) -> Iterator[Discovery]:
     """Any folder: each recording's text in a .txt or .lab file of its name, or in tables.
 
@@ -37,8 +38,12 @@ def folder(
         encoding: of tables and texts.
         separator: between the columns of tables; without it, each table's first line tells.
         say: is told of a table's columns that are not read.
+        out: a manifest of an earlier import in the folder, which is no table of it.
     """
-    files = [root] if root.is_file() else sorted(root.rglob("*"))
+    files = [root]
+    if not root.is_file():
+        own = None if out is None else os.path.abspath(out)
+        files = [path for path in sorted(root.rglob("*")) if os.path.abspath(path) != own]
     recordings = _ending(files, EXTENSIONS)
     if tables := _ending(files, TABLES):
         rows = (row for table in tables for row in _table(table, encoding, separator, say))
