@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from asr.cli.options import BundleOption, LanguageOption
 from asr.cli.progress import bar
 from asr.errors import BadData, BadOption
-from asr.files import write_atomically
+from asr.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from asr.bundle import Bundle
@@ -93,7 +93,6 @@ def pronounce(
     if out is None:
         typer.echo("".join(f"{line}\n" for line in lines), nl=False)
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, "".join(f"{line}\n" for line in lines))
     _summary(pronounced, model)
 
@@ -124,7 +123,7 @@ def train(
 
     size = int(max_size * 1e6)
     words = _merged(dictionary)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(out)
     if held_out:
         known, rest = split(words, held_out)
         score = measure(trained(known, order, size).g2p, rest)

@@ -11,6 +11,7 @@ from asr.cli.options import BundleOption, DeviceOption, LanguageOption, takes
 from asr.cli.output import stoppable
 from asr.cli.progress import bar
 from asr.errors import BadOption
+from asr.files import check_writable
 
 if TYPE_CHECKING:
     from asr.bundle import Bundle
@@ -67,8 +68,10 @@ def build(
     from asr.lm.estimation.pruning import chained
     from asr.text.languages import language_code
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     tokenizer, code = _tokenizer(units), language_code(language)
+    if not source.exists():
+        raise BadOption(f"{source} cannot be read (there is no such file): name a text or an .arpa.")
+    check_writable(out)
     if ".arpa" in source.suffixes:
         if order != 3 or prune != "0" or vocabulary is not None:
             raise BadOption(

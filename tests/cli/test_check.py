@@ -62,6 +62,7 @@ def test_the_layers_and_units_of_a_config_decide(manifest: Path, tmp_path: Path)
     others.write_text('{"audio": "x.wav", "text": "x", "speaker": "nobody"}\n', encoding="utf-8")
     done = check(manifest, "--config", ROOT / "configs" / "smoke.yaml", "--dev", others)
     assert done.returncode == 1 and "these units" not in done.stderr, done.stderr
+    assert "Seed set to" not in done.stderr  # nothing is trained
     done = check(manifest, "--config", ROOT / "configs" / "none.yaml")
     assert done.returncode == 2 and "none.yaml" in done.stderr
     done = check(manifest, "--config", ROOT / "configs" / "smoke.yaml", "--bundle", "my_bundle")

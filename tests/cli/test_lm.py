@@ -46,7 +46,7 @@ def test_build_info_perplexity_and_arpa(asr: Asr, tmp_path: Path, text: Path) ->
 def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, text: Path) -> None:
     out = tmp_path / "lm.npz"
     for arguments, message in (
-        (("build", tmp_path / "no.txt", out), "no.txt cannot be read"),
+        (("build", tmp_path / "no.txt", tmp_path / "new" / "lm.npz"), "no.txt cannot be read"),
         (("build", text, text / "lm.npz"), "File exists"),
         (("build", text, out, "--prune", "x"), "no row of numbers"),
         (("build", text, out, "--max-size", "0.0001"), "the words alone take"),
@@ -56,7 +56,7 @@ def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, text: Path) ->
     ):
         _, err = asr("lm", *arguments, code=2)
         assert message in err and err.count("\n") == 1
-    assert not out.exists()
+    assert not out.exists() and not (tmp_path / "new").exists()
 
 
 def test_words_that_are_left_out_are_counted(asr: Asr, tmp_path: Path, text: Path) -> None:

@@ -20,6 +20,7 @@ from asr.training.command.cli import (
 )
 from asr.training.command.parser import StrictParser
 from asr.training.data.module import SpeechData
+from asr.training.lightning_internals import without_messages
 from asr.training.module import CtcTraining
 
 
@@ -70,7 +71,8 @@ def read_config(path: Path) -> Plan:
     """The plan of a config; BadOption if it does not parse."""
     if not path.is_file():
         raise BadOption(f"there is no config {path}; name a YAML file of `asr fit`.")
-    config = parse(["--config", str(path)], _ParsedOnly, run=False).config
+    with without_messages("Seed set to .*"):  # nothing is trained
+        config = parse(["--config", str(path)], _ParsedOnly, run=False).config
     units = config.data.units
     network = ModelConfig.from_dict(config.model.network.as_dict())
     kept = _KeptUnits(config.model.init_from) if units is None else units_of(units)
