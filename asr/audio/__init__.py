@@ -1,7 +1,7 @@
 """Audio: any file or bytes -> mono float32 at 16 kHz, bounded while decoding."""
 
 from asr.audio.formats import EXTENSIONS
-from asr.audio.headers import header_seconds
+from asr.audio.headers import read_header
 from asr.audio.level import Meter, changed, levelled
 from asr.audio.limits import PIECEWISE, Limits
 from asr.audio.load import (
@@ -13,6 +13,7 @@ from asr.audio.load import (
     load_stretch,
     stream,
 )
+from asr.audio.mix import have_own_voices
 from asr.audio.pcm import PcmStream
 from asr.audio.recording import Recording
 from asr.sampling import SAMPLE_RATE
@@ -28,11 +29,12 @@ __all__ = [
     "PcmStream",
     "Recording",
     "changed",
-    "header_seconds",
+    "have_own_voices",
     "levelled",
     "load",
     "load_channels",
     "load_selected",
     "load_stretch",
+    "read_header",
     "stream",
 ]

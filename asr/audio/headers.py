@@ -1,6 +1,7 @@
-"""What a recording's header says of its length, without decoding it."""
+"""What a recording's header says of it, without decoding it."""
 
 import os
+from dataclasses import dataclass
 
 import soundfile
 
@@ -12,37 +13,48 @@ _UNKNOWN_FRAMES = 2**62
 """libsndfile's number of frames where the header has none is above."""
 
 
-def header_seconds(path: str | os.PathLike[str]) -> float:
-    """The length that a header gives or, for mp3 and the like, lets guess; 0 if it gives none.
+@dataclass(frozen=True)
+class Header:
+    """What a header says; 0 where it says nothing.
 
     It is not checked: only decoding tells how long a recording is, and whether it is one.
     """
+
+    seconds: float = 0.0
+    """The length, for mp3 and the like a guess."""
+    channels: int = 0
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """The header of the file at `path`."""
     if not os.path.isfile(path):  # a named pipe would be waited for
-        return 0.0
+        return Header()
     try:
         # By its content: the libraries take no name that is not UTF-8.
         with Disk(os.fspath(path)) as file:
             return _by_soundfile(file)
     except OSError:
-        return 0.0
+        return Header()
 
 
-def _by_soundfile(file: Disk) -> float:
+def _by_soundfile(file: Disk) -> Header:
     try:
         with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
             known = sound.samplerate > 0 and sound.frames < _UNKNOWN_FRAMES
-            return sound.frames / sound.samplerate if known else 0.0
+            return Header(sound.frames / sound.samplerate if known else 0.0, sound.channels)
     except soundfile.LibsndfileError:
         file.seek(0)
         return _by_ffmpeg(file)
 
 
-def _by_ffmpeg(file: Disk) -> float:
+def _by_ffmpeg(file: Disk) -> Header:
     with installed():
         import av  # slow to import, so only if needed
 
     try:
         with av.open(file, "r", options={"format_whitelist": CONTAINERS}) as container:
-            return (container.duration or 0) / 1e6 if container.streams.audio else 0.0
+            if not container.streams.audio:
+                return Header()
+            return Header((container.duration or 0) / 1e6, container.streams.audio[0].channels)
     except (av.FFmpegError, OSError, ValueError):
-        return 0.0
+        return Header()

@@ -1,8 +1,9 @@
 """Several channels -> one, without losing audio that cancels in their mean."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr.audio.pieces import BLOCK_VALUES, Piece, Samples
 
@@ -12,6 +13,10 @@ _WINDOW_S = 0.2
 # other, at another gain or with a codec's noise, the power is lower; for different channels never
 # over a whole window.
 _CANCELLED = 0.05
+# A voice is that of one channel where the others have a tenth of its power or less in all, for a
+# second or more and a tenth of the time in which somebody speaks: where the power is within 30 dB
+# of the loudest window.
+_OTHERS, _LEAST_S, _LEAST_SHARE, _SPOKEN = 0.1, 1.0, 0.1, 1e-3
 
 
 def mixed(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -38,6 +43,25 @@ def mixed(pieces: Iterable[Piece]) -> Iterator[Piece]:
             held = [joined[whole:]]
     if held:
         yield rate, _mean(np.concatenate(held), _window(rate, n_channels))
+
+
+def have_own_voices(channels: Sequence[NDArray[np.float32]], rate: int) -> bool:
+    """Whether two channels or more have voices that no other has, as a call's.
+
+    Args:
+        channels: the samples `(S,)` of each.
+    """
+    window = _window(rate, 1)
+    whole = min(map(len, channels)) // window * window
+    if whole == 0:
+        return False
+    cut = [channel[:whole].reshape(-1, window) for channel in channels]
+    powers = np.stack([np.einsum("ws,ws->w", part, part, dtype=np.float64) for part in cut])
+    spoken = powers.max(axis=0) > _SPOKEN * powers.max()
+    alone = spoken & (powers > (powers.sum(axis=0) - powers) / _OTHERS)
+    seconds = alone.sum(axis=1) * window / rate
+    own = (seconds >= _LEAST_S) & (seconds >= _LEAST_SHARE * spoken.sum() * window / rate)
+    return bool(own.sum() > 1)
 
 
 def _window(rate: int, n_channels: int) -> int:

@@ -35,7 +35,7 @@ def foretell(
 
     With what loads a recogniser it also says how long the work takes.
     """
-    from asr.audio import header_seconds
+    from asr.audio import read_header
     from asr.batch import Address
 
     inputs = planned(look, settings) if settings else look()
@@ -52,7 +52,7 @@ def foretell(
                 remote += 1
             else:
                 with hushed():
-                    lengths[item] = header_seconds(item.path)
+                    lengths[item] = read_header(item.path).seconds
             sys.stdout.write(f"{one_line(str(item.path))}\n")
         else:
             tell(item.problem)

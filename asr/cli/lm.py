@@ -70,7 +70,9 @@ def build(
 
     tokenizer, code = _tokenizer(units), language_code(language)
     if not source.exists():
-        raise BadOption(f"{source} cannot be read (there is no such file): name a text or an .arpa.")
+        raise BadOption(
+            f"{source} cannot be read (there is no such file): name a text or an .arpa."
+        )
     check_writable(out)
     if ".arpa" in source.suffixes:
         if order != 3 or prune != "0" or vocabulary is not None:

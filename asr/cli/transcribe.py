@@ -155,6 +155,7 @@ def transcribe(
     front (txt) or under `file` (json). Exit code 1: some could not be read; 2: none could.
     """
     from asr.batch import Shard, formats_of, place_of
+    from asr.cli.advice import advising
     from asr.cli.dry_run import foretell
     from asr.cli.folder import run_job, show_status
 
@@ -166,6 +167,7 @@ def transcribe(
     part = Shard.parse(shard, os.environ) if shard else Shard()
     timestamps = bool(values["timestamps"])
     layout = laid_out(formats, values)
+    mixes = values["channels"] is None
     selection = selected(track, values, layout)
     options = reading(hotwords, lm, written=False if plain else None, **values)
     if options.get("nbest", 1) > 1 and not (jsonl or ".json" in map(file_suffix, formats)):
@@ -177,6 +179,8 @@ def transcribe(
     if cluster is not None:  # what runs here only lays down what is to be done
         load = partial(_loaded, bundle, "cpu", lm, 1)
     look = _listed(paths or [], files_from or [], nul, exclude or [], limit)
+    if mixes:
+        look = advising(look)
     if output is None:
         needing = {"--jsonl": jsonl, "--overwrite": overwrite, "--shard": shard, "--watch": watch}
         _check_whole({**needing, "--engine": cluster})

@@ -28,8 +28,8 @@ from asr.audio import (
     AudioSource,
     Limits,
     Recording,
-    header_seconds,
     levelled,
+    read_header,
 )
 from asr.audio.sources import plain
 from asr.bundle import Bundle, default_bundle
@@ -533,7 +533,11 @@ def _recording(source: Source, selection: Selection) -> "Recording | tuple[Audio
     if isinstance(checked, Audio):
         return (checked,)
     path = checked.source
-    if isinstance(path, str) and os.path.isfile(path) and header_seconds(path) > WINDOW_SECONDS:
+    if (
+        isinstance(path, str)
+        and os.path.isfile(path)
+        and read_header(path).seconds > WINDOW_SECONDS
+    ):
         return checked
     return replace(checked, limits=Limits()).load()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.audio import SAMPLE_RATE, Limits, load, load_channels
+from asr.audio import SAMPLE_RATE, Limits, have_own_voices, load, load_channels
 from asr.errors import BadAudio, TooLong
 
 
@@ -64,3 +64,24 @@ def test_one_bad_channel_is_named_by_its_time() -> None:
     samples[8_000, 1] = np.nan
     with pytest.raises(BadAudio, match=r"the first at 0\.500 s"):
         load_channels((samples, SAMPLE_RATE))
+
+
+def test_voices_of_their_own_are_told_from_one_sound_in_all_channels(clips: list[Path]) -> None:
+    one, other = voices(clips).T
+    turns = np.concatenate([one, np.zeros_like(other)]), np.concatenate([np.zeros_like(one), other])
+    hiss = np.random.default_rng(1).normal(0.0, 1e-3, (3, 2 * len(one))).astype(np.float32)
+    both = sum(turns)
+    for channels, expected in (
+        (turns, True),
+        ([turns[0] + 0.1 * turns[1], turns[1] + 0.1 * turns[0]], True),  # who are heard across
+        ([turns[0] + hiss[0], turns[1] + hiss[1], hiss[2]], True),
+        ([both, both], False),
+        ([both, 0.3 * both + hiss[0]], False),
+        ([both, hiss[0]], False),  # one microphone is off
+        ([turns[0] + 0.5 * turns[1], turns[1] + 0.5 * turns[0]], False),  # one room
+        ([hiss[0], hiss[1]], False),
+        ([both], False),
+        ([one[:0], other[:0]], False),
+        ([np.zeros_like(one)] * 2, False),
+    ):
+        assert have_own_voices([np.asarray(c) for c in channels], SAMPLE_RATE) is expected

@@ -80,6 +80,24 @@ def test_two_speakers_are_one_transcript(conversation: Path, tiny_bundle: Path) 
     assert "Ann: " in named and "Bob: " in named
 
 
+def test_a_mix_of_two_voices_says_so_once(
+    clips: list[Path], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    one, other = (load(clip).samples[: 2 * SAMPLE_RATE] for clip in clips[:2])
+    turns = np.zeros((len(one) + len(other), 2), np.float32)
+    turns[: len(one), 0], turns[len(one) :, 1] = one, other
+    for name in ("talk.flac", "more.wav"):
+        soundfile.write(tmp_path / name, turns, SAMPLE_RATE)
+    both = (tmp_path, "--bundle", tiny_bundle, "--dry-run")
+    advice = "another voice in each channel"
+    done = transcribe(*both)
+    assert done.stderr.count(advice) == 1 and "talk.flac\n" in done.stdout
+    printed = transcribe(tmp_path / "talk.flac", "--bundle", tiny_bundle)
+    assert printed.stderr.count(advice) == 1 and printed.returncode == 0
+    for chosen in ("mix", "split", "1"):
+        assert advice not in transcribe(*both, "--channels", chosen).stderr
+
+
 def test_a_channel_and_a_part_of_a_recording(
     conversation: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
