@@ -27,11 +27,14 @@ function caption(stream) {
   $("live").hidden = false;
   const turns = new Map(), socket = openSession(), ears = new AbortController();
   const giveUp = (why) => {
+    if (ears.signal.aborted) return;  // the first reason counts
     $("live-note").textContent = `${why} The recording goes on.`;
     ears.abort();
     socket.close();
   };
+  let begun = false;
   socket.onopen = () => {
+    begun = true;
     socket.send(JSON.stringify(configuration()));
     listen(stream, ears.signal, (piece) => {
       if (socket.bufferedAmount > MOST_UNSENT) giveUp("The network is too slow for captions.");
@@ -43,7 +46,7 @@ function caption(stream) {
     if (event.type === "error") giveUp(`No captions: ${event.error.message}`);
     else showCaption(turns, event);
   };
-  socket.onclose = () => ears.signal.aborted || giveUp("No captions: the service gives none here.");
+  socket.onclose = () => giveUp(begun ? "The captions end: the connection to the service is lost." : "No captions: the service gives none here.");
   return () => { ears.abort(); socket.close(); };
 }
 

@@ -4,11 +4,15 @@ const PLACE = "earshot";  // in localStorage, which no other server's page can r
 const MOST_RESULTS = 10;
 const REMEMBERED_FIELDS = ["key", "model", "decoder", "hotwords"];
 
+const seen = new Set();  // ids of what has been on this page: other results are those of other tabs
+
 function remember() {
   if (!$("remember").checked) return;
   const fields = Object.fromEntries(REMEMBERED_FIELDS.map((id) => [id, $(id).value]));
-  const kept = items.filter((item) => item.words.length || item.job).slice(-MOST_RESULTS);
-  keep({ fields, results: kept.map(withoutSound) });
+  const own = items.filter((item) => item.words.length || item.job).map(withoutSound);
+  const others = (remembered()?.results ?? []).filter(({ id }) => !seen.has(id));
+  const results = [...others, ...own].sort((one, other) => (one.added ?? 0) - (other.added ?? 0));
+  keep({ fields, results: results.slice(-MOST_RESULTS) });
 }
 
 // The oldest results give way where the browser has no more room.
@@ -22,8 +26,8 @@ function keep(memory) {
   }
 }
 
-function withoutSound({ id, name, state, note, seconds, job, words }) {
-  return { id, name, state, note, seconds, job, words };
+function withoutSound({ id, added, name, state, note, seconds, job, words }) {
+  return { id, added, name, state, note, seconds, job, words };
 }
 
 function recall() {
@@ -74,3 +78,6 @@ $("forget").addEventListener("click", () => {
   $("remember").focus();
 });
 for (const id of REMEMBERED_FIELDS) $(id).addEventListener("change", remember);
+addEventListener("storage", ({ key, newValue }) => {  // another tab has changed it
+  if ((key === PLACE || key === null) && newValue === null && $("remember").checked) forget();
+});

@@ -14,7 +14,7 @@ const items = [];
 
 function newItem(file, name) {
   return {
-    id: randomId(), file, name, state: "waiting", share: null, place: null, note: "",
+    id: randomId(), attempt: randomId(), added: Date.now(), file, name, state: "waiting", share: null, place: null, note: "",
     words: [], seconds: 0, job: null, undone: [], redone: [], cancel: new AbortController(),
   };
 }
@@ -31,11 +31,13 @@ function addFiles(files) {
 
 function add(item) {
   items.push(item);
+  seen.add(item.id);
   item.row = newRow(item);
   $("queue").append(item.row.line);
   $("recordings").hidden = false;
   const wrong = item.file && unfit(item.file);
-  if (wrong) fail(Object.assign(item, { file: null }), wrong);  // nothing to try again
+  if (wrong && !(item.recorded && item.file.size)) item.file = null;  // nothing to try again, or to save
+  if (wrong) fail(item, wrong);
   else change(item, {});
   return item;
 }
@@ -70,7 +72,7 @@ async function run(item) {
     await patiently(item.cancel.signal, tellWait, () => (goesAsJob(item) ? runJob : runRequest)(item));
     finish(item);
   } catch (error) {
-    stop(item, error);
+    stop(item, await causeOf(error, item));
   }
   pump();
 }
@@ -83,10 +85,19 @@ function finish(item) {
   remember();
 }
 
+// Of a file that it cannot read a browser tells only that no answer came.
+async function causeOf(error, item) {
+  if (error.status !== 0 || !item.file || await isReadable(item.file)) return error;
+  item.file = null;
+  return new Refusal("This file cannot be read: it is a folder, or was changed or removed. Choose it again.");
+}
+
+const isReadable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+
 function stop(item, error) {
   if (item.cancel.signal.aborted) return change(item, { state: "cancelled", share: null, note: "" });
   if (error.status === 401) askForKey();
-  if (error.status !== 0) item.id = randomId();  // where no answer came, the same job may be there
+  if (error.status !== 0) item.attempt = randomId();  // where no answer came, the same job may be there
   fail(item, error.message, error.status);
 }
 
@@ -118,7 +129,7 @@ async function runRequest(item) {
 }
 
 async function runJob(item) {
-  const headers = { "idempotency-key": item.id };
+  const headers = { "idempotency-key": item.attempt };
   const sent = (share) => change(item, { share });
   const options = { headers, signal: item.cancel.signal, sent, heard: () => {} };
   item.job ??= JSON.parse(await post("v1/jobs", formOf(item), options)).id;
@@ -231,7 +242,7 @@ function showActions(item) {
   if (UNDER_WAY.includes(item.state)) act("Cancel", () => cancel(item));
   else {
     if (["failed", "cancelled"].includes(item.state) && item.file) act("Try again", () => { showItem(item); again(item); });
-    if (item.recorded) act("Save sound", () => download(item.file, `${item.name}.${/mp4/.test(item.file.type) ? "m4a" : "webm"}`));
+    if (item.recorded && item.file) act("Save sound", () => saveSound(item));
     act("Remove", () => remove(item));
   }
   const had = item.row.actions.contains(document.activeElement);
@@ -250,6 +261,7 @@ function cancel(item) {
 
 function remove(item) {
   if (item.unsaved && !confirm(`${item.name} has corrections that are not saved. Remove it?`)) return;
+  if (isOnlyHere(item) && !confirm(`The sound of ${item.name} is not saved, and nowhere else. Remove it?`)) return;
   const at = items.indexOf(item);
   items.splice(at, 1);
   item.row.line.remove();

@@ -1,23 +1,31 @@
 // The microphone: what is said becomes one more recording in the queue.
 
 let recorder = null;
+let asked = false;  // for the microphone, and nobody has answered yet
+const BITS_PER_SECOND = 24_000;  // two hours in a request; at the 128,000 of browsers it would be half an hour
 
 const canRecord = Boolean(navigator.mediaDevices && window.MediaRecorder);
 $("microphone").hidden = canRecord;
 $("record").disabled = !canRecord;
-$("record").addEventListener("click", () => (recorder ? recorder.stop() : record()));
+$("record").addEventListener("click", () => {
+  if (recorder) recorder.stop();
+  else if (!asked) record();
+});
 
 async function record() {
   complain("");
   let stream;
+  asked = true;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   } catch (error) {
     return complain(whyNoMicrophone(error));
+  } finally {
+    asked = false;
   }
   showItem(null);
   const chunks = [], began = performance.now(), stopCaptions = caption(stream);
-  recorder = new MediaRecorder(stream);
+  recorder = new MediaRecorder(stream, { audioBitsPerSecond: BITS_PER_SECOND });
   const stopMeter = meter(stream, () => {
     $("record").textContent = `Stop (${clock((performance.now() - began) / 1000).slice(0, -2)})`;
   });

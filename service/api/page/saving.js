@@ -95,11 +95,19 @@ for (const format of Object.keys(FORMATS)) {
   $("copy").before(button(format.toUpperCase(), () => save(shown, format), `Save as ${format.toUpperCase()}`));
 }
 
+function saveSound(item) {
+  download(item.file, `${item.name}.${/mp4/.test(item.file.type) ? "m4a" : "webm"}`);
+  item.soundSaved = true;
+}
+
+// Sound of the microphone that gave no words and was not saved.
+const isOnlyHere = (item) => item.recorded && item.file && item.state !== "done" && !item.soundSaved;
+
 // ---- Copying
 
 $("copy").addEventListener("click", async () => {
   complain("");
-  if (await copied(textOf(shown.words))) return say("Copied.");
+  if (await copied(asText(shown).trimEnd())) return say("Copied.");
   say("");
   getSelection().selectAllChildren($("words"));
   complain("This browser lets no page copy here: the text is selected, copy it by hand.");

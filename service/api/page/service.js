@@ -4,7 +4,7 @@ const LIMITS = JSON.parse(document.querySelector("meta[name=limits]").content);
 const LONGEST_WAIT_S = 90;  // a refusal that asks for more is told, not waited for
 
 class Refusal extends Error {
-  // `status` is 0 where no answer came, and `wait` the seconds after which another try may succeed.
+  // `status` is 0 where the service gave no answer, and `wait` the seconds after which another try may succeed.
   constructor(message, status = 0, wait = NaN) {
     super(message);
     Object.assign(this, { status, wait });
@@ -19,7 +19,8 @@ const ADVICE = {  // where the service's own sentence speaks to programmers
 function refusalOf(status, text, retryAfter = null) {
   const error = parsed(text)?.error;
   const message = error ? ADVICE[error.code] ?? error.message : answerOfAProxy(status);
-  return new Refusal(message, status, retryAfter === null ? NaN : Number(retryAfter));
+  const isAnswer = error || !(status >= 502);
+  return new Refusal(message, isAnswer ? status : 0, retryAfter === null ? NaN : Number(retryAfter));
 }
 
 const parsed = (text) => { try { return JSON.parse(text); } catch { return null; } };
@@ -122,7 +123,7 @@ async function listModels() {
     $("locked").hidden = !$("key").value;
   } catch (error) {
     if (error.status === 401) askForKey();
-    else if (error.status === 503) setTimeout(listModels, 3000);
+    else if ([0, 503].includes(error.status)) setTimeout(listModels, 3000);
   }
 }
 

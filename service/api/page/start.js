@@ -26,9 +26,15 @@ $("locked").addEventListener("submit", (event) => {
   items.filter((item) => item.state === "failed" && item.status === 401).forEach(again);
 });
 addEventListener("beforeunload", (event) => {
-  const unsaved = items.some((item) => item.state === "sending" || (item.unsaved && !$("remember").checked));
-  if (recorder || unsaved) event.preventDefault();
+  if (recorder || items.some(wouldBeLost)) event.preventDefault();
 });
+
+// Whether an item has work or sound that is nowhere else.
+function wouldBeLost(item) {
+  const isKept = $("remember").checked, isUnderWay = item.state === "waiting" || UNDER_WAY.includes(item.state);
+  if (item.unsaved && !isKept) return true;
+  return isUnderWay ? !(item.job && isKept) : isOnlyHere(item);
+}
 
 recall();
 listModels();

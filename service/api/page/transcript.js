@@ -47,6 +47,7 @@ const joined = (texts) => texts.join(" ").replace(NEEDLESS, "");
 // ---- On the page
 
 function showItem(item) {
+  $("words").querySelector(".edit")?.blur();  // which keeps what was typed
   $("audio").pause();
   shown?.row.line.classList.remove("shown");
   shown?.row.name.removeAttribute("aria-current");
@@ -68,9 +69,15 @@ function showItem(item) {
 function loadAudio(item) {
   URL.revokeObjectURL($("audio").src);
   $("audio").hidden = !item.file;
+  $("soundless").textContent = item.file ? "" : "Its sound is not here any more: add the file again to hear it.";
   if (item.file) $("audio").src = URL.createObjectURL(item.file);
   else $("audio").removeAttribute("src");
 }
+
+$("audio").addEventListener("error", () => {
+  $("audio").hidden = true;
+  $("soundless").textContent = "This browser cannot play this kind of file; the service can read it.";
+});
 
 function appendWords(first) {
   const { words } = shown;

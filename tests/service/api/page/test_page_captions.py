@@ -25,6 +25,16 @@ def test_captions_say_what_is_settled_and_dim_what_may_change(page: Page) -> Non
     expect(page.locator("#live")).to_be_hidden()
 
 
+def test_captions_that_break_off_say_so(page: Page) -> None:
+    page.route_web_socket(
+        "**/v1/realtime*", lambda socket: socket.on_message(lambda _: socket.close())
+    )
+    page.get_by_role("button", name="Record").click()
+    expect(page.locator("#live-note")).to_contain_text("the connection to the service is lost")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#queue .state")).to_have_text(re.compile("words? in|Nothing was said"))
+
+
 def test_where_there_are_no_captions_recording_goes_on(page: Page) -> None:
     page.route_web_socket("**/v1/realtime*", lambda socket: socket.close())
     page.get_by_role("button", name="Record").click()

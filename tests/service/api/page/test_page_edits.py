@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from opened import drop
 from playwright.sync_api import Page, expect
 
 from asr.audio import SAMPLE_RATE, load
@@ -43,6 +44,7 @@ def test_files_are_those_of_the_recogniser(
         for clip, silence in zip(clips, silences, strict=False)
         for part in (load(clip).samples, silence)
     ]
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     long = tmp_path / "long.wav"
     soundfile.write(long, np.concatenate(parts), SAMPLE_RATE)
     for recording in (*clips[:2], long):
@@ -51,6 +53,9 @@ def test_files_are_those_of_the_recogniser(
         expect(page.locator("#queue .state").last).to_contain_text("words in")
         for format in ("TXT", "SRT", "VTT"):
             assert saved(page, format) == write(spoken, format.lower())
+        page.get_by_role("button", name="Copy text").click()
+        expect(page.locator("#status")).to_have_text("Copied.")
+        assert page.evaluate("navigator.clipboard.readText()") == write(spoken, "txt").rstrip()
         made = json.loads(saved(page, "JSON"))
         assert made.keys() == spoken.to_dict().keys()
         assert made["words"] == spoken.to_dict()["words"]
@@ -140,6 +145,17 @@ def test_words_are_found_whatever_their_capitals_and_marks(spoken: Page) -> None
     expect(spoken.get_by_role("button", name="Next")).to_be_disabled()
 
 
+def test_what_is_being_typed_is_kept_when_another_recording_comes(
+    spoken: Page, clips: list[Path]
+) -> None:
+    word(spoken, 1).dblclick()
+    spoken.keyboard.type("typed")
+    drop(spoken, clips[1])
+    expect(spoken.locator("#result-title")).to_have_text(clips[1].name)
+    spoken.get_by_role("button", name=f"Show {clips[0].name}").click()
+    expect(word(spoken, 1)).to_have_text("typed")
+
+
 def test_nothing_is_remembered_unless_asked(spoken: Page) -> None:
     spoken.reload()
     expect(spoken.locator("#queue li")).to_have_count(0)
@@ -167,6 +183,25 @@ def test_results_and_fields_are_remembered_and_forgotten(spoken: Page) -> None:
     spoken.reload()
     expect(spoken.locator("#queue li")).to_have_count(0)
     expect(spoken.get_by_label("Remember the key")).not_to_be_checked()
+
+
+def test_two_tabs_remember_the_results_of_both_and_forget_together(
+    spoken: Page, clips: list[Path]
+) -> None:
+    spoken.get_by_label("Remember the key").check()
+    other = spoken.context.new_page()
+    other.goto(spoken.url)
+    expect(other.locator("#queue li")).to_have_count(1)
+    spoken.set_input_files("#file", clips[1])
+    expect(spoken.locator("#queue .state").nth(1)).to_contain_text("words in")
+    other.set_input_files("#file", clips[2])
+    expect(other.locator("#queue .state").nth(1)).to_contain_text("words in")
+    spoken.reload()
+    expect(spoken.locator("#queue .name")).to_have_text([clip.name for clip in clips[:3]])
+    other.get_by_role("button", name="Forget all").click()
+    expect(spoken.get_by_label("Remember the key")).not_to_be_checked()
+    spoken.reload()
+    expect(spoken.locator("#queue li")).to_have_count(0)
 
 
 def test_what_was_corrected_is_not_removed_by_mistake(spoken: Page) -> None:

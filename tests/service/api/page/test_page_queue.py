@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from opened import Open
+from opened import Open, drop
 from playwright.sync_api import Page, Route, expect
 from serving import frozen, running, speech, wav
 
@@ -189,6 +189,20 @@ def test_a_recording_that_is_too_long_or_a_wrong_hot_word_is_explained(
     expect(state(page, 1)).to_contain_text("words in")
 
 
+def test_a_folder_or_a_file_that_is_gone_is_said_to_be_so(
+    page: Page, clips: list[Path], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.flac"
+    gone.write_bytes(clips[0].read_bytes())
+    drop(page, tmp_path, clips[0])
+    expect(state(page, 0)).to_contain_text("it is a folder, or was changed or removed")
+    expect(state(page, 1)).to_contain_text("words in")
+    page.route("**/v1/audio/transcriptions", lambda route: (gone.unlink(), route.abort()))
+    page.set_input_files("#file", gone)
+    expect(state(page, 2)).to_contain_text("it is a folder, or was changed or removed")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
 def test_without_a_network_nothing_is_lost(page: Page, clips: list[Path]) -> None:
     page.set_input_files("#file", clips[0])
     expect(state(page)).to_contain_text("words in")
@@ -205,6 +219,17 @@ def test_a_job_goes_on_when_the_connection_is_lost(page: Page, long: dict[str, A
     page.route("**/v1/jobs/*/events", lambda route: route.abort())
     page.set_input_files("#file", long)
     expect(state(page)).to_contain_text("The connection is lost; the service goes on.")
+    page.unroute("**/v1/jobs/*/events")
+    expect(state(page)).to_contain_text("words in 0:12.0")
+
+
+def test_a_job_goes_on_when_a_proxy_has_lost_the_service(page: Page, long: dict[str, Any]) -> None:
+    deleted = []
+    page.on("request", lambda request: deleted.extend([request] * (request.method == "DELETE")))
+    page.route("**/v1/jobs/*/events", lambda route: route.fulfill(status=502, body="Bad Gateway"))
+    page.set_input_files("#file", long)
+    expect(state(page)).to_contain_text("The connection is lost; the service goes on.")
+    assert not deleted
     page.unroute("**/v1/jobs/*/events")
     expect(state(page)).to_contain_text("words in 0:12.0")
 

@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import soundfile
 from playwright.sync_api import Page, expect
 
+from asr.audio import SAMPLE_RATE, load
 from asr.runtime import Recognizer
 from asr.text import normalise
 from asr.transcript import displayed
@@ -87,6 +89,64 @@ def test_without_a_microphone_it_says_what_to_do(page: Page, name: str, advice: 
     )
     page.get_by_role("button", name="Record").click()
     expect(page.locator("#alert")).to_contain_text(advice)
+
+
+def test_two_clicks_ask_for_one_microphone(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          const devices = navigator.mediaDevices, ask = devices.getUserMedia.bind(devices);
+          devices.getUserMedia = async (what) => {
+            document.body.dataset.asked = Number(document.body.dataset.asked ?? 0) + 1;
+            await new Promise((resolve) => setTimeout(resolve, 500));
+            return ask(what);
+          };
+        }"""
+    )
+    page.get_by_role("button", name="Record").dblclick()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Record", exact=True).wait_for()
+    expect(page.locator("body")).to_have_attribute("data-asked", "1")
+
+
+def test_a_recording_that_gave_no_words_is_not_lost(page: Page) -> None:
+    page.evaluate("LIMITS.bytes = 10_001")
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#queue .state")).to_contain_text("and the service takes 1 byte")
+    leave = "() => !dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert page.evaluate(leave)  # the browser asks before it closes the page
+    remove = page.get_by_role("button", name="Remove:")
+    remove.click()  # and the question is answered with no
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save sound").click()
+    assert download.value.path().stat().st_size > 100
+    assert not page.evaluate(leave)
+    remove.click()
+    expect(page.locator("#queue li")).to_have_count(0)
+
+
+def test_hours_of_the_microphone_fit_into_a_request(page: Page) -> None:
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name=re.compile(r"Stop .0:(0[6-9]|[1-5]\d)")).click()
+    page.get_by_text("words in").first.wait_for()
+    size, seconds, most = page.evaluate(
+        "[items[0].file.size, items[0].seconds, [LIMITS.bytes, LIMITS.seconds]]"
+    )
+    assert size / seconds < most[0] / most[1]
+
+
+def test_where_the_browser_cannot_play_a_file_it_says_so(
+    page: Page, clips: list[Path], tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "talk.aiff", load(clips[0]).samples, SAMPLE_RATE)
+    page.set_input_files("#file", tmp_path / "talk.aiff")
+    expect(page.locator("#queue .state")).to_contain_text("words in")
+    expect(page.get_by_text("This browser cannot play this kind of file")).to_be_visible()
+    expect(page.locator("#audio")).to_be_hidden()
+    page.set_input_files("#file", clips[0])
+    expect(page.locator("#queue .state").nth(1)).to_contain_text("words in")
+    expect(page.locator("#audio")).to_be_visible()
+    expect(page.get_by_text("This browser cannot play")).to_have_count(0)
 
 
 def test_while_recording_no_old_result_is_shown(spoken: Page) -> None:
