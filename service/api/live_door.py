@@ -79,7 +79,7 @@ class Door:
         self._id = f"sess_{secrets.token_hex(12)}"
         self._configuration = LiveConfiguration()
         self._options: dict[str, Any] = {}
-        self._stream = PcmStream(self._configuration.input.format.rate)
+        self._stream = self._new_stream()
         self._has_sound = False
         self._outgoing: asyncio.Queue[BaseModel | None] = asyncio.Queue(_MOST_EVENTS)
         vad = self._configuration.input.turn_detection
@@ -210,17 +210,21 @@ class Door:
 
     async def _update(self, event: SessionUpdate) -> None:
         new = self._configuration.updated(event.session)
-        rate = new.input.format.rate
-        if rate != self._stream.rate and self._has_sound:
-            message = "The rate cannot change once sound has come: open another session."
+        is_other = new.input.format != self._configuration.input.format
+        if is_other and self._has_sound:
+            message = "The format cannot change once sound has come: open another session."
             raise ApiError(400, message, param="session.audio.input.format", code="invalid_value")
         await self._configure(new.input.transcription)
         self._configuration = new
-        if rate != self._stream.rate:
-            self._stream = PcmStream(rate)
+        if is_other:
+            self._stream = self._new_stream()
         vad = new.input.turn_detection
         self._session.detection = None if vad is None else vad.detection()
         await self._put(SessionUpdated(session=new.shown(self._id)))
+
+    def _new_stream(self) -> PcmStream:
+        format = self._configuration.input.format
+        return PcmStream(format.rate, format.encoding)
 
     async def _commit(self) -> None:
         await self._session.add(self._stream.end())

@@ -1,24 +1,49 @@
 """What clients send to a live session: its configuration, and their events."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Discriminator, Field, TypeAdapter, ValidationError
+from pydantic import (
+    Discriminator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
+from asr.audio.pcm import Encoding
 from service.api.fields import AUTO, Fields, Language, OpenAIFields
 from service.errors import ApiError, complaint
 from service.live.turns import Detection
 
 _MOST_MS = 10_000
+_RATES = {"audio/pcm": (24_000, 16_000), "audio/pcmu": (8_000,), "audio/pcma": (8_000,)}
+"""Samples per second of each format, the first unless told."""
 MOST_ID = 512
 """Characters of the id of an event."""
 
 
-class PcmFormat(Fields):
-    """Samples of 16 bits, little-endian, of one channel."""
+class SoundFormat(Fields):
+    """Samples of one channel, of 16 bits (pcm) or as telephones send them (pcmu, pcma)."""
 
-    type: Literal["audio/pcm"] = "audio/pcm"
-    rate: Literal[16_000, 24_000] = 24_000
+    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
+    """16 bits, little-endian; or 8 bits, by the mu-law or the A-law."""
+    rate: Annotated[Literal[8_000, 16_000, 24_000], Field(validate_default=True)] = None  # type: ignore[assignment]  # by the type
     """Samples per second."""
+
+    @field_validator("rate", mode="before")
+    @classmethod
+    def _fits(cls, value: Any, info: ValidationInfo) -> Any:
+        rates = _RATES.get(info.data.get("type", ""), (8_000, 16_000, 24_000))
+        if value is not None and value not in rates:
+            raise PydanticCustomError("rate", f"Input should be {' or '.join(map(str, rates))}")
+        return rates[0] if value is None else value
+
+    @property
+    def encoding(self) -> Encoding:
+        """What stands for a sample."""
+        return cast(Encoding, self.type.removeprefix("audio/"))
 
 
 class ServerVad(Fields):
@@ -68,7 +93,7 @@ class LiveTranscription(OpenAIFields):
 class AudioInput(Fields):
     """The sound that comes in, and what is done with it."""
 
-    format: PcmFormat = PcmFormat()
+    format: SoundFormat = SoundFormat()
     noise_reduction: NoiseReduction | None = None
     transcription: LiveTranscription = LiveTranscription()
     turn_detection: ServerVad | None = ServerVad()

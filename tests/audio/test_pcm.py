@@ -1,14 +1,18 @@
 """Raw samples in pieces: however they are cut, the sound is the same."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.audio import PcmStream, load
+from asr.audio.pcm import Encoding
+from asr.audio.scale import to_float
 
 CLIP = Path(__file__).parents[2] / "samples" / "1272-141231-0000.flac"
 SOUND = load(CLIP).samples[8_000:24_000]
@@ -18,10 +22,15 @@ def pcm(samples: np.ndarray) -> bytes:
     return (samples * 32768).astype("<i2").tobytes()
 
 
-@given(st.lists(st.integers(0, 5_001), max_size=12), st.sampled_from([16_000, 24_000]))
-def test_any_cutting_into_pieces_gives_the_same_samples(lengths: list[int], rate: int) -> None:
+FORMATS: list[tuple[int, Encoding]] = [(16_000, "pcm"), (24_000, "pcm"), (8_000, "pcmu")]
+
+
+@given(st.lists(st.integers(0, 5_001), max_size=12), st.sampled_from(FORMATS))
+def test_any_cutting_into_pieces_gives_the_same_samples(
+    lengths: list[int], format: tuple[int, Encoding]
+) -> None:
     data = pcm(SOUND)
-    whole, pieces = PcmStream(rate), PcmStream(rate)
+    whole, pieces = PcmStream(*format), PcmStream(*format)
     expected = np.concatenate([whole.add(data), whole.end()])
     found, at = [], 0
     for length in lengths:
@@ -33,6 +42,16 @@ def test_any_cutting_into_pieces_gives_the_same_samples(lengths: list[int], rate
 
 def test_samples_at_16_khz_are_those_of_a_file() -> None:
     np.testing.assert_array_equal(PcmStream(16_000).add(pcm(SOUND)), SOUND)
+
+
+@pytest.mark.parametrize(("encoding", "subtype"), [("pcmu", "ULAW"), ("pcma", "ALAW")])
+def test_bytes_of_telephones_stand_for_what_a_file_of_them_holds(
+    encoding: Encoding, subtype: str
+) -> None:
+    every = bytes(range(256))
+    raw = {"samplerate": 16_000, "channels": 1, "format": "RAW", "subtype": subtype}
+    expected, _ = soundfile.read(io.BytesIO(every), dtype="int16", **raw)
+    np.testing.assert_array_equal(PcmStream(16_000, encoding).add(every), to_float(expected))
 
 
 def test_samples_at_24_khz_come_at_16() -> None:

@@ -1,6 +1,7 @@
 """Live sessions, as OpenAI's own client has them with a real server."""
 
 import asyncio
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import soundfile
 import soxr
 from live_clients import (
     MODEL,
@@ -30,7 +32,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_now
 
-from asr.audio import load
+from asr.audio import PcmStream, load
+from asr.audio.pcm import Encoding
 from service.access.keys import new_key
 from service.app import create_app
 from service.settings import Settings
@@ -234,7 +237,8 @@ WRONG: list[tuple[str | bytes, str, str | None]] = [
     ('{"type": "input_audio_buffer.commit"}', "input_audio_buffer_commit_empty", None),
     ('{"type": "input_audio_buffer.commit", "now": 1}', "unknown_field", None),
     ('{"type": "session.update", "session": {"type": "realtime"}}', "invalid_value", None),
-    (configured(format={"type": "audio/pcmu"}), "invalid_value", "mine"),
+    (configured(format={"type": "audio/opus"}), "invalid_value", "mine"),
+    (configured(format={"type": "audio/pcmu", "rate": 16_000}), "invalid_value", "mine"),
     (configured(format={"type": "audio/pcm", "rate": 8000}), "invalid_value", "mine"),
     (configured(transcription={"model": "gpt-9"}), "model_not_found", "mine"),
     (configured(transcription={"language": ["en", "de"]}), "invalid_value", "mine"),
@@ -266,10 +270,35 @@ def test_what_a_client_does_wrong_is_told_and_its_session_goes_on(address: str, 
         assert error["message"].endswith(".") and error["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(("encoding", "subtype"), [("pcmu", "ULAW"), ("pcma", "ALAW")])
+def test_a_telephone_is_heard(address: str, clip: Path, encoding: Encoding, subtype: str) -> None:
+    call = io.BytesIO()
+    spoken = soxr.resample(sound(clip), RATE, 8_000)
+    soundfile.write(call, spoken, 8_000, format="RAW", subtype=subtype)
+    stream, format = PcmStream(8_000, encoding), {"type": f"audio/{encoding}"}
+    samples = np.concatenate([stream.add(call.getvalue()), stream.end()])
+
+    async def follow() -> tuple[Any, Any]:
+        async with connected_to(address) as connection:
+            told = await update(connection, format=format, **BY_HAND)
+            await append(connection, call.getvalue())
+            await connection.input_audio_buffer.commit()
+            return told, await until(connection, "completed")
+
+    told, done = asyncio.run(follow())
+    shown = told.to_dict(warnings=False)["session"]["audio"]["input"]["format"]
+    assert shown == {**format, "rate": 8_000}
+    assert done.start == 0 and done.end == pytest.approx(len(spoken) / 8_000, abs=0.05)
+    turn = wav(samples[: round(done.end * RATE)])
+    alone = httpx.post(f"{address}/v1/transcribe", content=turn, timeout=120).json()
+    assert done.transcript == alone["text"] != ""
+
+
 def test_the_rate_stays_once_sound_has_come(address: str) -> None:
     async def follow() -> Any:
         async with session(address) as connection:
             await append(connection, pcm(PAUSE))
+            await update(connection)  # to what it is already
             await connection._connection.send(configured(format={"rate": 24_000}))
             return await until(connection, "error")
 
