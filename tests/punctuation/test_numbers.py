@@ -19,6 +19,7 @@ CASES = [
 AROUND = """
     a an and or to oh o in of the at past half point dollars dollar cents pounds percent per cent
     million o'clock p a m pm am years may june first second third hundreds men odd some thirds
+    between by each hours double plus election tens year foot bill bucks cost my for zero five ten
 """
 WORDS = sorted({*NAMES, *ORDINALS, *PLURALS, *AROUND.split()})
 OF_OTHERS = {
@@ -239,6 +240,13 @@ class Counted(Sequence[str]):
         "word",
         "five",
         "oh five",
+        "oh",
+        "oh five twenty",
+        "oh one hundred",
+        "two dollars fifty",
+        "a dollar",
+        "ten to",
+        "ten or eleven p m",
         "twenty",
         "hundred and",
         "one million",

@@ -33,7 +33,8 @@ class Spoken:
 
 SAMPLE = """
     the man mcdonald i i'm don't nineteen forty five one of them a thousand times no seven percent
-    fifty dollars and cents o'clock \u00df stra\u00dfe \u03c3 \u0131 \u4f60 second first p m
+    fifty dollars and cents a hundred dollar bill oh two o'clock
+    \u00df stra\u00dfe \u03c3 \u0131 \u4f60 second first p m
 """
 WORDS = st.lists(st.sampled_from(SAMPLE.split()), max_size=200)
 

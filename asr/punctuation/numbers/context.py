@@ -1,7 +1,9 @@
 """The words around a number, and the numbers found before it."""
 
+import re
 from collections.abc import Iterable, Sequence
 
+from asr.punctuation.numbers.cues import LINKS
 from asr.punctuation.numbers.number import Number
 from asr.punctuation.numbers.spelling import is_read_as
 
@@ -12,6 +14,8 @@ class Context:
     def __init__(self, words: Sequence[str]) -> None:
         self.words = words
         self.found: list[Number] = []
+        self.left = -1
+        """Where the last row of several numbers ends that stayed words."""
 
     def word(self, at: int) -> str:
         """The word at a place; empty outside of the text."""
@@ -32,6 +36,11 @@ class Context:
     def is_written(self, at: int) -> bool:
         """Whether a number in digits ends before a place."""
         return bool(self.found) and self.found[-1].end == at
+
+    def follows_year(self, at: int) -> bool:
+        """Whether a year and `and`, `or` or `to` stand before a place."""
+        is_linked = self.word(at - 1) in LINKS and self.is_written(at - 1)
+        return is_linked and re.fullmatch(r"\d{4}", self.found[-1].text) is not None
 
     def done(self, end: int) -> int:
         """Where to go on behind words up to `end` and the last number."""

@@ -21,7 +21,26 @@ YEARS = MONTHS | _words(
 YEARS_OF_THIS_CENTURY = _words("by before after")
 """Besides those of `YEARS`."""
 BEFORE_DECADES = _words("the early mid late")
+"""Before the eighteen hundreds, the twenty tens."""
+SCORES = _words("won win wins lead leads led lost lose beat up down ahead behind it's at")
+"""Before two numbers that are no year: up twenty fifteen."""
+THINGS_OF_A_YEAR = _words(
+    "election elections olympics games season census budget campaign championship championships "
+    "final finals edition world"
+)
+"""The twenty sixteen election."""
+PRICES = _words("cost costs costing pay pays paid paying charge charges charged just only")
+"""Before a price: it costs nineteen ninety nine."""
+AFTER_PRICES = (
+    *(("a", each) for each in ("day", "week", "month", "piece", "pop", "head")),
+    ("each",),
+    ("apiece",),
+    ("plus", "tax"),
+    ("plus", "shipping"),
+)
 BEFORE_TIMES = _words("at by until till from to before after around about")
+MAY_SAY_TIMES = BEFORE_TIMES | _words("it's its is was nearly almost")
+"""It's seven oh five."""
 BEFORE_TIMES_ALONE = _words("at until till")
 """Where nothing behind says that it is a time."""
 DAY = (
@@ -29,6 +48,7 @@ DAY = (
     *((which, part) for which in ("this", "that") for part in ("morning", "afternoon", "evening")),
     ("at", "night"),
     ("tonight",),
+    ("tomorrow",),
     ("sharp",),
 )
 """Phrases behind a time."""
@@ -40,7 +60,7 @@ FUNCTION_WORDS = _words(
 """What may follow a time, since a time counts nothing."""
 
 LINKS = _words("or to and")
-STOPS_BEFORE = _words("point double triple half score")
+STOPS_BEFORE = _words("point double triple treble half score buck dark")
 _PARTS = (*ONES[3:], *TENS.values(), "hundred", "thousand", "million")
 FRACTIONS = (
     frozenset(ordinal_of(word) for word in _PARTS)
@@ -53,7 +73,7 @@ PARTS = _words("hundredth thousandth millionth")
 WHOLES = _words("of part parts share")
 """Behind a fraction: a twentieth of it, a thousandth part."""
 DETERMINERS = _words("the this that his her its my our your their")
-STOPS_AFTER = FRACTIONS | _words("odd something fold ish score dozen winks")
+STOPS_AFTER = FRACTIONS | _words("odd something fold ish score dozen winks niner niners")
 PHRASES_AFTER = (
     ("and", "odd"),
     ("and", "a", "half"),
@@ -81,4 +101,25 @@ NAMED_BY_DIGITS = _words(
     "number room flight code extension route highway channel dial dialed dialled area apartment "
     "bus box pin password press line"
 )
-MULTIPLES = _words("double triple")
+MULTIPLES = _words("double triple treble")
+CRIES = _words("my no yes yeah well god dear lord look sorry boy please")
+"""Behind an `oh` that is no zero."""
+LASTING = _words(
+    "ad ads break breaks burst bursts clip clips commercial countdown delay delays gap interval "
+    "intervals limit mark message pause pauses penalty rule segment silence snippet spot spots "
+    "timeout timer video videos warning window"
+)
+"""What lasts for some seconds: the thirty second spot."""
+MEASURES = _words(
+    "year month week day hour minute mile kilometer kilometre meter metre foot yard inch acre page "
+    "man watt volt gallon liter litre degree ton dollar pound euro"
+)
+"""Before another word: a hundred and fifty year old house."""
+DIMENSIONS = _words(
+    "above across ago away below deep down each high long off per tall thick up wide"
+)
+"""Behind a measure that may end there: it is a hundred and fifty foot tall."""
+RANKED = _words("class rate hand aid grader graders")
+"""Two hundred first class seats."""
+MEASURES_OF_TWO = _words("foot feet stone pound pounds")
+"""Five foot eleven, seven pounds twelve ounces."""

@@ -11,7 +11,7 @@ ROUND = {word: value for value, word in TENS.items()}
 HUNDRED = "hundred"
 NAMES = {*SMALL, *ROUND, HUNDRED, *SCALES}
 ORDINALS = {ordinal_of(word): word for word in NAMES - {"zero"}}
-PLURALS = {plural_of(word): value for word, value in ROUND.items()}
+PLURALS = {"tens": 10, **{plural_of(word): value for word, value in ROUND.items()}}
 OH = {"oh", "o"}
 ARTICLES = {"a", "an"}
 

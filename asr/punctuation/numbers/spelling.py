@@ -107,7 +107,7 @@ def _below_thousand(number: int) -> str:
 
 
 def _times(count: str) -> str:
-    return "one|a|an" if count == "one" else count
+    return "one|a|an|" if count == "one" else count
 
 
 def cardinal(number: int) -> str:
@@ -164,6 +164,8 @@ def _whole(digits: str) -> Iterator[str]:
         yield from _year(number)
     if len(digits) > 1:
         yield _digits(digits)
+    if len(digits) == 4 and digits[0] == "0" != digits[1] and digits.endswith("00"):
+        yield f"{ZERO} {ONES[int(digits[1])]} hundred"
 
 
 def _separated(text: str) -> Iterator[str]:
@@ -201,7 +203,9 @@ def _money(sign: str, amount: str, scale: str | None) -> Iterator[str]:
         small = f"{below_hundred(int(cents))} " + (coin if int(cents) == 1 else coins)
         if whole == "0":
             yield small
-        yield from (f"{reading} {named} and| {small}" for reading in _amount(whole))
+        for reading in _amount(whole):
+            count = "one|a" if reading == "one" else reading
+            yield f"{count} {named} and| {small}|"
 
 
 def _percent(amount: str) -> Iterator[str]:
