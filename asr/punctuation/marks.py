@@ -53,6 +53,7 @@ _ABBREVIATED = frozenset(_SPOKEN) | {
     "etc",
 }
 _HYPHENATED = re.compile(r"(?<=\w)- (?=\w)")
+_TWO_CAPITALS = re.compile(r"(mc|o')([^\W\d_]{4,})")
 _DASHES = re.compile(r"\s*(?:-\s?-+|[\u2013\u2014]+|\s-\s)\s*-*")
 _DOTS = re.compile(r"\s*(?:\.\s?){2,}|\u2026")
 _WORDS = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*['\u2019]?")
@@ -170,11 +171,19 @@ def cased(word: str, case: int, forms: Mapping[str, str]) -> str:
         forms: the known forms of words that are written in one of their own.
     """
     if case == MIXED:
-        return forms.get(word, capital(word))
+        return forms.get(word) or _name(word)
     if case == UPPER:
         upper = word.upper()
         return upper if upper.lower() == word else word
-    return capital(word) if case == CAPITAL else word
+    return _name(word) if case == CAPITAL else word
+
+
+def _name(word: str) -> str:
+    """The word with a capital letter first, and with two in McDonald and O'Brien."""
+    found = _TWO_CAPITALS.match(word)
+    if found is None or found[2] == "clock":
+        return capital(word)
+    return capital(found[1]) + capital(word[found.end(1) :])
 
 
 def capital(word: str) -> str:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Generic, TypeVar
 
 from asr.punctuation.marks import CAPITAL, DASH, LOWER, MARKS, NONE, STOP, cased
@@ -13,6 +14,7 @@ PAUSE_S = 0.8
 """No number goes on over a pause of this length."""
 _LONGEST_RUN = 400
 """Words that are looked at together for numbers, where no mark and no pause comes earlier."""
+_WORDS_OF_ONE_LETTER = frozenset("aeiouyàèéó")
 Word = TypeVar("Word", bound=Timed)
 
 
@@ -85,7 +87,8 @@ def _run(
     run: Sequence[tuple[Word, Answer]], forms: Mapping[str, str], language: str | None
 ) -> Iterator[WrittenWord[Word]]:
     """Words without a mark or a long pause between them."""
-    spelled = [cased(word.text, answer.case, forms) for word, answer in run]
+    cases = _cases(run)
+    spelled = [cased(word.text, case, forms) for (word, _), case in zip(run, cases, strict=True)]
     if language is not None:
         for number in numbers([word.text for word, _ in run], language):
             count = number.end - number.first
@@ -96,6 +99,18 @@ def _run(
         if place == last:
             text += _behind(run[-1][1].mark)
         yield WrittenWord(word, text, answer.paragraph)
+
+
+def _cases(run: Sequence[tuple[Word, Answer]]) -> list[int]:
+    """The case of each word; letters that spell something, one by one, have the same."""
+    cases = [answer.case for _, answer in run]
+    letters = [place for place, (word, _) in enumerate(run) if len(word.text) == 1]
+    for _, row in groupby(enumerate(letters), lambda one: one[1] - one[0]):  # without a gap
+        places = [place for _, place in row]
+        sure = [place for place in places if run[place][0].text not in _WORDS_OF_ONE_LETTER]
+        if len(sure) > 1 and any(cases[place] != LOWER for place in sure):
+            cases[sure[0] : sure[-1] + 1] = [CAPITAL] * (sure[-1] + 1 - sure[0])
+    return cases
 
 
 def _behind(mark: int) -> str:

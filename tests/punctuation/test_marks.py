@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.punctuation.marks import CASES, MARKS, MIXED, cased, parse, read_back
+from asr.punctuation.marks import CAPITAL, CASES, LOWER, MARKS, MIXED, cased, parse, read_back
 from asr.text import normalise
 
 
@@ -57,7 +57,10 @@ def test_a_cased_word_in_lower_case_is_the_word(word: str, case: int) -> None:
 
 def test_a_word_has_the_form_that_is_known_of_it() -> None:
     assert cased("mcdonald", MIXED, {"mcdonald": "McDonald"}) == "McDonald"
-    assert cased("o'brien", MIXED, {}) == "O'brien"
+    assert cased("o'brien", MIXED, {}) == cased("o'brien", CAPITAL, {}) == "O'Brien"
+    assert cased("mcdonald's", CAPITAL, {}) == "McDonald's"
+    assert cased("o'clock", CAPITAL, {}) == "O'clock" and cased("o'er", CAPITAL, {}) == "O'er"
+    assert cased("mcdonald", LOWER, {}) == "mcdonald"
     assert cased("'tis", 1, {}) == "'Tis"
 
 

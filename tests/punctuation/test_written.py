@@ -118,6 +118,18 @@ def test_a_number_does_not_go_on_over_a_long_pause(punctuator: Punctuator) -> No
     assert written[1] != ""
 
 
+def test_letters_that_spell_a_name_have_one_case(punctuator: Punctuator) -> None:
+    said = spoken([*"bcdfghjklmnpqrstvwxz"] * 20)
+    row: set[bool] = set()
+    cases = set()
+    for found in written_words(punctuator, said, None):
+        row.add(found.written[0].isupper())
+        if read_back(found.written)[1]:
+            assert len(row) == 1
+            cases, row = cases | row, set()
+    assert cases
+
+
 def test_a_sentence_begins_with_a_capital(punctuator: Punctuator) -> None:
     said = spoken([f"word{place * 7 % 50}" for place in range(300)])
     written = [found.written for found in written_words(punctuator, said, "en")]

@@ -185,9 +185,11 @@ def _years(text: Context, atoms: Sequence[Atom]) -> list[Number]:
     before, after = text.word(first - 1), text.word(end)
     if before in cues.PRICES or is_each(text, end):
         return []
-    # In this century ten to nineteen are sure where they count nothing.
-    teen = len(atoms) == 2 and atoms[0].value == 20 and 10 <= atoms[1].value < 20
-    ends = after in {"", *cues.FUNCTION_WORDS, *cues.THINGS_OF_A_YEAR}
+    # In this century ten to nineteen are sure where they count nothing; twenty twenty is vision.
+    teen = len(atoms) == 2 and atoms[0].value == 20 and 10 <= atoms[1].value <= 20
+    ends = after in cues.FUNCTION_WORDS | cues.THINGS_OF_A_YEAR or (
+        after == "" and atoms[1].value < 20
+    )
     return years(atoms, cued=teen and ends and before not in cues.SCORES)
 
 
