@@ -23,8 +23,8 @@ AROUND = """
 """
 WORDS = sorted({*NAMES, *ORDINALS, *PLURALS, *AROUND.split()})
 OF_OTHERS = {
-    "de": "eins zwei und zwanzig hundert tausend million komma null erste oder fünfzig zehn",
-    "fr": "un deux et vingt cent mille million virgule zéro premier ou quatre dix sept",
+    "de": "eins zwei und zwanzig hundert tausend million komma null erste oder fünfzig zehn euro",
+    "fr": "un deux et vingt cent mille million virgule zéro premier ou quatre dix sept heures",
 }
 
 
@@ -189,12 +189,26 @@ def test_other_words_are_not_a_reading() -> None:
         ("de", "eine million zweihunderttausend", "eine million zweihunderttausend"),
         ("de", "zwei oder dreihundert", "zwei oder dreihundert"),
         ("de", "zehn oder zwölf", "zehn oder zwölf"),
+        ("de", "am elften september zweitausendeins", "am 11. september 2001"),
+        ("de", "fünf euro fünfzig um ein uhr dreißig", "5 euro 50 um 1 uhr 30"),
+        ("de", "zwanzig millionen oder zwei millionen", "20 millionen oder zwei millionen"),
+        ("de", "elf zwölf dreizehn", "elf zwölf dreizehn"),
+        ("de", "null eins sieben sechs", "null eins sieben sechs"),
+        ("de", "null acht fünfzehn", "null acht fünfzehn"),
+        ("de", "zehn vor zwölf", "zehn vor zwölf"),
         ("es", "treinta y cinco mil doscientos", "35200"),
         ("es", "veintiuno mil gracias", "21000 gracias"),
         ("fr", "quatre vingt dix sept", "97"),
         ("fr", "le vingt et unième siècle", "le 21ème siècle"),
         ("fr", "mille mercis et cent fois non", "mille mercis et cent fois non"),
         ("fr", "deux ou trois cents personnes", "deux ou trois cents personnes"),
+        ("fr", "le quatorze juillet mille sept cent quatre vingt neuf", "le 14 juillet 1789"),
+        ("fr", "cinq euros cinquante", "5 euros 50"),
+        ("fr", "cinquante pour cent", "50 pour cent"),
+        ("fr", "zéro six douze trente quatre cinquante six", "06 12 34 56"),
+        ("fr", "mille et une nuits", "mille et une nuits"),
+        ("fr", "deux millions et demi", "deux millions et demi"),
+        ("fr", "un million deux cent mille", "un million deux cent mille"),
         ("it", "mille grazie duemilasei", "mille grazie 2006"),
         ("nl", "eenentwintig honden", "21 honden"),
         ("pt", "cento e dois", "102"),
