@@ -96,11 +96,12 @@ def by_greedy(task: Task) -> Decode:
     def decode(log_probs: NDArray[np.float32], lengths: NDArray[np.int64]) -> list[str]:
         """Whole transcripts: words with their times and confidence."""
         letters = log_probs[:, :, : bundle.tokenizer.n_units]
-        sure = certainty(letters)
-        rows = zip(greedy(letters, lengths), sure, (lengths * frame_s).tolist(), strict=True)
+        sure, blank = certainty(letters), letters[..., BLANK]
+        seconds = (lengths * frame_s).tolist()
+        rows = zip(greedy(letters, lengths), sure, blank, seconds, strict=True)
         heard = (
-            (decoded_words(one, bundle.tokenizer.word_spans(one.units), row), s)
-            for one, row, s in rows
+            (decoded_words(one, bundle.tokenizer.word_spans(one.units), *row), s)
+            for one, *row, s in rows
         )
         return [transcript(words, frame_s, s, known).text for words, s in heard]
 
@@ -205,7 +206,7 @@ PEERS = {"flashlight-text": ("flashlight", by_flashlight)}
 def tasks(base: Task, peers: list[str]) -> Iterator[tuple[str, Callable[[Task], Decode], Task]]:
     """Name, decoder and what it gets, for every row of the table."""
     yield "greedy", by_greedy, base
-    for size in (16, 64, 256):
+    for size in (16, 64, 256, 512):
         sized = replace(base, settings=replace(base.settings, size=size))
         yield f"beam {size}", by_beam, sized
         for peer in peers:

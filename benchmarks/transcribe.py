@@ -31,7 +31,7 @@ from asr.runtime.torch_engine import TorchEngine
 
 
 def engines(bundle: Bundle, folder: Path) -> dict[str, Engine]:
-    in_fp32 = replace(bundle, path=folder / "fp32", precision="fp32")
+    in_fp32 = replace(bundle, path=folder / "fp32", info=replace(bundle.info, precision="fp32"))
     in_7_bits = replace(bundle, path=folder / "seven")
     graph = build_graph(bundle.acoustic_model())
     for other, content in ((in_fp32, graph), (in_7_bits, quantize(graph, weight_bits=7))):

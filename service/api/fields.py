@@ -160,7 +160,7 @@ class HowFields(Fields):
     language: Language = AUTO
     """The language spoken, by its code or English name: that of the model, or `auto`."""
     decoder: Literal["greedy", "beam"] | None = _option("decoder")
-    beam_size: int | None = _option("beam_size", most=256, example=16)
+    beam_size: int | None = _option("beam_size", most=512, example=16)
     lm_weight: float | None = _option("lm_weight", example=0.5)
     hotwords: Annotated[Phrases, Field(examples=[["Nyx", "Eyjafjallajökull"]])] = []
     """Words or phrases to favour: the field may be sent several times, and commas separate phrases.
