@@ -9,10 +9,13 @@ from asr.study.findings import Findings
 from asr.study.memory import run
 from asr.study.page import PAGE, summary, write_page
 from asr.training.command.parser import StrictParser
+from asr.training.lightning_internals import read_attribute_docs
 
 
 class _Parser(StrictParser):
     command = "asr study memory"
+    listing = "--keys"
+    more = ""
 
 
 def read_study(arguments: Sequence[str]) -> MemoryStudy:
@@ -28,6 +31,7 @@ def read_study(arguments: Sequence[str]) -> MemoryStudy:
 
 def keys() -> str:
     """The help of every key."""
+    read_attribute_docs(True)
     return _parser().format_help()
 
 

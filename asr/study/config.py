@@ -8,6 +8,8 @@ from asr.errors import BadOption
 from asr.model.config import Cell
 from asr.training.optimizer import OptimizerConfig
 
+_LARGEST_SEED = 2**32 - 1
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -122,6 +124,8 @@ class MemoryStudy:
             raise BadOption("cells, directions, seeds and forget_biases need values, each once.")
         if len(self.seeds) < 2:
             raise BadOption("a study needs two seeds or more: its intervals are over them.")
+        if not all(0 <= seed <= _LARGEST_SEED for seed in self.seeds):
+            raise BadOption(f"a seed of a study is a number from 0 to {_LARGEST_SEED}.")
         sizes = [self.distance, *_numbers(self.speech), *_numbers(self.network)]
         if min([*sizes, *_numbers(self.training), *_numbers(self.copying)]) <= 0:
             raise BadOption("a study cannot have sizes, steps, rates or seconds of 0 or below.")

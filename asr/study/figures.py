@@ -34,7 +34,8 @@ def figures(findings: Findings) -> Iterator[tuple[str, str, Figure]]:
         _flow(findings, "memory"),
     )
     yield "5-masked", "What a masked stretch of input changes", _masked(findings)
-    yield "6-half-lives", "How long cells remember, by their gates", _lives(findings)
+    if any(cell != "rnn" for cell in findings.study.cells):  # which has no gate
+        yield "6-half-lives", "How long cells remember, by their gates", _lives(findings)
     yield "7-copying", "The copy task", _copying(findings)
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from asr.durations import spoken
 from asr.files import replacing, write_atomically
 from asr.pages import render, svg
 from asr.study.figures import figures
@@ -24,6 +25,7 @@ def write_page(findings: Findings, folder: Path) -> None:
     page = render(
         _TEMPLATE,
         study=findings.study,
+        lasted=spoken,
         seconds=sum(record["seconds"] for record in findings.records),
         worked=sum(record["processor_seconds"] for record in findings.records),
         mostly_wrong=min(_mean_wers(findings)) > 0.9,

@@ -89,7 +89,7 @@ def read_speech(study: MemoryStudy, say: Callable[[str], None]) -> StudySpeech:
     Raises:
         BadData: a manifest cannot be read, or has too few clips of the lengths that are needed.
     """
-    config, root = study.speech, corpus_folder(study.speech.root)
+    config, root = study.speech, corpus_folder(study.speech.root, "speech.root")
     least = (study.distance + _PLACES) * FRAME_SECONDS
     heard = _survey(root, config.train, config.longest_seconds, say, config.dev)
     other = _survey(root, config.dev, 1.5 * least, say)

@@ -73,6 +73,8 @@ def test_the_page_stands_alone(studied: tuple[Path, str]) -> None:
     assert page.count("<figure>") == page.count("<svg") == 7
     assert not re.search(r"(src|href)=.http", page)
     assert "error rate of characters says more" in page  # after two steps
+    lasted = re.search(r"in (\d+) s, (\d+) s of it processor time", page)
+    assert lasted is not None and int(lasted[2]) > 0
     pictures = sorted(path.name for path in folder.glob("*.webp"))
     assert len(pictures) == 7 and pictures[0] == "1-learning.webp"
 
@@ -95,6 +97,14 @@ def test_the_page_is_read_on_a_phone(studied: tuple[Path, str]) -> None:
         assert all(box is not None and box["width"] > 200 and box["height"] > 50 for box in boxes)
         browser.close()
     assert complaints == []
+
+
+@pytest.mark.slow
+def test_a_study_of_vanilla_cells_has_no_gates_to_draw(tmp_path: Path) -> None:
+    done = asr("study", "memory", *QUICK, "--cells=[rnn]", "-o", tmp_path)
+    assert done.returncode == 0 and "Warning" not in done.stderr
+    assert len(list(tmp_path.glob("*.webp"))) == 6
+    assert "gates</figcaption>" not in (tmp_path / "memory.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -130,12 +140,16 @@ def test_another_study_does_not_go_on_in_its_folder(studied: tuple[Path, str]) -
     [
         (["--cels", "[rnn]"], "there is no key cels; did you mean cells"),
         (["--trainnig.steps", "3"], "did you mean training.steps"),
+        (["--xyzzy", "3"], "there is no key xyzzy; `asr study memory --keys` lists them"),
         (["--cells", "[lsmt]"], "cells does not fit"),
         (["--seeds", "[1,1]"], "each once"),
         (["--seeds", "[1]"], "two seeds or more"),
         (["--directions", "[]"], "need values"),
         (["--training.steps", "0"], "0 or below"),
+        (["--seeds", "[-1,2]"], "from 0 to 4294967295"),
+        (["--seeds", "[1,4294967296]"], "from 0 to 4294967295"),
         (["--speech.root", "/nowhere"], "there is no corpus folder /nowhere"),
+        (["--speech.root", "/nowhere"], "or correct speech.root."),
         ([*QUICK, "--speech.train", "gone.jsonl"], "gone.jsonl"),
         ([*QUICK, "--speech.probes", "11"], "lower speech.probes"),
         (["--config", "/nowhere.yaml"], "/nowhere.yaml"),
@@ -192,6 +206,8 @@ def test_the_keys_are_listed() -> None:
     done = asr("study", "memory", "--keys")
     assert done.returncode == 0
     assert "--network.parameters" in done.stdout and "--copying.longest" in done.stdout
+    assert "Frames of 40 ms back to which memory is measured" in " ".join(done.stdout.split())
+    assert "Lightning" not in done.stdout
 
 
 def test_a_cell_that_remembers_copies_over_longer_lags() -> None:

@@ -23,6 +23,10 @@ class StrictParser(LightningArgumentParser):
 
     command = "asr fit"
     """Whose keys these are."""
+    listing = "--help"
+    """The option of the command that lists them."""
+    more = "`asr fit --help-all` shows all keys of Lightning's trainer."
+    """What stands below the list."""
     shown = frozenset(
         f"trainer.{key}"
         for key in (
@@ -57,7 +61,7 @@ class StrictParser(LightningArgumentParser):
         usage = f"{self.command} --config FILE [--KEY VALUE ...]"
         shorten_help(self, usage, self.shown)
         text: str = super().format_help(formatter)
-        return f"{text}\n`{self.command} --help-all` shows all keys of Lightning's trainer.\n"
+        return f"{text}\n{self.more}\n" if self.more else text
 
     def keys(self) -> list[str]:
         """Every key that a config of any subcommand may have, also in optional groups."""
@@ -69,7 +73,8 @@ class StrictParser(LightningArgumentParser):
 
     def _nearest(self, key: str) -> str:
         close = difflib.get_close_matches(key, self.keys(), n=1, cutoff=0.6)
-        return f"; did you mean {close[0]}" if close else f"; `{self.command} --help` lists them"
+        lists = f"; `{self.command} {self.listing}` lists them"
+        return f"; did you mean {close[0]}" if close else lists
 
 
 def _fields(key: str, kind: Any) -> Iterator[str]:
