@@ -17,7 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asr.errors import AsrError, BadAudio, BadBundle, BadData, BadOption, TooLong
+    from asr.batch import transcribe_files
+    from asr.errors import AsrError, BadAudio, BadBundle, BadData, BadMachine, BadOption, TooLong
     from asr.options import Options
     from asr.runtime import Recognizer
     from asr.transcript import Alternative, Layout, Segment, Transcript, Word
@@ -31,6 +32,7 @@ __all__ = [
     "BadAudio",
     "BadBundle",
     "BadData",
+    "BadMachine",
     "BadOption",
     "Layout",
     "Options",
@@ -41,13 +43,17 @@ __all__ = [
     "Word",
     "__version__",
     "load",
+    "transcribe_files",
 ]
 _HOMES = {
-    "asr.errors": ("AsrError", "BadAudio", "BadBundle", "BadData", "BadOption", "TooLong"),
+    "asr.batch": ("transcribe_files",),
+    "asr.errors": (
+        "AsrError", "BadAudio", "BadBundle", "BadData", "BadMachine", "BadOption", "TooLong",
+    ),
     "asr.options": ("Options",),
     "asr.runtime": ("Recognizer",),
     "asr.transcript": ("Alternative", "Layout", "Segment", "Transcript", "Word"),
-}
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -221,7 +221,7 @@ class Selection:
     def __post_init__(self) -> None:
         check_numbers(self)
         track = self.track
-        whole = isinstance(track, int) and not isinstance(track, bool)
+        whole = isinstance(track, Integral) and not isinstance(track, bool)
         if track is not None and not (whole and track >= 1):
             raise BadOption(f"track {track!r} is no whole number from 1: correct it.")
         if self.channels not in (MIX, SPLIT) and self.channel is None:

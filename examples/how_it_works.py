@@ -53,7 +53,7 @@ axes = figure.subplots()
 axes.plot(np.arange(len(audio.samples)) / SAMPLE_RATE, audio.samples, linewidth=0.3)
 for word in seen.transcript.words:
     axes.axvspan(word.start, word.end, alpha=0.15)
-    axes.text(word.start, 0.9 * audio.samples.max(), word.text)
+    axes.text(word.start, 0.9 * audio.samples.max(), word.text, fontsize=7)
 axes.set(xlabel="seconds", ylabel="pressure", xlim=(0, end))
 Picture(figure, "1-samples.webp")
 
@@ -175,9 +175,11 @@ probabilities = np.exp(head.log_probs)
 figure = Figure(figsize=(11, 2.6), layout="constrained")
 axes = figure.subplots()
 for unit in np.flatnonzero(probabilities.max(axis=0) > 0.3)[1:]:
-    axes.plot(times, probabilities[:, unit], linewidth=1)
-    peak = int(probabilities[:, unit].argmax())
-    axes.text(times[peak], probabilities[peak, unit], head.units[unit], fontsize=8)
+    curve = probabilities[:, unit]
+    axes.plot(times, curve, linewidth=1)
+    rises, falls = np.diff(curve, prepend=0) > 0, np.diff(curve, append=0) <= 0
+    for peak in np.flatnonzero((curve > 0.3) & rises & falls):
+        axes.text(times[peak], curve[peak], head.units[unit], fontsize=8)
 axes.plot(times, probabilities[:, 0], color="lightgrey", zorder=0, label="blank")
 axes.legend(loc="lower right", fontsize=8)
 axes.set(xlabel="seconds", ylabel="probability", xlim=(0, end), ylim=(0, 1.15))

@@ -22,6 +22,8 @@ def cut(source: tuple[Any, ...], label: str) -> Iterator[Piece]:
     """
     if len(source) != 2:
         raise BadAudio(f"{label} is a tuple of {len(source)}: give (samples, rate)")
+    if isinstance(source[0], int | float | np.integer) and getattr(source[1], "ndim", None) not in (None, 0):
+        raise BadAudio(f"{label} is given as (rate, samples): give (samples, rate)")
     rate = _whole_rate(source[1], label)
     try:
         samples = _array(source[0])

@@ -31,7 +31,7 @@ def inspect(
     if ending is not None and ending not in (*_PAGES, *_PICTURES):
         allowed = ", ".join((_PAGES[0], *_PICTURES))
         raise BadOption(f"{out} is no page and no picture: name a {allowed} file.")
-    with needs("gpu"):
+    with needs("gpu" if ending is None else "train"):
         from asr.inspection import inspect as inspected
         from asr.inspection import summary
     with needs("train"):  # before the work is done

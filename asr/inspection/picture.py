@@ -10,6 +10,9 @@ from asr.inspection.inspection import Inspection
 from asr.model.gates import LayerTrace
 from asr.sampling import SAMPLE_RATE
 
+_NAMED = 0.3
+"""Probability from which a peak has its unit's name beside it."""
+
 
 def draw(inspection: Inspection, path: Path) -> None:
     """Draws the picture, in the format of the path's suffix, which matplotlib knows."""
@@ -60,9 +63,11 @@ def _units(axes: Axes, inspection: Inspection) -> None:
     shown = np.flatnonzero(probabilities.max(axis=0) > 0.1)[1:]  # without the blank
     times = np.arange(len(probabilities)) * inspection.frame_seconds
     for unit in shown:
-        axes.plot(times, probabilities[:, unit], linewidth=0.8)
-        peak = int(probabilities[:, unit].argmax())
-        axes.text(times[peak], probabilities[peak, unit], head.units[unit], fontsize=7)
+        curve = probabilities[:, unit]
+        axes.plot(times, curve, linewidth=0.8)
+        rises, falls = np.diff(curve, prepend=0.0) > 0.0, np.diff(curve, append=0.0) <= 0.0
+        for peak in np.flatnonzero((curve > _NAMED) & rises & falls):
+            axes.text(times[peak], curve[peak], head.units[unit], fontsize=7, clip_on=True)
     axes.set_ylim(0.0, 1.15)
     axes.set_ylabel(head.name)
 

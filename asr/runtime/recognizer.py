@@ -17,6 +17,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, get_type_hints, overload
 
@@ -35,7 +36,7 @@ from asr.audio.sources import plain
 from asr.bundle import Bundle, default_bundle
 from asr.bundle.session import session
 from asr.decoding import Calibration
-from asr.errors import BadAudio, BadBundle, BadData, BadOption
+from asr.errors import AsrError, BadAudio, BadBundle, BadData, BadOption
 from asr.files import as_path
 from asr.machine import usable_cores
 from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection, check_channels
@@ -88,8 +89,9 @@ def _shows_options(function: Function) -> Function:
 class Recognizer:
     """A bundle on a device, ready to transcribe; immutable, safe to use from several threads.
 
-    It may be used in processes that are forked from this one, unless it is on a GPU. Pickled, and
-    so sent to a process that was spawned, it is its bundle's path, and loaded there anew.
+    It may be used in processes that are forked from this one, unless it is on a GPU; fork while no
+    other thread is using it, since a lock that is held then stays held in the new process. Pickled,
+    and so sent to a process that was spawned, it is its bundle's path, and loaded there anew.
     """
 
     bundle: Bundle
@@ -214,7 +216,7 @@ class Recognizer:
         selection = _selection(track, channels, start, duration, chosen)
         several = _several(source)
         sources: Any = source if several else [source]
-        recordings = (_recording(item, selection) for item in sources)
+        recordings = _recordings(sources, selection, several)
         transcripts = [
             Transcript.together(channels_said, start)
             for group in _groups(recordings, _HELD_BATCHES * self.engine.batch_seconds)
@@ -497,7 +499,8 @@ def _several(source: object) -> bool:
     if isinstance(source, tuple) and len(source) == 2:  # else (samples, rate)
         samples, rate = source
         number = isinstance(rate, int | float) or getattr(rate, "ndim", None) == 0
-        return not (number or hasattr(samples, "ndim"))
+        swapped = isinstance(samples, int | float) and hasattr(rate, "ndim")
+        return not (number or swapped or hasattr(samples, "ndim"))
     if hasattr(source, "ndim") or hasattr(source, "read"):  # an array; a file
         return False
     return isinstance(source, Iterable) and not isinstance(source, _SINGLE)
@@ -525,6 +528,20 @@ def _checked(source: Source, selection: Selection) -> "Recording | Audio":
     if not (sound and np.isfinite(samples).all()):
         raise BadAudio("the audio is no row of finite float32 samples: let asr.audio.load make it.")
     return source
+
+
+def _recordings(
+    sources: Iterable[Source], selection: Selection, several: bool
+) -> "Iterator[Recording | tuple[Audio, ...]]":
+    """Each of the sources; an error says which of several it is about."""
+    for number, source in enumerate(sources, start=1):
+        try:
+            recording = _recording(source, selection)
+        except AsrError as error:
+            if not several:
+                raise
+            raise type(error)(f"source {number}: {error.sentence}", error.details) from error
+        yield recording
 
 
 def _recording(source: Source, selection: Selection) -> "Recording | tuple[Audio, ...]":
@@ -574,7 +591,7 @@ def _engine(bundle: Bundle, device: str, threads: int | None) -> Engine:
             "device 'cuda' is not there: no GPU is found, or the extra `gpu` is not installed "
             "(`asr doctor` says which); choose 'cpu' or 'auto'."
         )
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int)):
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, Integral)):
         raise BadOption(f"threads {threads!r} is not a whole number; correct it.")
     if threads is not None and not 1 <= threads <= _MOST_THREADS:
         raise BadOption(f"threads {threads} is out of range; choose 1 to {_MOST_THREADS}.")

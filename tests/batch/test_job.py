@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +40,29 @@ def test_files_read_as_they_do_alone_in_order(recognizer: Recognizer, clips: lis
     assert [result.error for result in results] == [None] * len(clips)
     texts = [result.transcript.text for result in results if result.transcript]
     assert texts == _alone(recognizer, clips) and any(texts)
+
+
+def test_paths_are_inputs_too(recognizer: Recognizer, clips: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for clip in clips[:2]:
+        (folder / clip.name).symlink_to(clip)
+    inside = sorted(folder / clip.name for clip in clips[:2])
+    (one,) = list_inputs([clips[2]])
+    for given, paths in (
+        (folder, inside),
+        (str(folder), inside),
+        ([str(clips[0]), folder, one], [clips[0], *inside, clips[2]]),
+        (iter(clips[:2]), clips[:2]),
+        (one, [clips[2]]),
+    ):
+        results = list(transcribe_files(recognizer, given, decoder="greedy"))
+        assert [result.input.path for result in results] == paths
+        assert all(result.transcript is not None for result in results)
+    wrong: Any
+    for wrong in ([clips[0], 3], 3, None):
+        with pytest.raises(BadOption, match=r"is given as \w+: give a path"):
+            list(transcribe_files(recognizer, wrong))
 
 
 def test_a_bad_file_is_reported_and_stops_nothing(

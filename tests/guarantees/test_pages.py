@@ -1,9 +1,12 @@
 """The pages are true: links and names exist, and nothing outside the repository is cited."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+import asr
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -42,6 +45,28 @@ def test_links_end_somewhere(page: Path) -> None:
 def test_files_that_a_page_names_are_there(page: Path) -> None:
     for name in NAMED.findall(page.read_text(encoding="utf-8")):
         assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_line_of_a_paragraph_begins_a_list(page: Path) -> None:
+    """Where the repository is read, "1. " at the start of a line does."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    begun = re.search(r"^(?![ \t]*(?:\d+\.|[-*|>#]))\S.*\n(?:1\.|[-+*]) .*", prose, re.MULTILINE)
+    assert begun is None, f"{page.name}: {begun and begun[0]}"
+
+
+def test_names_of_the_python_interface_are_where_its_page_says() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    elsewhere = {"asr.batch.Result", "asr.batch.list_inputs", "asr.batch.Input", "asr.audio.load",
+                 "asr.audio.Audio"}  # fmt: skip
+    names = set(re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE)) - {"asr.errors"}
+    (errors,) = re.findall(r"members: \[(.+)\]", page)
+    for name in names:
+        room, _, inner = name.rpartition(".")
+        assert hasattr(import_module(room), inner)
+    assert elsewhere < names
+    listed = {name.rpartition(".")[2] for name in names - elsewhere} | set(errors.split(", "))
+    assert listed | {"load", "__version__"} == set(asr.__all__)
 
 
 def test_every_guarantee_is_held_by_a_test() -> None:

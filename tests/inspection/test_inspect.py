@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ import pytest
 import soundfile
 import torch
 from commands import asr
+from matplotlib.figure import Figure
 from playwright.sync_api import expect, sync_playwright
 
 from asr.audio import SAMPLE_RATE, load
@@ -20,6 +22,7 @@ from asr.inspection import MOST_SECONDS, inspect
 from asr.inspection.events import Event, correlations, events
 from asr.inspection.inspection import HELD_AT
 from asr.inspection.page import write_page
+from asr.inspection.picture import _units as draw_units
 from asr.model import AcousticModel, ModelConfig
 from asr.model.recurrent import Cell
 from asr.runtime import Recognizer
@@ -61,6 +64,18 @@ def test_a_cell_that_follows_an_event_correlates_with_it() -> None:
     memory = np.stack([3 * series + 1, -series, np.ones(50)], axis=1).astype(np.float32)
     found = correlations(memory, [Event("x", series)])
     np.testing.assert_allclose(found[:, 0], [1.0, -1.0, 0.0], atol=1e-5)
+
+
+def test_a_picture_names_every_peak_of_a_unit(recognizer: Recognizer, clips: list[Path]) -> None:
+    inspection = inspect(recognizer, load(clips[0]))
+    said = [0, 1, 1, 0, 2, 0, 1, 0]  # a unit that comes twice has its name twice
+    log_probs = np.log(np.full((8, 3), 0.1, np.float32))
+    log_probs[np.arange(8), said] = np.log(0.8)
+    head = replace(inspection.heads[-1], units=("blank", "AH", "M"), log_probs=log_probs)
+    axes = Figure().subplots()
+    draw_units(axes, replace(inspection, heads=(head,)))
+    named = [(text.get_position()[0], text.get_text()) for text in axes.texts]
+    assert [name for _, name in sorted(named)] == ["AH", "M", "AH"]
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ from asr.runtime.torch_engine import TorchEngine
 
 pytestmark = pytest.mark.slow
 
-ERRORS = ("AsrError", "BadAudio", "BadBundle", "BadData", "BadOption", "TooLong")
+ERRORS = ("AsrError", "BadAudio", "BadBundle", "BadData", "BadMachine", "BadOption", "TooLong")
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,9 @@ def test_threads_are_an_option_of_load(tiny_bundle: Path, clips: list[Path]) -> 
         < Recognizer.load(tiny_bundle, "cpu", threads=2).engine.batch_seconds
     )
     assert one.transcribe(clips[0]).text
+    numpy_one: Any = np.int64(1)
+    assert Recognizer.load(tiny_bundle, "cpu", threads=numpy_one).threads == 1
+    assert one.transcribe(clips[0], track=numpy_one) == one.transcribe(clips[0])
     for wrong in (0, -1, 10**6, 1.5, "2", True):
         with pytest.raises(asr.BadOption, match="threads"):
             Recognizer.load(tiny_bundle, "cpu", threads=wrong)  # type: ignore[arg-type]
@@ -225,6 +228,25 @@ def test_several_come_in_any_order_keeping_kind(recognizer: Recognizer, clips: l
     assert recognizer.transcribe((clips[0], clips[1])) == expected[:2]
     assert recognizer.transcribe(((audio.samples, 16_000), audio)) == expected[:1] * 2
     assert recognizer.transcribe(()) == []
+
+
+def test_an_error_says_which_of_several_it_is_about(
+    recognizer: Recognizer, clips: list[Path]
+) -> None:
+    silence = (np.zeros(8_000, np.float32), 16_000)
+    with pytest.raises(asr.BadAudio, match=r"^source 3: the audio is empty"):
+        recognizer.transcribe([silence, silence, b"", None])
+    with pytest.raises(asr.BadOption, match=r"^source 2: start 1 is not within the audio"):
+        recognizer.transcribe([clips[0], silence], start=1.0)
+    with pytest.raises(asr.BadAudio, match=r"^the audio is empty"):
+        recognizer.transcribe(b"")
+
+
+def test_samples_and_rate_in_the_wrong_order_are_named(recognizer: Recognizer) -> None:
+    swapped: Any = (16_000, np.zeros(8_000, np.float32))  # as scipy reads a file
+    for source in (swapped, [swapped], [swapped, swapped]):
+        with pytest.raises(asr.BadAudio, match=r"\(rate, samples\): give \(samples, rate\)$"):
+            recognizer.transcribe(source)
 
 
 def test_an_iterator_is_read_as_it_is_needed(recognizer: Recognizer) -> None:
