@@ -22,7 +22,8 @@ def cut(source: tuple[Any, ...], label: str) -> Iterator[Piece]:
     """
     if len(source) != 2:
         raise BadAudio(f"{label} is a tuple of {len(source)}: give (samples, rate)")
-    if isinstance(source[0], int | float | np.integer) and getattr(source[1], "ndim", None) not in (None, 0):
+    rate_first = isinstance(source[0], int | float | np.integer)
+    if rate_first and getattr(source[1], "ndim", None) not in (None, 0):
         raise BadAudio(f"{label} is given as (rate, samples): give (samples, rate)")
     rate = _whole_rate(source[1], label)
     try:

@@ -46,10 +46,11 @@ def test_a_command_runs_without_torch(arguments: tuple[object, ...]) -> None:
     assert done.stdout
 
 
-def test_what_needs_torch_says_which_extra_brings_it() -> None:
-    done = without_torch("from asr.cli import main; main()", "inspect", CLIP)
+@pytest.mark.parametrize(("more", "extra"), [((), "gpu"), (("-o", "page.html"), "train")])
+def test_what_needs_torch_says_which_extra_brings_it(more: tuple[str, ...], extra: str) -> None:
+    done = without_torch("from asr.cli import main; main()", "inspect", CLIP, *more)
     assert done.returncode == 2
-    assert "this command needs the extra `gpu` (torch is not installed)" in done.stderr
+    assert f"this command needs the extra `{extra}` (torch is not installed)" in done.stderr
     assert "Traceback" not in done.stderr
 
 
