@@ -25,7 +25,7 @@ from recordings import (
     wav_header,
 )
 
-from asr.audio import EXTENSIONS, SAMPLE_RATE, header_seconds, load
+from asr.audio import EXTENSIONS, SAMPLE_RATE, load, read_header
 from asr.audio.pieces import BLOCK_VALUES
 from asr.errors import BadAudio
 
@@ -289,7 +289,7 @@ def test_a_file_of_each_suffix_is_read(how: tuple[Any, ...], tmp_path: Path) -> 
         container, codec, rate = how
         encoded_by_ffmpeg(at_rate(said, rate), rate, container, codec, path)
     assert likeness(load(path).samples, said, most_lag=3200) > 0.9
-    assert header_seconds(path) == pytest.approx(1.0, abs=0.3)
+    assert read_header(path).seconds == pytest.approx(1.0, abs=0.3)
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg, which writes dts")
