@@ -171,7 +171,7 @@ function forgetJob(item) {
 }
 
 function startOver(item) {
-  Object.assign(item, { words: [], seconds: null, undone: [], redone: [] });
+  Object.assign(item, { words: [], seconds: null, undone: [], redone: [], unsaved: false });
   if (shown === item) showItem(item);
 }
 
@@ -241,13 +241,19 @@ function showActions(item) {
   const act = (text, work) => actions.push(button(text, work, `${text}: ${item.name}`));
   if (UNDER_WAY.includes(item.state)) act("Cancel", () => cancel(item));
   else {
-    if (["failed", "cancelled"].includes(item.state) && item.file) act("Try again", () => { showItem(item); again(item); });
+    if (["failed", "cancelled"].includes(item.state) && item.file) act("Try again", () => tryAgain(item));
     if (item.recorded && item.file) act("Save sound", () => saveSound(item));
     act("Remove", () => remove(item));
   }
   const had = item.row.actions.contains(document.activeElement);
   item.row.actions.replaceChildren(...actions);
   if (had) actions[0].focus();
+}
+
+function tryAgain(item) {
+  if (item.unsaved && !confirm(`${item.name} has corrections that are not saved. Read it anew?`)) return;
+  showItem(item);
+  again(item);
 }
 
 function again(item) {

@@ -156,6 +156,26 @@ def test_what_is_being_typed_is_kept_when_another_recording_comes(
     expect(word(spoken, 1)).to_have_text("typed")
 
 
+def test_what_was_corrected_is_not_read_anew_by_mistake(page: Page, clips: list[Path]) -> None:
+    heard = {"word": "one", "written": "One", "start": 0.1, "end": 0.4, "probability": 0.9}
+    event = {"type": "transcript.text.delta", "delta": "One", "words": [heard]}
+    body = f"data: {json.dumps(event)}\n\n"  # and then it breaks off
+    page.route("**/v1/audio/transcriptions", lambda route: route.fulfill(body=body))
+    page.set_input_files("#file", clips[0])
+    again = page.get_by_role("button", name="Try again")
+    again.wait_for()
+    page.unroute("**/v1/audio/transcriptions")
+    correct(page, 0, "Two")
+    again.click()  # and the question is answered with no
+    expect(page.locator(".word")).to_have_text(["Two"])
+    page.once("dialog", lambda dialog: dialog.accept())
+    again.click()
+    expect(page.locator("#queue .state")).to_contain_text("words in")
+    expect(page.locator(".word.edited")).to_have_count(0)
+    page.get_by_role("button", name="Remove:").click()  # without a question
+    expect(page.locator("#queue li")).to_have_count(0)
+
+
 def test_nothing_is_remembered_unless_asked(spoken: Page) -> None:
     spoken.reload()
     expect(spoken.locator("#queue li")).to_have_count(0)
