@@ -115,10 +115,7 @@ def sentences(words: Iterable[Word]) -> Iterator[Segment]:
     """The same, cut also behind the words that end a sentence, where marks are known."""
     return _cut(
         words,
-        lambda held, following: (
-            following.start - held[-1].end >= PAUSE_S
-            or (following.written != "" and _ends_sentence(held))
-        ),
+        lambda held, following: following.start - held[-1].end >= PAUSE_S or _ends_sentence(held),
     )
 
 
@@ -131,7 +128,8 @@ def _ends_sentence(words: Sequence[Word]) -> bool:
 def _cut(words: Iterable[Word], ends: Callable[[list[Word], Word], bool]) -> Iterator[Segment]:
     held: list[Word] = []
     for word in words:
-        if held and ends(held, word):
+        # Times that are moved or rounded may bring the pause within a number just above the bound.
+        if held and word.written != "" and ends(held, word):
             yield Segment(tuple(held))
             held = []
         held.append(word)

@@ -125,3 +125,18 @@ def test_channels_are_written_each_by_itself() -> None:
 
 def shown(said: tuple[Word, ...], layout: Layout) -> list[str]:
     return [" ".join(cue.lines) for cue in cues(said, 30.0, layout)]
+
+
+def test_a_number_stays_whole_where_a_move_makes_its_pause_longer() -> None:
+    said = transcript(
+        (
+            Word("nineteen", 0.0, 0.4, 0.5, None, "1940"),
+            Word("forty", 1.2, 1.6, 0.5, None, ""),
+            Word("yes", 1.6, 2.0, 0.5, None, "yes"),
+        )
+    )
+    moved = Transcript.together([said], 0.1)
+    a, b = moved.words[:2]
+    assert said.words[1].start - said.words[0].end < 0.8 <= b.start - a.end  # by rounding
+    assert [segment.text for segment in moved.segments] == [moved.text] == ["1940 yes"]
+    assert [cue.lines for cue in cues(moved.words, 5.0)] == [("1940 yes",)]
