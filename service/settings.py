@@ -61,7 +61,8 @@ class Settings(BaseSettings):
     16."""
     decode_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
     """Seconds that decoding a recording may take before it is given up and its process killed;
-    decode_timeout_per_second gives long ones more time."""
+    decode_timeout_per_second gives long ones more time. Of jobs only seconds of work count, since
+    requests go first."""
     decode_timeout_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
     """Seconds more that decoding may take for each second of audio decoded so far."""
     model_idle_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0

@@ -21,7 +21,7 @@ import numpy as np
 from asr.audio import SAMPLE_RATE, Limits, Meter, changed, stream
 from asr.errors import BadAudio, BadMachine, TooLong
 from asr.options import Selection
-from service.engine.process import Cause, Process
+from service.engine.process import Allowance, Cause, Process
 from service.engine.worker import Answer, Handler, Memory, WorkerDied, WorkerFailed, WorkerLate
 
 log = logging.getLogger(__name__)
@@ -170,6 +170,8 @@ class DecodeTimeouts:
     """Seconds more for each second of audio that it has decoded so far."""
     hang_s: float
     """Seconds without a sign of life."""
+    by_work: bool = False
+    """Whether only the time in which it works counts, as of `Process`."""
 
 
 @dataclass(eq=False)
@@ -302,7 +304,7 @@ class DecodePool:
                 continue
             try:
                 if alive:
-                    await process.ask(0, None, within_s=lambda: math.inf)
+                    await process.ask(0, None, Allowance(lambda: math.inf))
             except WorkerDied:
                 continue
             except BaseException:
@@ -331,12 +333,9 @@ class DecodePool:
 
         message: Decode | GoOn | None = recording.asked
         given: Sequence[Memory] = memory
-        started = now()
+        started, allowance = now(), Allowance(within_s)
         while True:
-            waited_s = now() - started
-            decoded, others = await process.ask(
-                0, message, given, within_s=within_s, waited_s=waited_s
-            )
+            decoded, others = await process.ask(0, message, allowance, given)
             memory += others
             if recording.is_wanted:
                 recording.take(decoded, memory)
@@ -350,8 +349,9 @@ class DecodePool:
             try:
                 # Decoding libraries print messages about damaged files, past all logging.
                 process = Process(
-                    self._target, 1, self._patience.hang_s, self._on_end, self._limits, quiet=True
-                )
+                    self._target, 1, self._patience.hang_s, self._on_end, self._limits, quiet=True,
+                    by_work=self._patience.by_work,
+                )  # fmt: skip
                 await process.begin(None, _START_S)
             except (WorkerDied, WorkerFailed, OSError) as error:
                 log.error("a decoder cannot be started: %s", error)

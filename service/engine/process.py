@@ -8,6 +8,8 @@ either is killed, and its callers get WorkerDied.
 import asyncio
 import contextlib
 import logging
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,14 +28,22 @@ _TICKS = 10  # in the time after which a silent process counts as hung
 _GONE_S = 10.0
 
 
+_WAITING = 0.05
+"""How much the time in which a process waits counts beside that in which it works."""
+
+
 @dataclass(eq=False)
-class _Request:
+class Allowance:
+    """The time that a process has to answer a request, or several in a row."""
+
     within_s: Callable[[], float]
-    waited_s: float = 0.0
+    """Gives the seconds; they may grow while it works."""
+    used_s: float = 0.0
 
     @property
-    def late(self) -> bool:
-        return self.waited_s > self.within_s()
+    def is_used_up(self) -> bool:
+        """Whether it did not answer in time."""
+        return self.used_s > self.within_s()
 
 
 class Process:
@@ -43,6 +53,8 @@ class Process:
         target, channels, arguments, environment, quiet: as in `Worker`.
         hang_s: seconds without a sign of life after which it counts as hung.
         on_end: called once, when it dies or is killed because it hangs.
+        by_work: requests use up their time by what the process works, and hardly while it waits
+            for a processor that others use. Where the system does not tell, by the clock.
 
     Raises:
         OSError: the system cannot start another process.
@@ -57,12 +69,14 @@ class Process:
         arguments: Any = None,
         environment: Mapping[str, str] = MappingProxyType({}),
         quiet: bool = False,
+        by_work: bool = False,
     ) -> None:
         self._worker = Worker(target, channels, arguments, environment, quiet)
+        self._by_work = by_work
         self._threads = ThreadPoolExecutor(channels, "worker")
         self._hang_s = hang_s
         self._on_end = on_end
-        self._requests: set[_Request] = set()
+        self._requests: set[Allowance] = set()
         self._silent_s: float | None = None
         """None until its first sign of life, since imports may take long."""
         loop = asyncio.get_running_loop()
@@ -73,7 +87,7 @@ class Process:
     async def begin(self, first: Any, within_s: float) -> Any:
         """Its answer to the first request; errors are those of `ask`, and end the process too."""
         try:
-            answer, _ = await self.ask(0, first, within_s=lambda: within_s)
+            answer, _ = await self.ask(0, first, Allowance(lambda: within_s))
         except BaseException:
             self.stop()
             raise
@@ -93,34 +107,27 @@ class Process:
         self,
         channel: int,
         message: Any,
+        allowance: Allowance,
         memory: Sequence[Memory] = (),
-        *,
-        within_s: Callable[[], float],
-        waited_s: float = 0.0,
     ) -> Answer:
         """Its answer; errors are those of `Worker.ask`.
-
-        Args:
-            within_s: gives the seconds that it has to answer; they may grow while it works.
-            waited_s: seconds of them that are over.
 
         Raises:
             WorkerLate: it did not answer in time, and was killed.
         """
         if self.ended.done():
             raise WorkerDied(f"worker {self.pid} has ended")
-        request = _Request(within_s, waited_s)
-        self._requests.add(request)
+        self._requests.add(allowance)
         loop, ask = asyncio.get_running_loop(), self._worker.ask
         try:
             return await loop.run_in_executor(self._threads, ask, channel, message, memory)
         except WorkerDied as error:
             self._end("died")  # a process with a broken channel is useless
-            if request.late:
-                raise WorkerLate(request.within_s()) from error
+            if allowance.is_used_up:
+                raise WorkerLate(allowance.within_s()) from error
             raise
         finally:
-            self._requests.discard(request)
+            self._requests.discard(allowance)
 
     def kill(self) -> None:
         """End it as if it had died."""
@@ -162,18 +169,34 @@ class Process:
         """
         tick = min(_LONGEST_TICK_S, self._hang_s / _TICKS)
         self._ping()
+        worked_s = self._worked_s()
         while True:
             await asyncio.sleep(tick)
-            for request in self._requests:
-                request.waited_s += tick
+            before, worked_s = worked_s, self._worked_s()
+            used_s = tick
+            if before is not None and worked_s is not None:
+                used_s = max(worked_s - before, _WAITING * tick)
+            for allowance in self._requests:
+                allowance.used_s += used_s
             if self._silent_s is not None:
                 if self._silent_s == 0.0:
                     self._ping()
                 self._silent_s += tick
             if (self._silent_s or 0.0) > self._hang_s or any(
-                request.late for request in self._requests
+                allowance.is_used_up for allowance in self._requests
             ):
                 self._end("hung")
+
+    def _worked_s(self) -> float | None:
+        """Seconds of processor time that it has used, if these count and the system tells."""
+        if not self._by_work or not sys.platform.startswith("linux"):
+            return None
+        try:
+            return time.clock_gettime(
+                ~self.pid << 3 | 2
+            )  # the clock of a process (clock_getres(2))
+        except OSError:  # it has ended
+            return None
 
     def _ping(self) -> None:
         with contextlib.suppress(OSError):  # it is dead, which `_listen` notices

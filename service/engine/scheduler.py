@@ -35,7 +35,7 @@ from service.engine.device import (
     SearchOn,
 )
 from service.engine.jobs import DeviceLost, How, Job, RecordingFailed
-from service.engine.process import Cause, Process
+from service.engine.process import Allowance, Cause, Process
 from service.engine.worker import Memory, WorkerDied, WorkerFailed, WorkerLate
 from service.monitoring.metrics import Metrics
 
@@ -274,7 +274,7 @@ class Scheduler:
     ) -> Any:
         if self._process is None:
             raise WorkerDied("the process has never started")
-        answer, _ = await self._process.ask(channel, message, memory, within_s=lambda: within_s)
+        answer, _ = await self._process.ask(channel, message, Allowance(lambda: within_s), memory)
         return answer
 
     def _failed(self, batch: Batch, error: Exception) -> None:

@@ -90,7 +90,10 @@ class Work:
             1,
             Limits(settings.jobs_max_seconds),
             DecodeTimeouts(
-                settings.decode_timeout_s, settings.decode_timeout_per_second, settings.hang_s
+                settings.decode_timeout_s,
+                settings.decode_timeout_per_second,
+                settings.hang_s,
+                by_work=True,  # others go first, for hours if need be
             ),
             lambda cause: metrics.restarts.labels("decoder", cause).inc(),
             PATIENT_DECODER,

@@ -26,6 +26,8 @@ BOMB = b"RIFFbomb"
 """An upload that ends whoever decodes it."""
 ENDLESS = b"RIFFendless"
 """An upload that the slow decoder never comes back from."""
+BUSY = b"RIFFbusy"
+"""An upload that the slow decoder works on without end."""
 QUOTED = b"RIFFquoted"
 """An upload on which the fragile decoder fails, with a message that has its name."""
 HOT_WORD = "marmaduke"
@@ -125,6 +127,8 @@ def slow(limits: Limits) -> Handler:
     def stream(body: bytes, *given: Any, **named: Any) -> Generator[Any]:
         if body.startswith(ENDLESS):
             time.sleep(3600)
+        while body.startswith(BUSY):
+            pass
         for block in fast(body, *given, **named):
             for start in range(0, len(block), SAMPLE_RATE):
                 piece: np.ndarray = block[start : start + SAMPLE_RATE]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from serving import (
 )
 
 from asr.audio import Limits, load
+from asr.errors import TooLong
 from asr.options import Selection
 from asr.runtime import Recognizer
 from service.engine.decode_pool import DecodePool, DecodeTimeouts
@@ -33,6 +35,7 @@ from service.settings import Settings
 pytestmark = pytest.mark.slow
 
 URL = "/v1/transcribe"
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="others tell no process's time")
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +176,29 @@ def test_a_recording_is_not_blamed_for_decoders_that_died_together(
 
     assert asyncio.run(decode()) == pytest.approx(load(clip).duration)
     assert ends == ["died", "died"]
+
+
+@pytest.mark.parametrize("by_work", [False, pytest.param(True, marks=LINUX)])
+def test_a_job_is_given_up_by_its_work_alone(clip: Path, by_work: bool) -> None:
+    """A decoder that waits, as one does that leaves busy processors to others."""
+
+    async def decode(body: bytes, within_s: float) -> float:
+        patience = DecodeTimeouts(within_s, 0.0, 5.0, by_work)
+        decoders = DecodePool(1, Limits(), patience, lambda _: None, "faulty:slow")
+        await decoders.start()
+        try:
+            (channel,), _ = await decoders.decode(body, "the clip", Selection())
+            return channel.seconds
+        finally:
+            decoders.stop()
+
+    waits, lasts = clip.read_bytes(), load(clip).duration
+    least_s = lasts * faulty.SLOWNESS / 2
+    if by_work:
+        assert asyncio.run(decode(waits, least_s)) == pytest.approx(lasts)
+    for body in (faulty.BUSY, faulty.ENDLESS) if by_work else (waits,):
+        with pytest.raises(TooLong, match="to decode"):
+            asyncio.run(decode(body, 0.1 if by_work else least_s))
 
 
 @pytest.mark.parametrize("poison", [faulty.POISON, faulty.DEADLY])
