@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeAlias
 
 from asr.scripts import is_unspaced, joined
 from asr.transcript.layout import Layout
@@ -34,10 +35,15 @@ FLICKER_S = 0.083
 
 _COST_OF_CUTTING = 1.0  # of a cut without a pause; nothing at a pause of PAUSE_S
 _SHARE_BY_MARK = {".": 0.0, "?": 0.0, "!": 0.0, ":": 0.2, ";": 0.2, ",": 0.4, "\u2014": 0.4}
-"""Of the cost of cutting, behind a word with this mark: a cue ends with a sentence if it can, else
-with a clause, else where the speaker pauses."""
+"""Of the cost of cutting or breaking, behind a word with this mark: a cue or a line ends with a
+sentence if it can, else with a clause, else a cue where the speaker pauses."""
+_COST_OF_BREAKING = 0.15  # of a line without a mark at its end, beside the squares of their lengths
 _COST_OF_A_CUE = 0.3
 _COST_OF_A_HURRIED_SECOND = 2.0  # of each second of reading time that a cue lacks
+
+
+_Way: TypeAlias = tuple[float, tuple[tuple[int, int], ...]]
+"""A cost, and the first word and end of each line."""
 
 
 @dataclass(frozen=True)
@@ -93,17 +99,19 @@ class _Span:
         self.spaces = [not is_unspaced(word.text) for word in words]
         lengths = (len(word.text) + space for word, space in zip(words, self.spaces, strict=True))
         self.marks = [0, *accumulate(lengths)]
-        reach: list[int] = []  # the end of a line that begins with each word
+        self.reach: list[int] = []
+        """The furthest end of a line that begins with each word."""
         end = 0
         for begin in range(len(words)):
             end = max(end, begin + 1)  # a word longer than a line has its own
             while end < len(words) and self.characters(begin, end + 1) <= self.width:
                 end += 1
-            reach.append(end)
-        reach.append(len(words))
-        self.reach = list(range(len(words) + 1))  # the end of a cue that begins with each word
+            self.reach.append(end)
+        self.reach.append(len(words))
+        self.cue_reach = list(range(len(words) + 1))
+        """That of a cue."""
         for _ in range(self.count):
-            self.reach = [reach[end] for end in self.reach]
+            self.cue_reach = [self.reach[end] for end in self.cue_reach]
 
     def characters(self, begin: int, end: int) -> int:
         """Length of `words[begin:end]` as a text."""
@@ -130,7 +138,7 @@ class _Span:
     def fits(self, begin: int, end: int) -> bool:
         """Whether `words[begin:end]` may be one cue."""
         short = self.words[end - 1].end - self.starts[begin] <= MOST_S
-        return short and end <= self.reach[begin]
+        return short and end <= self.cue_reach[begin]
 
     def cost(self, begin: int, end: int) -> float:
         """The cost of `words[begin:end]` as a cue, with the cut after it."""
@@ -153,21 +161,25 @@ class _Span:
         stop = max(last, min(start + self.reading_s(begin, end), following))
         if stop < following < stop + FLICKER_S:
             stop = following
-        needed = len(self.lines(begin, end, self.width))
-        # Lines of similar length are the easiest to read.
-        narrow = bisect_left(
-            range(self.width), True, key=lambda width: len(self.lines(begin, end, width)) <= needed
-        )
-        bounds = self.lines(begin, end, narrow)
-        return Cue(start, stop, tuple(tuple(self.words[a:b]) for a, b in bounds))
+        rows = tuple(tuple(self.words[a:b]) for a, b in self.lines(begin, end))
+        return Cue(start, stop, rows)
 
-    def lines(self, begin: int, end: int, width: int) -> list[tuple[int, int]]:
-        """The lines of `words[begin:end]`, the last ones as full as `width` lets them be."""
-        bounds = []
-        while begin < end:
-            first = end - 1
-            while first > begin and self.characters(first - 1, end) <= width:
-                first -= 1
-            bounds.append((first, end))
-            end = first
-        return bounds[::-1]
+    def lines(self, begin: int, end: int) -> Sequence[tuple[int, int]]:
+        """The lines of `words[begin:end]`, as few as can be: alike in length, as these are the
+        easiest to read, but rather with a mark at the end."""
+        ways: dict[int, _Way] = {begin: (0.0, ())}
+        while end not in ways:
+            longer: dict[int, _Way] = {}
+            for first, (cost, before) in ways.items():
+                for stop in range(first + 1, min(self.reach[first], end) + 1):
+                    way = cost + self.line_cost(first, stop, end), (*before, (first, stop))
+                    longer[stop] = min(way, longer.get(stop, way))
+            ways = longer
+        return ways[end][1]
+
+    def line_cost(self, begin: int, stop: int, end: int) -> float:
+        """The cost of `words[begin:stop]` as a line of a cue that ends before word `end`."""
+        length = (self.characters(begin, stop) / self.width) ** 2
+        if stop == end:
+            return length
+        return length + _COST_OF_BREAKING * _SHARE_BY_MARK.get(_mark(self.words[stop - 1]), 1.0)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from asr.errors import BadOption
 from asr.runtime import Recognizer
+from asr.text import normalise
 from asr.transcript import Layout, Transcript, Word, between_pauses, cues, write
 from asr.transcript.cues import FLICKER_S, LEAST_S, MOST_S, READ_PER_S, _Span
 from asr.transcript.segments import PAUSE_S
@@ -113,6 +114,24 @@ def test_two_lines_are_of_like_length_and_a_long_word_has_its_own() -> None:
     long = "x" * 60
     lines = [cue.lines for cue in cues((Word("a", 0, 1, 1.0), Word(long, 1, 2, 1.0)), 9.0)]
     assert lines == [("a", long)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Sounds a little distasteful. / I have these",
+        "sounds a little / distasteful I have these",
+        "That led from the house, / to the flat on the hill",
+        "No. That is what he / said to me on that day",
+    ],
+)
+def test_a_line_rather_ends_with_a_mark(lines: str) -> None:
+    written = lines.replace("/ ", "")
+    words = zip(said(normalise(written), 0.2, 0.0), written.split(), strict=True)
+    (cue,) = cues(
+        [replace(word, written=text) for word, text in words], 9.0, Layout(max_line_width=32)
+    )
+    assert " / ".join(cue.lines) == lines
 
 
 def test_srt_and_vtt_to_the_letter() -> None:
