@@ -179,7 +179,7 @@ class _Span:
 
     def line_cost(self, begin: int, stop: int, end: int) -> float:
         """The cost of `words[begin:stop]` as a line of a cue that ends before word `end`."""
-        length = (self.characters(begin, stop) / self.width) ** 2
+        full = self.characters(begin, stop) / self.width
         if stop == end:
-            return length
-        return length + _COST_OF_BREAKING * _SHARE_BY_MARK.get(_mark(self.words[stop - 1]), 1.0)
+            return full * full
+        return full * full + _COST_OF_BREAKING * _SHARE_BY_MARK.get(_mark(self.words[stop - 1]), 1.0)

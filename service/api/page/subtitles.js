@@ -2,7 +2,7 @@
 
 const LINE_CHARACTERS = 42, MOST_LINES = 2;
 const MOST_S = 7, LEAST_S = 1, FLICKER_S = 0.083, READ_PER_S = 17;
-const COST_OF_CUTTING = 1, COST_OF_A_CUE = 0.3, COST_OF_A_HURRIED_SECOND = 2;
+const COST_OF_CUTTING = 1, COST_OF_BREAKING = 0.15, COST_OF_A_CUE = 0.3, COST_OF_A_HURRIED_SECOND = 2;
 const SHARE_BY_MARK = { ".": 0, "?": 0, "!": 0, ":": 0.2, ";": 0.2, ",": 0.4, "\u2014": 0.4 };
 
 // The subtitles of words, as { start, end, lines }.
@@ -77,8 +77,7 @@ class Span {
     let cost = COST_OF_A_CUE;
     if (end < this.words.length) {
       const pause = Math.max(0, this.starts[end] - last.end);
-      const share = isWritten(last) ? SHARE_BY_MARK[last.text.at(-1)] ?? 1 : 1;
-      cost += COST_OF_CUTTING * share * (1 - pause / PAUSE_S);
+      cost += COST_OF_CUTTING * this.share(end - 1) * (1 - pause / PAUSE_S);
     }
     const lacking = this.readingSeconds(begin, end) - (Math.max(this.starts[end], last.end) - this.starts[begin]);
     return cost + COST_OF_A_HURRIED_SECOND * Math.max(0, lacking);
@@ -93,26 +92,35 @@ class Span {
     const start = this.starts[begin], last = this.words[end - 1].end, following = this.starts[end];
     let stop = Math.max(last, Math.min(start + this.readingSeconds(begin, end), following));
     if (stop < following && following < stop + FLICKER_S) stop = following;
-    const needed = this.lines(begin, end, LINE_CHARACTERS).length;
-    let low = 0, high = LINE_CHARACTERS;  // the narrowest width that needs no more lines
-    while (low < high) {
-      const width = (low + high) >> 1;
-      if (this.lines(begin, end, width).length <= needed) high = width;
-      else low = width + 1;
-    }
-    const lines = this.lines(begin, end, low).map(([first, after]) => textOf(this.words.slice(first, after)));
+    const lines = this.lines(begin, end).map(([first, after]) => textOf(this.words.slice(first, after)));
     return { start, end: stop, lines };
   }
 
-  // First and end of each line, the last ones as full as the width lets them be.
-  lines(begin, end, width) {
-    const bounds = [];
-    while (begin < end) {
-      let first = end - 1;
-      while (first > begin && this.characters(first - 1, end) <= width) first -= 1;
-      bounds.unshift([first, end]);
-      end = first;
+  // First and end of each line: as few as can be, alike in length, but rather with a mark at the end.
+  lines(begin, end) {
+    let ways = new Map([[begin, { cost: 0, bounds: [] }]]);
+    while (!ways.has(end)) {
+      const longer = new Map();
+      for (const [first, { cost, bounds }] of ways) {  // the earlier first, which wins where costs are equal
+        for (let stop = first + 1; stop <= end && (stop === first + 1 || this.characters(first, stop) <= LINE_CHARACTERS); stop += 1) {
+          const way = { cost: cost + this.lineCost(first, stop, end), bounds: [...bounds, [first, stop]] };
+          if (!(longer.get(stop)?.cost <= way.cost)) longer.set(stop, way);
+        }
+      }
+      ways = longer;
     }
-    return bounds;
+    return ways.get(end).bounds;
+  }
+
+  // The cost of a line of a cue that ends before word `end`.
+  lineCost(begin, stop, end) {
+    const full = this.characters(begin, stop) / LINE_CHARACTERS;
+    return stop === end ? full * full : full * full + COST_OF_BREAKING * this.share(stop - 1);
+  }
+
+  // How much of a cost the mark behind a word leaves.
+  share(at) {
+    const word = this.words[at];
+    return isWritten(word) ? SHARE_BY_MARK[word.text.at(-1)] ?? 1 : 1;
   }
 }
