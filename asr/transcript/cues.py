@@ -84,9 +84,9 @@ def cues(words: Sequence[Word], end: Seconds, layout: Layout = Layout()) -> list
     return sorted(result, key=lambda cue: cue.start)
 
 
-def _mark(word: Word) -> str:
-    """The mark behind a word, if it is known."""
-    return "" if word.written is None else word.text[-1:]
+def _share(word: Word) -> float:
+    """How much of a cost the mark behind a word leaves, if it is known."""
+    return 1.0 if word.written is None else _SHARE_BY_MARK.get(word.text[-1:], 1.0)
 
 
 class _Span:
@@ -146,8 +146,7 @@ class _Span:
         last = self.words[end - 1].end
         if end < len(self.words):
             pause = max(0.0, self.starts[end] - last)
-            share = _SHARE_BY_MARK.get(_mark(self.words[end - 1]), 1.0)
-            cost += _COST_OF_CUTTING * share * (1 - pause / PAUSE_S)
+            cost += _COST_OF_CUTTING * _share(self.words[end - 1]) * (1 - pause / PAUSE_S)
         lacking = self.reading_s(begin, end) - (max(self.starts[end], last) - self.starts[begin])
         return cost + _COST_OF_A_HURRIED_SECOND * max(0.0, lacking)
 
@@ -182,4 +181,4 @@ class _Span:
         full = self.characters(begin, stop) / self.width
         if stop == end:
             return full * full
-        return full * full + _COST_OF_BREAKING * _SHARE_BY_MARK.get(_mark(self.words[stop - 1]), 1.0)
+        return full * full + _COST_OF_BREAKING * _share(self.words[stop - 1])
