@@ -48,6 +48,8 @@ KINDS = (
     ("wav", "WAV", "PCM_16"),
 )
 DECODERS = ("greedy", "default")
+LEAST_S = 1e-3
+"""A stage that worked for less had nothing to do, and is left out."""
 
 
 def make(manifest: Path, folder: Path, hours: float) -> tuple[int, float]:
@@ -130,6 +132,7 @@ def table(folder: Path, bundle: Path, cores: list[int], scratch: Path) -> None:
                 f"{starved / (busy + starved + blocked):.0%}, "
                 f"{blocked / (busy + starved + blocked):.0%}"
                 for name, (threads, busy, starved, blocked) in found["stages"].items()  # type: ignore[attr-defined]
+                if busy >= LEAST_S
             )
             print(
                 f"{decoder}, {count} core{'s' * (count > 1):1} {found['seconds'] / wall:10.0f} "

@@ -29,13 +29,14 @@ def compare(bundle: Bundle, gpu: Recognizer, audios: list[Audio]) -> None:
     """Words and log-probabilities of the GPU beside those of the CPU."""
     others = {
         f"CPU, {bundle.precision} graph": Recognizer.load(bundle.path, device="cpu"),
-        "CPU, torch float32": Recognizer(bundle, TorchEngine(bundle, "cpu")),
+        "CPU, torch float32": Recognizer(bundle, TorchEngine(bundle, "cpu"), bundle.lm),
     }
     names = [str(number) for number in range(len(audios))]
     for decoder in DECODERS:
-        found = [one.text for one in gpu.transcribe(audios, decoder=decoder)]
+        found = [one.text for one in gpu.transcribe(audios, decoder=decoder, written=False)]
         for name, other in others.items():
-            texts = [one.text for one in other.transcribe(audios, decoder=decoder)]
+            read = other.transcribe(audios, decoder=decoder, written=False)
+            texts = [one.text for one in read]
             counted = score(names, texts, found)
             print(f"{decoder}: {counted.errors} of {counted.words} words unlike {name}")
         print(*found, sep="\n")
@@ -86,7 +87,7 @@ def main() -> None:
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
     gpu = Recognizer.load(bundle.path, device="cuda")
     compare(bundle, gpu, audios)
-    rounds = round(options.seconds / sum(audio.duration for audio in audios))
+    rounds = max(1, round(options.seconds / sum(audio.duration for audio in audios)))
     measure(gpu, f"{rounds * len(audios)} clips", audios * rounds)
     joined = np.concatenate([audio.samples for audio in audios])
     long = np.resize(joined, int(options.seconds * SAMPLE_RATE))

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from asr.lm import NGram, read_ngram
 
 SENTENCES = 200_000
-"""Made side by side."""
+"""Made side by side, if so many are wanted."""
+SHORTEST = 5
+"""Words of a sentence on the average, at least."""
 LONGEST = 80
 """Words of a sentence that does not end by itself."""
 
@@ -62,10 +64,11 @@ class Words:
 def sentences(model: NGram, words: int, random: np.random.Generator) -> Iterator[str]:
     """Sentences of about so many words in all."""
     following, spelled = Words(model), model.spellable
+    together = min(SENTENCES, 1 + words // SHORTEST)
     while words > 0:
-        made = np.full((SENTENCES, LONGEST), model.eos)
-        running = np.arange(SENTENCES)
-        states = np.full(SENTENCES, model.start)
+        made = np.full((together, LONGEST), model.eos)
+        running = np.arange(together)
+        states = np.full(together, model.start)
         for place in range(LONGEST):
             drawn, states = following.draw(states, random)
             made[running, place] = drawn

@@ -25,7 +25,8 @@ SETTINGS = ((30, 4), (60, 8), (60, 15), (120, 30), (240, 30), (240, 60), (360, 6
 
 
 def words(lattice: np.ndarray, bundle: Bundle) -> str:
-    (hypothesis,) = greedy(lattice[None], np.array([len(lattice)]))
+    letters = lattice[None, :, : bundle.tokenizer.n_units]
+    (hypothesis,) = greedy(letters, np.array([len(lattice)]))
     return bundle.tokenizer.decode(hypothesis.units)
 
 
