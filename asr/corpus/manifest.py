@@ -161,7 +161,7 @@ def _utterance(values: Any, line: int, folder: Path, texts: bool, normal: Normal
         text=normal(text),
         line=line,
         duration=duration if start is None or end is None else end - start,
-        speaker=values.get("speaker"),
+        speaker=_speaker(values.get("speaker")),
         corpus=values.get("corpus"),
         agreement=float(agreement),
         phones=values.get("phones"),
@@ -185,6 +185,15 @@ def _stretch(
     if start is not None and end is not None and end <= start:
         raise ValueError(f"its end {end:g} s is not after its start {start:g} s")
     return start, end
+
+
+def _speaker(value: Any) -> str | None:
+    """The name of a speaker, which may be a number; None where it is empty, as tables leave it."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"`speaker` {value!r} is no name: give a string or a whole number")
+    return str(value)
 
 
 def _seconds(values: Mapping[str, Any], key: str) -> float | None:

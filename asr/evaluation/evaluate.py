@@ -100,8 +100,10 @@ def evaluate(
                     duration=audio.duration,
                     level=level(audio.samples),
                     confidence=transcript.confidence,
-                    speaker=None if utterance.speaker is None else str(utterance.speaker),
-                    traits={key: str(values[key]) for key in TRAITS if values.get(key)},
+                    speaker=utterance.speaker,
+                    traits={
+                        key: str(values[key]) for key in TRAITS if values.get(key) not in (None, "")
+                    },
                 )
             )
         if progress is not None:

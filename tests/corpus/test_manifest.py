@@ -27,6 +27,16 @@ def test_lines_are_normalised_and_audio_is_relative_to_the_manifest(tmp_path: Pa
     assert (utterance.id, utterance.line, utterance.duration) == ("a/b.wav", 1, None)
 
 
+def test_a_speaker_is_a_name_or_a_number_and_empty_is_none(tmp_path: Path) -> None:
+    """Numbers are compared with names, as other manifests may write the same speaker."""
+    speakers: list[object] = ["ann", 7, 0, "", None, ["ann"], 1.5]
+    given = [{"audio": "a.wav", "text": "a", "speaker": one} for one in speakers]
+    utterances, findings = read_manifest(manifest(tmp_path, *given))
+    assert [one.speaker for one in utterances] == ["ann", "7", "0", None, None]
+    assert [finding.line for finding in findings] == [6, 7]
+    assert "`speaker` ['ann'] is no name" in findings[0].reason
+
+
 def test_half_a_character_is_a_finding(tmp_path: Path) -> None:
     path = manifest(
         tmp_path,
