@@ -20,12 +20,15 @@ from asr.cli.options import (
 )
 from asr.cli.progress import bar
 from asr.errors import BadData, BadOption
-from asr.files import write_atomically
+from asr.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
-    from asr.evaluation import Clip, Evaluation, Score
+    from asr.evaluation import Evaluation, Score
     from asr.evaluation.written import WrittenScore
     from asr.runtime import Recognizer
+
+WORST = 5
+"""Utterances that are shown unless another number is told."""
 
 
 @takes("decoder", "beam_size", *WEIGHTS)
@@ -53,7 +56,7 @@ def evaluate(
         Path | None,
         typer.Option("--json", "--output", "-o", help="File for all figures and clips."),
     ] = None,
-    worst: Annotated[int, typer.Option(help="Utterances to show, the worst first.", min=0)] = 5,
+    worst: Annotated[int, typer.Option(help="Utterances to show, the worst first.", min=0)] = WORST,
     record: Annotated[
         bool, typer.Option("--record", help="Write the figure into the bundle and its card.")
     ] = False,
@@ -78,10 +81,25 @@ def evaluate(
 ) -> None:
     """Transcribe a manifest and print error rates and speed, overall and by groups of clips."""
     if written:
+        ignored = {
+            "--lm": lm,
+            "--hotwords": hotwords,
+            "--normaliser": normaliser != "plain",
+            "--train": train,
+            "--json": results,
+            "--worst": worst != WORST,
+            "--record": record,
+            **{f"--{name.replace('_', '-')}": value is not None for name, value in values.items()},
+        }
+        if given := [name for name, value in ignored.items() if value]:
+            raise BadOption(
+                f"--written takes no {' and no '.join(given)}: leave out what is not for it."
+            )
         _written(manifest, recordings, last, apart, bundle, device, against)
         return
     if recordings is not None or last != 1.0 or apart:
         raise BadOption("--recordings, --last and --apart have no effect without --written.")
+    from asr.corpus import read_checked
     from asr.evaluation import Analysis, compare, known_words, lines, normaliser_named
     from asr.evaluation import evaluate as run
     from asr.runtime import Recognizer
@@ -92,8 +110,8 @@ def evaluate(
     options = reading(hotwords, lm, **values)
     if record and (lm is not None or options.keys() - {"decoder"}):
         raise BadOption("--record takes the bundle as it is: of decoding give --decoder alone.")
-    if results is not None and results.is_dir():
-        raise BadOption(f"--json {results} is a folder: name a file.")
+    if results is not None:
+        _check_results(results, [manifest, *(train or []), *([against] if against else [])])
     recognizer = Recognizer.load(bundle, device, lm)
     recognizer.options(**options)
     language = recognizer.bundle.info.language
@@ -103,11 +121,18 @@ def evaluate(
         with bar("evaluating") as progress:
             return run(system, manifest, progress, normaliser, **options)
 
-    rival = None if against is None else _rival(against, device, run_on)
+    if against is None:
+        rival = None
+    else:
+        ids = [
+            one.id for one in read_checked(manifest, "evaluated on", recognizer.bundle.normalise)
+        ]
+        rival = _rival(against, ids, device, run_on)
     evaluation = run_on(recognizer)
-    comparison = rival and compare(evaluation, rival(evaluation.clips), str(against))
+    comparison = rival and compare(evaluation, rival(), str(against))
     analysis = Analysis.of(evaluation, known, comparison)
     typer.echo("\n".join(lines(analysis, recognizer.device, worst)))
+    _tell_unwritable(recognizer, evaluation)
     if results is not None:
         about = {
             "manifest": str(manifest),
@@ -168,10 +193,47 @@ def _print_written(title: str, score: "WrittenScore") -> None:
     typer.echo("\n".join(score.lines()))
 
 
+def _tell_unwritable(recognizer: "Recognizer", evaluation: "Evaluation") -> None:
+    """Says on stderr how many words of the texts no model of these units can write."""
+    if evaluation.normaliser != "plain":
+        return
+    unknown = recognizer.bundle.tokenizer.unknown
+    references = (scored.reference for scored in evaluation.score.utterances)
+    found = [word for text in references for word in text.split() if unknown(word)]
+    if not found:
+        return
+    some = list(dict.fromkeys(found))
+    listed = ", ".join(some[:5]) + ", …" * (len(some) > 5)
+    advice = "write them as they are said"
+    if recognizer.bundle.info.language == "en":
+        advice += ", or add --normaliser english, which compares numbers as digits"
+    typer.echo(
+        f"{len(found)} of {evaluation.score.words} words of the texts have characters that the "
+        f"model cannot write ({listed}), and count as errors: {advice}",
+        err=True,
+    )
+
+
+def _check_results(path: Path, read: Sequence[Path]) -> None:
+    """Refuses a file for results that cannot be written, or is one of those that are read."""
+    if path.is_dir():
+        raise BadOption(f"--json {path} is a folder: name a file.")
+    for other in read:
+        if path.exists() and other.exists() and path.samefile(other):
+            raise BadOption(f"--json {path} would take the place of {other}: name another file.")
+    check_writable(path)
+
+
 def _rival(
-    against: Path, device: str, run_on: Callable[["Recognizer"], "Evaluation"]
-) -> Callable[[Sequence["Clip"]], list[str]]:
-    """A function that returns the other system's texts; the system is opened at once."""
+    against: Path,
+    ids: Sequence[str],
+    device: str,
+    run_on: Callable[["Recognizer"], "Evaluation"],
+) -> Callable[[], list[str]]:
+    """A function that returns the other system's texts of the clips with these ids.
+
+    The system is opened, and the file of its texts checked, at once.
+    """
     from asr.evaluation import in_order, read_saved
     from asr.runtime import Recognizer
 
@@ -179,9 +241,9 @@ def _rival(
         raise BadOption(f"--against {against}: there is no such bundle or file of results.")
     if against.is_dir():
         other = Recognizer.load(against, device)
-        return lambda _: [clip.hypothesis for clip in run_on(other).clips]
-    saved = read_saved(against)
-    return lambda clips: in_order(saved, clips, str(against))
+        return lambda: [clip.hypothesis for clip in run_on(other).clips]
+    texts = in_order(read_saved(against), ids, str(against))
+    return lambda: texts
 
 
 def _record(

@@ -61,9 +61,8 @@ def _compared(runs: Sequence[Path]) -> Iterator[tuple[str, str]]:
     yield str(first), f"WER {score.wer:.2%} in the last validation, {score.words} words"
     for run in others:
         score, against = read_validation(run).score, compare_runs(run, first)
-        low, high = against.interval
-        yield (
-            str(run),
-            f"WER {score.wer:.2%}, {against.difference:+.2%} against {first} "
-            f"(95 % interval {low:+.2%} to {high:+.2%}, p = {against.p:.2g})",
-        )
+        told = f"WER {score.wer:.2%}, {100 * against.difference:+.2f} points against {first}"
+        if against.interval is not None:
+            low, high = (100 * value for value in against.interval)
+            told += f" (95 % interval {low:+.2f} to {high:+.2f}, p = {against.p:.2g})"
+        yield str(run), told

@@ -80,7 +80,7 @@ class Analysis:
                 "wer": round(compared.score.wer, 6),
                 "difference": round(compared.difference, 6),
                 "interval": _rounded(compared.interval),
-                "p": round(compared.p, 6),
+                "p": None if compared.p is None else round(compared.p, 6),
                 "better": compared.better,
                 "worse": compared.worse,
             }
@@ -117,7 +117,7 @@ def known_words(
     words: set[str] = set()
     for manifest in manifests:
         utterances, _ = read_manifest(manifest)
-        if not utterances:
+        if not any(utterance.text for utterance in utterances):
             raise BadData(f"{manifest} has no line with a text, so it says no word is known.")
         lines = json_lines(manifest)
         for utterance in utterances:

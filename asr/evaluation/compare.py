@@ -9,7 +9,7 @@ import numpy as np
 
 from asr.errors import BadData
 from asr.evaluation.bootstrap import REPLICATES, Clusters, Interval, percentiles
-from asr.evaluation.evaluate import Clip, Evaluation, score_clips
+from asr.evaluation.evaluate import Evaluation, score_clips
 from asr.evaluation.score import Score
 
 
@@ -23,10 +23,11 @@ class Comparison:
     """The score of the other system."""
     difference: float
     """Word error rate of this system minus that of the other: if negative, this one is better."""
-    interval: Interval
-    p: float
+    interval: Interval | None
+    """None of a single clip, which says nothing about others."""
+    p: float | None
     """Two-sided: twice the share of replicates without a difference of this sign. At least
-    1 / (replicates + 1), the resolution of so many replicates."""
+    1 / (replicates + 1), the resolution of so many replicates. None of a single clip."""
     better: int
     """Clips on which this system makes fewer errors."""
     worse: int
@@ -44,17 +45,18 @@ def compare(evaluation: Evaluation, texts: Sequence[str], against: str) -> Compa
     )
     fewer = table[:, 0] - table[:, 1]
     clusters = Clusters.of(evaluation.clips)
-    alone = np.zeros(len(fewer), np.intp)
-    sums = [clusters.sums(values, alone, 1) for values in (fewer, table[:, 2])]
+    one = np.zeros(len(fewer), np.intp)
+    sums = [clusters.sums(values, one, 1) for values in (fewer, table[:, 2])]
     drawn = clusters.replicates(np.concatenate(sums, axis=1))
     differences = drawn[:, 0] / np.maximum(1, drawn[:, 1])
     rarer = min((differences <= 0).sum(), (differences >= 0).sum())
+    alone = clusters.count < 2
     return Comparison(
         against=against,
         score=other,
         difference=float(fewer.sum() / evaluation.score.words),
-        interval=percentiles(differences),
-        p=float(min(1.0, (2 * rarer + 1) / (REPLICATES + 1))),
+        interval=None if alone else percentiles(differences),
+        p=None if alone else float(min(1.0, (2 * rarer + 1) / (REPLICATES + 1))),
         better=int((fewer < 0).sum()),
         worse=int((fewer > 0).sum()),
     )
@@ -70,7 +72,7 @@ def read_saved(path: Path) -> dict[str, str]:
     """
     try:
         clips = json.loads(path.read_text("utf-8"))["clips"]
-        return {str(clip["id"]): str(clip["heard"]) for clip in clips}
+        heard = [(str(clip["id"]), clip["heard"]) for clip in clips]
     except OSError as error:
         raise BadData(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, TypeError, KeyError) as error:
@@ -78,13 +80,20 @@ def read_saved(path: Path) -> dict[str, str]:
             f"{path} holds no results: it must be what `asr evaluate --json` wrote, or JSON of "
             'the form {"clips": [{"id": "...", "heard": "..."}]}.'
         ) from error
+    texts: dict[str, str] = {}
+    for name, text in heard:
+        if not isinstance(text, str):
+            raise BadData(f'{path}: `heard` of {name!r} is {text!r}: give a text, which may be "".')
+        if texts.setdefault(name, text) != text:
+            raise BadData(f"{path} has two texts of {name!r}: give one of each clip.")
+    return texts
 
 
-def in_order(texts: Mapping[str, str], clips: Sequence[Clip], name: str) -> list[str]:
-    """The text of each of the clips; BadData if `heard` lacks one."""
-    if missing := [clip.id for clip in clips if clip.id not in texts]:
+def in_order(texts: Mapping[str, str], ids: Sequence[str], name: str) -> list[str]:
+    """The text of each of the clips; BadData if `texts` lack one."""
+    if missing := [one for one in ids if one not in texts]:
         raise BadData(
-            f"{name} lacks {len(missing)} of the {len(clips)} clips, the first {missing[0]!r}: "
+            f"{name} lacks {len(missing)} of the {len(ids)} clips, the first {missing[0]!r}: "
             "compare results of the same manifest."
         )
-    return [texts[clip.id] for clip in clips]
+    return [texts[one] for one in ids]

@@ -45,7 +45,7 @@ def compare_runs(run: Path, first: Path) -> Comparison:
             "compare runs with the same data.dev."
         )
     heard = {clip.id: clip.hypothesis for clip in other.clips}
-    return compare(one, in_order(heard, one.clips, str(first)), str(first))
+    return compare(one, in_order(heard, [clip.id for clip in one.clips], str(first)), str(first))
 
 
 def _clip(line: dict[str, str]) -> Clip:

@@ -55,7 +55,8 @@ def _recall_lines(recall: Recall | None) -> Iterator[str]:
         ("  seen", recall.seen, recall.seen_right),
         ("  unseen", recall.unseen, recall.unseen_right),
     ):
-        yield f"{name:22} {said:7} {right / max(1, said):8.1%}"
+        share = f"{right / said:.1%}" if said else "-"
+        yield f"{name:22} {said:7} {share:>8}"
 
 
 def _comparison_lines(compared: Comparison | None, clusters: Clusters) -> Iterator[str]:
@@ -64,12 +65,13 @@ def _comparison_lines(compared: Comparison | None, clusters: Clusters) -> Iterat
     yield ""
     yield f"against         {compared.against}"
     yield f"its WER         {compared.score.wer:.2%}"
-    low, high = (100 * value for value in compared.interval)
-    yield (
-        f"difference      {100 * compared.difference:+.2f} points   "
-        f"95 % interval {low:+.2f} to {high:+.2f}, {_drawn(clusters)}"
-    )
-    yield f"p               {compared.p:.4f}"
+    difference = f"difference      {100 * compared.difference:+.2f} points"
+    if compared.interval is None:
+        yield f"{difference}, without an interval: a single {clusters.by} says nothing about others"
+    else:
+        low, high = (100 * value for value in compared.interval)
+        yield f"{difference}   95 % interval {low:+.2f} to {high:+.2f}, {_drawn(clusters)}"
+        yield f"p               {compared.p:.4f}"
     alike = len(compared.score.utterances) - compared.better - compared.worse
     yield f"clips           {compared.better} better, {compared.worse} worse, {alike} alike"
 

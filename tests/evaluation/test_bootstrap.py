@@ -1,5 +1,9 @@
 """The bootstrap: intervals over speakers, and two systems on the same samples."""
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from clips import evaluation
@@ -7,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import BadData
-from asr.evaluation import Analysis, compare, in_order, score
+from asr.evaluation import Analysis, compare, in_order, lines, read_saved, score
 from asr.evaluation.bootstrap import REPLICATES, Clusters, rate_intervals
 
 WORDS = ["alpha", "bravo", "charlie", "delta", "echo"]
@@ -114,10 +118,36 @@ def test_a_clear_difference_is_told_from_luck() -> None:
 
 
 def test_results_of_other_clips_are_refused() -> None:
-    found = evaluation(["a", "b"], ["a", "b"])
-    assert in_order({"1": "y", "0": "x"}, found.clips, "file") == ["x", "y"]
+    assert in_order({"1": "y", "0": "x"}, ["0", "1"], "file") == ["x", "y"]
     with pytest.raises(BadData, match="lacks 1 of the 2 clips, the first '1'"):
-        in_order({"0": "x"}, found.clips, "file")
+        in_order({"0": "x"}, ["0", "1"], "file")
+
+
+def test_one_clip_says_nothing_about_chance() -> None:
+    """It is the same in every replicate, which is no evidence."""
+    found = evaluation(["the cat sat"], ["the cat"])
+    compared = compare(found, ["a dog"], "other")
+    assert (compared.interval, compared.p) == (None, None) and compared.difference < 0
+    shown = "\n".join(lines(Analysis.of(found, None, compared), "cpu", 0))
+    assert "-66.67 points, without an interval: a single clip" in shown
+    assert not re.search(r"^p ", shown, re.MULTILINE)
+    assert Analysis.of(found, None, compared).to_dict()["comparison"]["p"] is None
+
+
+@pytest.mark.parametrize(
+    ("clips", "named"),
+    [
+        ([{"id": "a", "heard": None}], "`heard` of 'a' is None"),
+        ([{"id": "a", "heard": "x"}, {"id": "a", "heard": "y"}], "two texts of 'a'"),
+    ],
+)
+def test_a_file_of_texts_says_one_of_each_clip(
+    clips: list[dict[str, object]], named: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps({"clips": clips}), encoding="utf-8")
+    with pytest.raises(BadData, match=named):
+        read_saved(path)
 
 
 def test_rates_are_those_of_the_score() -> None:

@@ -106,6 +106,9 @@ def test_the_english_normaliser_scores_digits_as_words(tmp_path: Path, tiny_bund
         (["--against", str(MANIFEST)], "holds no results"),
         (["--train", "nowhere.jsonl"], "nowhere.jsonl: there is no such manifest"),
         (["--json", str(MANIFEST.parent)], "is a folder: name a file"),
+        (["--json", str(MANIFEST)], "would take the place of"),
+        (["--json", "/proc/results.json"], "cannot be written"),
+        (["--written", "--json", "x", "--beam-size", "8"], "takes no --json and no --beam-size"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_before_any_work(
@@ -121,6 +124,17 @@ def test_results_of_another_manifest_are_refused(tmp_path: Path, tiny_bundle: Pa
     other.write_text('{"clips": [{"id": "x", "heard": "y"}]}', encoding="utf-8")
     with pytest.raises(AsrError, match="lacks 6 of the 6 clips"):
         asr(MANIFEST, "--bundle", tiny_bundle, "--against", other)
+
+
+def test_words_that_no_model_can_write_are_told(tmp_path: Path, tiny_bundle: Path) -> None:
+    manifest = tmp_path / "numbers.jsonl"
+    line = {"audio": str(MANIFEST.parent / "1272-141231-0000.flac"), "text": "It's 23 metres."}
+    manifest.write_text(json.dumps(line), encoding="utf-8")
+    done = CliRunner().invoke(app, ["evaluate", str(manifest), "--bundle", str(tiny_bundle)])
+    assert done.exit_code == 0
+    assert (
+        "1 of 3 words of the texts have characters that the model cannot write (23)" in done.stderr
+    )
 
 
 def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
