@@ -106,7 +106,8 @@ def _cut(audio: Path, found: Transcript, folder: Path, least: float, track: int 
     manifest = write_clips(audio, clips, folder, audio.stem, Selection(track=track))
     seconds = sum(clip.end - clip.start for clip in clips)
     sys.stderr.write(
-        f"asr: {len(clips)} clips of {seconds:.0f} s of {found.duration:.0f} s in {folder}\n"
+        f"asr: {len(clips)} clip{'s' * (len(clips) > 1)} of {seconds:.0f} s of "
+        f"{found.duration:.0f} s in {folder}\n"
     )
     sys.stdout.write(f"{manifest}\n")
 

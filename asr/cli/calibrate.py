@@ -7,6 +7,7 @@ import typer
 
 from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.progress import bar
+from asr.errors import BadOption
 
 if TYPE_CHECKING:
     from asr.fitting import Fitted
@@ -32,6 +33,8 @@ def calibrate(
     printed figures are from a fit to half of the speakers, or of the clips of one, measured on the
     other half; the bundle gets a fit to all.
     """
+    if without and noise is None:
+        raise BadOption("--without has no effect without --noise: leave it out.")
     from asr.bundle import put_calibration
     from asr.fitting import calibrate as fit
     from asr.runtime import Recognizer

@@ -176,7 +176,15 @@ def _written(
             raise BadData(f"{source} has no words to score; give a text with some, or more of it.")
         _print_written("words alone", score)
         return
-    clips = written.read_clips(source, recordings)
+    if last != 1.0 or apart:
+        raise BadOption("--last and --apart have no effect on JSON lines: leave them out.")
+    clips, left_out = written.read_clips(source, recordings)
+    if left_out:
+        typer.echo(
+            f"{left_out} of {left_out + len(clips)} texts are left out: no recording, no words, or "
+            "numbers in digits",
+            err=True,
+        )
     _print_written("right words, without sound", written.score_clips_alone(punctuator, clips))
     if recordings is not None:
         with bar("evaluating") as progress:

@@ -124,6 +124,8 @@ def perplexity(
     from asr.text.languages import language_code
 
     model = read_ngram(file)
+    if model.kind == "words" and units is not None:
+        raise BadOption(f"--units has no effect on {file}, a model of words: leave it out.")
     with bar("reading") as progress:
         sentences = known_sentences(
             text, model, _tokenizer(units), progress, language_code(language)

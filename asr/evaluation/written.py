@@ -176,11 +176,14 @@ class Clip:
     words: list[Written]
 
 
-def read_clips(written: Path, recordings: Path | None) -> list[Clip]:
+def read_clips(written: Path, recordings: Path | None) -> tuple[list[Clip], int]:
     """The clips of a file of JSON lines with `id` and `written`, with their recordings.
 
+    The number is that of texts left out: without a recording or words, or with numbers in digits,
+    whose reading is not known.
+
     Raises:
-        BadData: a file cannot be read, or no clip has a recording.
+        BadData: a file cannot be read, or no clip can be scored.
     """
     texts = read_written(written)
     found = {} if recordings is None else {one.id: one.audio for one in read_recordings(recordings)}
@@ -189,9 +192,11 @@ def read_clips(written: Path, recordings: Path | None) -> list[Clip]:
         for name, text in texts.items()
         if (recordings is None or name in found) and (words := _words(text))
     ]
-    if not clips:
+    if not clips and not any(name in found for name in texts) and recordings is not None:
         raise BadData(f"no recording of {recordings} has its text in {written}; check their ids.")
-    return clips
+    if not clips:
+        raise BadData(f"{written} has no text to score: all are empty or have numbers in digits.")
+    return clips, len(texts) - len(clips)
 
 
 def read_written(path: Path) -> dict[str, str]:
@@ -201,12 +206,19 @@ def read_written(path: Path) -> dict[str, str]:
         BadData: it cannot be read.
     """
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return {str(line["id"]): str(line["written"]) for line in lines}
+        rows = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = [json.loads(row) for row in rows if row.strip()]
+        texts = [(str(line["id"]), str(line["written"])) for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadData(
             f"{path} cannot be read ({error}): give JSON lines with `id` and `written`."
         ) from error
+    found: dict[str, str] = {}
+    for name, text in texts:
+        if name in found:
+            raise BadData(f"{path} has two texts of {name!r}: give one of each clip.")
+        found[name] = text
+    return found
 
 
 def _words(text: str) -> list[Written]:

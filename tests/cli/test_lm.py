@@ -32,6 +32,8 @@ def test_build_info_perplexity_and_arpa(asr: Asr, tmp_path: Path, text: Path) ->
     assert asr("lm", "info", lm)[0] == built
     measured, _ = asr("lm", "perplexity", lm, text)
     assert "unknown         0.000%" in measured and "sentences       12" in measured
+    said = asr("lm", "perplexity", lm, text, "--units", "characters", code=2)[1]
+    assert "--units has no effect" in said
     asr("lm", "arpa", lm, arpa)
     assert asr("lm", "build", arpa, again)[0] == built
     assert asr("lm", "perplexity", again, text)[0] == measured

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from commands import asr
 
+from asr.errors import BadData
 from asr.evaluation.written import (
     Put,
     WrittenScore,
@@ -62,9 +63,25 @@ def test_a_perfect_rival_has_a_perfect_score(tmp_path: Path) -> None:
     path = tmp_path / "written.jsonl"
     texts = {"a": "Yes, I am John. Are you?", "b": "it rained"}
     path.write_text("".join(json.dumps({"id": i, "written": t}) + "\n" for i, t in texts.items()))
-    score = score_rival(read_clips(path, None), texts)
+    score = score_rival(read_clips(path, None)[0], texts)
     assert all(count.f1 == 1.0 for count in score.counts.values() if count.true)
     assert score.counts["all marks"].put == 3
+
+
+def written_lines(path: Path, *texts: tuple[str, str]) -> Path:
+    """A file of ids and written texts, with empty lines between them."""
+    path.write_text("\n\n".join(json.dumps({"id": i, "written": t}) for i, t in texts))
+    return path
+
+
+def test_texts_that_cannot_be_scored_are_counted_and_ids_are_once(tmp_path: Path) -> None:
+    path = written_lines(tmp_path / "w.jsonl", ("a", "Yes, I am."), ("b", "It was 23."), ("c", ""))
+    clips, left_out = read_clips(path, None)
+    assert ([clip.id for clip in clips], left_out) == (["a"], 2)
+    with pytest.raises(BadData, match="no text to score: all are empty or have numbers"):
+        read_clips(written_lines(path, ("b", "It was 23.")), None)
+    with pytest.raises(BadData, match="two texts of 'a'"):
+        read_clips(written_lines(path, ("a", "Yes."), ("a", "No.")), None)
 
 
 def test_texts_are_cut_at_numbers_and_where_lines_are_apart() -> None:

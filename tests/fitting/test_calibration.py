@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from asr.bundle import Bundle
-from asr.cli import main
-from asr.errors import BadData
+from asr.cli import app, main
+from asr.errors import BadData, BadOption
 from asr.fitting import calibrate, speech_bounds
 from asr.runtime import Recognizer
 
@@ -78,6 +79,14 @@ def test_the_command_writes_what_the_recogniser_reads(
     assert found.text == before.text
     assert found.confidence != before.confidence
     assert "was fitted to development speech" in (bundle / "README.md").read_text()
+
+
+def test_recordings_are_left_out_of_noise_alone(bundle: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["calibrate", str(CLIPS), "--without", "-007", "--bundle", str(bundle)]
+    )
+    assert isinstance(done.exception, BadOption)
+    assert "--without has no effect without --noise" in str(done.exception)
 
 
 def test_confidence_is_about_as_high_as_words_are_right(bundle: Path) -> None:
