@@ -28,6 +28,14 @@ def in_brief(error: BaseException) -> str:
     return said[:200].rstrip(".") or type(error).__name__
 
 
+def how_to_add(extra: str) -> str:
+    """How an extra is installed: from the checkout, since PyPI's earshot is another project.
+
+    `uv sync` alone would remove the extras that are there.
+    """
+    return f"`uv sync --inexact --extra {extra}` or `pip install '.[{extra}]'` in the checkout"
+
+
 class BadAudio(AsrError):
     """What was given cannot be read as sound."""
 

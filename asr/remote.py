@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asr.errors import BadOption, in_brief
+from asr.errors import BadOption, how_to_add, in_brief
 
 
 def opened(url: str, name: str | None = None, **options: Any) -> tuple[Any, str]:
@@ -34,6 +34,6 @@ def opened(url: str, name: str | None = None, **options: Any) -> tuple[Any, str]
 def missing(name: str, error: ImportError) -> BadOption:
     """What to say of a package that a store needs."""
     return BadOption(
-        f"{name} needs a package that is not installed ({error}): `pip install 'earshot[stores]'` "
-        "for s3:// and https://, gcsfs for gs://, adlfs for az://."
+        f"{name} needs a package that is not installed ({error}): {how_to_add('stores')} for s3:// "
+        "and https://, gcsfs for gs://, adlfs for az://."
     )

@@ -3,8 +3,8 @@
 #
 # What the shipped model does with one recording, step by step: as a script,
 # `python examples/how_it_works.py`, and as a notebook, `examples/how_it_works.ipynb`. Both write
-# the six pictures to the folder `pictures` and need `uv sync --extra train`. `asr inspect CLIP -o
-# page.html` makes a page with everything on one time axis, for any recording.
+# the six pictures to the folder `pictures` and need `uv sync --inexact --extra train`. `asr inspect
+# CLIP -o page.html` makes a page with everything on one time axis, for any recording.
 
 # %%
 import base64

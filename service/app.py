@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from asr.audio import Limits
-from asr.errors import AsrError, BadOption
+from asr.errors import AsrError, BadOption, how_to_add
 from service.access.connections import log_loop_errors
 from service.access.keys import KeyCheck, read_keys
 from service.access.middleware import BodyLimits, RequestIds, RootPath
@@ -190,6 +190,6 @@ def _add_traces(app: FastAPI, endpoint: str) -> None:
         from service.monitoring.traces import Traces
     except ImportError as error:
         raise BadOption(
-            'EARSHOT_TRACE_ENDPOINT needs OpenTelemetry: pip install "earshot[trace]".'
+            f"EARSHOT_TRACE_ENDPOINT needs OpenTelemetry: {how_to_add('trace')}."
         ) from error
     app.add_middleware(Traces, endpoint=endpoint)

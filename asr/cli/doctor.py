@@ -93,7 +93,7 @@ def _libraries() -> Iterator[Finding]:
             yield Finding(name, "not installed: `uv sync` installs it", fine=False)
     for extra, names in _EXTRAS.items():
         missing = [name for name in names if not _installed(name)]
-        seen = f"not installed (`uv sync --extra {extra}`)" if missing else "installed"
+        seen = f"not installed (`uv sync --inexact --extra {extra}`)" if missing else "installed"
         yield Finding(f"extra {extra}", seen)  # an extra may be absent on purpose
 
 
@@ -108,7 +108,9 @@ def _cuda() -> Iterator[Finding]:
     # A driver that cannot be used is a fault; without a driver it is a CPU machine.
     driver = Path("/proc/driver/nvidia/version").exists()
     if not _installed("torch"):
-        yield Finding("gpu", "not used: `uv sync --extra gpu` installs torch", fine=not driver)
+        yield Finding(
+            "gpu", "not used: `uv sync --inexact --extra gpu` installs torch", fine=not driver
+        )
         return
     import torch
 

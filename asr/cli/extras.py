@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from asr.errors import BadOption
+from asr.errors import BadOption, how_to_add
 
 
 @contextmanager
@@ -16,5 +16,5 @@ def needs(extra: str) -> Iterator[None]:
             raise
         raise BadOption(
             f"this command needs the extra `{extra}` ({error.name} is not installed): "
-            f"install it with `uv sync --extra {extra}` or `pip install 'earshot[{extra}]'`."
+            f"install it with {how_to_add(extra)}."
         ) from error

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from asr.bundle.bundle import CHECKED_FILES, GRAPH, TOKENIZER, WEIGHTS, Bundle, checksum
 from asr.bundle.card import write_info
 from asr.bundle.info import INFO, BundleInfo, ExportInfo, Int8Loss, Precision, TrainingInfo
-from asr.errors import BadBundle, BadOption
+from asr.errors import BadBundle, BadOption, how_to_add
 from asr.export.checks import checked_int8_loss, fp32_difference
 from asr.model import AcousticModel
 from asr.training.checkpoint import Checkpoint
@@ -45,7 +45,7 @@ def export(
         from asr.export.onnx.graph import build_graph
         from asr.export.onnx.quantisation import quantize
     except ModuleNotFoundError as error:  # onnx, which is only needed here
-        raise BadOption(f"export needs {error.name}; install earshot[train].") from error
+        raise BadOption(f"export needs {error.name}: {how_to_add('train')}.") from error
     out = Path(out).resolve()
     if out.exists() and not (out / INFO).is_file() and not (out.is_dir() and _is_empty(out)):
         raise BadBundle(f"{out} exists and is not a bundle; move it away or name another folder.")

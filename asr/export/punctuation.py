@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from asr.bundle.session import session
-from asr.errors import BadBundle, BadOption
+from asr.errors import BadBundle, BadOption, how_to_add
 from asr.model.punctuation import PunctuationModel
 from asr.punctuation.model import FORMAT
 from asr.punctuation.pieces import PIECES
@@ -45,7 +45,7 @@ def punctuation_graph(checkpoint: Path) -> PunctuationGraph:
         from asr.export.onnx.punctuation import build_graph
         from asr.export.onnx.quantisation import quantize
     except ModuleNotFoundError as error:
-        raise BadOption(f"this needs {error.name}; install earshot[train].") from error
+        raise BadOption(f"this needs {error.name}: {how_to_add('train')}.") from error
     trained = PunctuationCheckpoint.read(checkpoint)
     model = trained.model
     told = {

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from fastapi.concurrency import run_in_threadpool
 
-from asr.errors import BadOption
+from asr.errors import BadOption, how_to_add
 from service.errors import ApiError
 from service.jobs.database import ConnectionLost, Database, DatabaseFailed, Sqlite
 from service.jobs.spool import LEFT_S, Spool
@@ -124,9 +124,7 @@ def _database(settings: Settings) -> Database:
     try:
         from service.jobs.postgres import Postgres
     except ImportError as error:
-        raise BadOption(
-            'EARSHOT_JOBS_URL needs psycopg: pip install "earshot[postgres]".'
-        ) from error
+        raise BadOption(f"EARSHOT_JOBS_URL needs psycopg: {how_to_add('postgres')}.") from error
     return Postgres(settings.jobs_url.get_secret_value())
 
 

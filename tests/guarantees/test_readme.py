@@ -7,12 +7,16 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,6 +62,44 @@ def test_the_page_opens_with_the_demo_and_the_tests_and_ci_runs_both() -> None:
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for command in (demo, tests):
         assert command.replace("pip install", "pip install -q") in ci
+
+
+def test_what_uv_installs_untold_has_no_torch() -> None:
+    """The two lists that `uv sync` takes, dependencies and the group dev, with all they bring."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    uv = project["tool"]["uv"]
+    stated = {entry["name"]: entry["requires-dist"] for entry in uv.get("dependency-metadata", [])}
+    waiting = [
+        Requirement(line)
+        for line in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    ]
+    brought: set[str] = set()
+    seen: set[str] = set()
+    while waiting:
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        if str(wanted) in seen:
+            continue
+        seen.add(str(wanted))
+        brought.add(name)
+        for line in stated.get(name, requires(name) or ()):
+            needed = Requirement(line)
+            extras = {"", *wanted.extras}
+            if not needed.marker or any(needed.marker.evaluate({"extra": one}) for one in extras):
+                waiting.append(needed)
+    assert "lhotse" in brought and "numpy" in brought
+    assert not brought & {"torch", "lightning", "torchaudio"}
+
+
+def test_nobody_is_sent_to_the_stranger_of_our_name() -> None:
+    """PyPI has an earshot of other people: ours is installed from the checkout."""
+    folders = ("asr", "service", "docs", "docker", "examples", "configs")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    pages = [path for path in files if path.suffix not in (".pyc", ".webp", ".png")]
+    named = re.compile(rb"earshot\[|pip install earshot")
+    assert [str(path) for path in pages if named.search(path.read_bytes())] == [
+        str(ROOT / "docs" / "decisions.md")  # what an installation brings, told long ago
+    ]
 
 
 @pytest.mark.slow
