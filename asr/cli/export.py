@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.extras import needs
+
 
 class Precision(StrEnum):
     """Precisions of the ONNX graph."""
@@ -27,8 +29,9 @@ def export(
     ] = False,
 ) -> None:
     """Write a bundle, after comparing its graph with the weights on batches of mixed lengths."""
-    from asr.export import export as write
-    from asr.export.checks import int8_here
+    with needs("train"):
+        from asr.export import export as write
+        from asr.export.checks import int8_here
 
     bundle = write(checkpoint, out, precision.value if precision else None, overwrite)
     size = bundle.info.export.bytes / 1e6

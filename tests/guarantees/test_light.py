@@ -67,3 +67,9 @@ print(sorted({{"torch", "lightning", "lhotse"}} & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_an_export_says_that_it_needs_the_extra_train(tmp_path: Path) -> None:
+    done = without_torch("from asr.cli import main; main()", "export", "x.ckpt", tmp_path / "out")
+    assert done.returncode == 2
+    assert "`train`" in done.stderr and "Traceback" not in done.stderr
