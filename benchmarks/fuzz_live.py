@@ -53,7 +53,7 @@ MISFITS: tuple[dict[str, Any], ...] = (
 )
 INPUTS: tuple[Any, ...] = (
     {"format": {"type": "audio/pcm", "rate": 8000}},
-    {"format": {"type": "audio/pcmu"}},
+    {"format": {"type": "audio/pcmu", "rate": 16000}},
     {"transcription": {"model": "none"}},
     {"transcription": {"language": "xx"}},
     {"transcription": {"beam_size": 10**9}},

@@ -74,7 +74,7 @@ def test_the_commands_of_the_page_make_a_bundle_that_reads_better(tmp_path: Path
     folder, out = recordings(tmp_path / "mine", SPEECH[10:18]), tmp_path / "my_voice"
     shutil.copy(SPEECH[10]["audio"], folder / "one.wav")  # of any format, whatever its name
     old = manifest(tmp_path / "old.jsonl", SPEECH[:2])
-    done = asr(*adapt, "--test", folder, "--old", old, "--epochs", 3, cwd=tmp_path)
+    done = asr(*adapt, "--test", folder, "--old", old, "--epochs", 5, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "one.wav: it has no text beside it" in done.stderr
     assert "8 of the 8 clips to test on are learnt from too" in done.stderr
@@ -100,7 +100,7 @@ def test_the_commands_of_the_page_make_a_bundle_that_reads_better(tmp_path: Path
     assert after.info.lm["sources"] == f"{before.info.lm['sources']}; {mixed}"
     assert "recordings of its user's own" in (out / "README.md").read_text(encoding="utf-8")
     other = tmp_path / "same_lm"
-    done = asr("adapt", folder, "-o", other, "--test", folder, "--epochs", 2, "--keep-lm")
+    done = asr("adapt", folder, "-o", other, "--test", folder, "--epochs", 5, "--keep-lm")
     assert done.returncode == 0, done.stderr
     assert "new words" not in done.stdout and changed(other) == weights
 
