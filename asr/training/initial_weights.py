@@ -103,9 +103,10 @@ class InitialWeights:
     def check_layers(self, config: ModelConfig) -> None:
         """BadOption if a network of `config` cannot take these weights.
 
-        It may gain self-conditioning, which has no effect at first.
+        It may gain self-conditioning, which has no effect at first, and read other frames: strides
+        have no weights.
         """
-        trained = self.model.config
+        trained = replace(self.model.config, subsampling=config.subsampling)
         gained = trained.self_conditioning or config.self_conditioning
         same_layers(self.path, replace(trained, self_conditioning=gained), config)
 

@@ -82,6 +82,16 @@ def test_self_conditioning_is_gained_without_effect_at_first(tiny_bundle: Path) 
         conditioned.check_layers(SHAPE)  # nor is it lost in silence
 
 
+def test_a_model_may_go_on_with_other_frames(tiny_bundle: Path) -> None:
+    start = InitialWeights.read(tiny_bundle)
+    finer = AcousticModel(replace(SHAPE, subsampling=2), start.tokenizer.n_units)
+    start.load_into(finer, start.tokenizer)
+    trained = start.model.state_dict()
+    assert all(torch.equal(weight, trained[name]) for name, weight in finer.state_dict().items())
+    wave, lengths = torch.randn(1, 16_000), torch.tensor([16_000])
+    assert (finer(wave, lengths)[1] + 1) // 2 == start.model(wave, lengths)[1]
+
+
 def test_other_layers_are_named(tiny_bundle: Path) -> None:
     start = InitialWeights.read(tiny_bundle)
     with pytest.raises(BadOption, match=r"hidden=16 \(not 24\)") as caught:
