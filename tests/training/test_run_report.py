@@ -98,7 +98,8 @@ def test_runs_are_compared_on_the_clips_of_their_last_validation(run: Path, tmp_
     assert done.returncode == 0, done.stderr
     one, other, page = done.stdout.splitlines()
     assert one == f"{worse}: WER 66.67% in the last validation, 120 words"
-    assert other.startswith(f"{better}: WER 0.00%, -66.67% against {worse} (95 % interval -66.67%")
+    told = f"{better}: WER 0.00%, -66.67 points against {worse} (95 % interval -66.67 to -66.67, p"
+    assert other.startswith(told)
     assert other.endswith("p = 0.0005)") and page == str(worse / "comparison.html")
     same = shutil.copytree(worse, tmp_path / "same")
     assert asr("report", worse, same).stdout.splitlines()[1].endswith("p = 1)")

@@ -235,9 +235,11 @@ def test_uploads_are_503_where_no_decoder_can_be_started_and_it_goes_on_later(
 ) -> None:
     app, http = two
     monkeypatch.setattr("service.engine.decode_pool._RETRY_START_S", 0.2)
+    decoders = app.state.decoders
+    wait_until(lambda: len(decoders.pids) == decoders.count)  # also those that replace others
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", "/gone/python")
-        for pid in app.state.decoders.pids:
+        for pid in decoders.pids:
             os.kill(pid, signal.SIGKILL)
         for _ in range(2):
             response = http.post(URL, content=clip.read_bytes())
