@@ -25,26 +25,32 @@ class Header:
     channels: int = 0
 
 
-def read_header(path: str | os.PathLike[str]) -> Header:
-    """The header of the file at `path`."""
+def read_header(path: str | os.PathLike[str], every_format: bool = True) -> Header:
+    """The header of the file at `path`.
+
+    Args:
+        every_format: also of formats that libsndfile does not know. A process that no file may end
+            had better leave these to another.
+    """
     if not os.path.isfile(path):  # a named pipe would be waited for
         return Header()
     try:
         # By its content: the libraries take no name that is not UTF-8.
         with Disk(os.fspath(path)) as file:
-            return _by_soundfile(file)
+            return _by_soundfile(file) or (_by_ffmpeg(file) if every_format else Header())
     except OSError:
         return Header()
 
 
-def _by_soundfile(file: Disk) -> Header:
+def _by_soundfile(file: Disk) -> Header | None:
+    """None if it is of another format."""
     try:
         with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
             known = sound.samplerate > 0 and sound.frames < _UNKNOWN_FRAMES
             return Header(sound.frames / sound.samplerate if known else 0.0, sound.channels)
     except soundfile.LibsndfileError:
         file.seek(0)
-        return _by_ffmpeg(file)
+        return None
 
 
 def _by_ffmpeg(file: Disk) -> Header:

@@ -40,7 +40,8 @@ def _advise(inputs: "Inputs") -> None:
     with hushed():
         for item in inputs[:_LOOKED_AT]:
             if item.problem is None and not isinstance(item.path, Address):
-                several += [item] if read_header(item.path).channels > 1 else []
+                header = read_header(item.path, every_format=False)
+                several += [item] if header.channels > 1 else []
     if not several:
         return
     decoder = Decoder(PIECEWISE, Selection(channels=SPLIT, duration=_HEARD_S))
