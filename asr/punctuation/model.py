@@ -27,7 +27,7 @@ that an answer depends on nothing else, and is known once `AFTER` more words are
 # mark a little sooner than a full stop, which also takes a capital. Windows of training begin and
 # end anywhere, recordings mostly with a sentence. Chosen on a third of dev-librispeech
 # (docs/results.md).
-_EASE = np.zeros(len(MARKS))
+_EASE = np.zeros(len(MARKS), np.float32)
 _EASE[NONE], _EASE[COMMA], _EASE[QUESTION] = -0.5, 0.3, 0.3
 _EASE_AT_THE_END = np.where(np.isin(np.arange(len(MARKS)), sorted(ENDS)), 1.0, 0.0)
 _EASE_AT_THE_START = np.where(np.arange(len(CASES)) == CAPITAL, 1.0, 0.0)
