@@ -88,12 +88,12 @@ def test_what_a_stream_cannot_do_is_refused(recognizer: Recognizer, clips: list[
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_recording(
-    long: Path, shipped_bundle: Path, tmp_path: Path
+    long: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    twice = tmp_path / "twice.flac"
+    thrice = tmp_path / "thrice.flac"
     samples = load(long).samples
-    soundfile.write(twice, np.tile(samples, 3), SAMPLE_RATE)
-    peaks = [peak_mb(path, shipped_bundle) for path in (long, twice)]
+    soundfile.write(thrice, np.tile(samples, 3), SAMPLE_RATE)
+    peaks = [peak_mb(path, tiny_bundle) for path in (long, thrice)]
     # The samples alone would take 82 MB more.
     assert peaks[1] - peaks[0] < 40, peaks
 
