@@ -200,7 +200,7 @@ def test_recordings_of_your_own_are_trained_on(
         (tmp_path / "mine" / f"{name}.jsonl").write_text(f"{text}\n", encoding="utf-8")
     given = command.strip().replace("FOLDER", str(tmp_path / "mine"))
     of_the_test = f"--trainer.max_epochs 1 --trainer.default_root_dir {tmp_path / 'run'}"
-    run(f"{given} {of_the_test}", checkout, environment)
+    run(f"{given} {of_the_test} --model.network.hidden 16", checkout, environment)
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
 
 

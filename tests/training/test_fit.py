@@ -232,7 +232,7 @@ def test_corpora_chooses_lines_of_the_manifest(tmp_path: Path) -> None:
     done = asr(
         "fit", "--config", "configs/mini_librispeech.yaml", "--data.root", TRAIN.parent,
         "--data.train", TRAIN.name, "--data.dev", TRAIN.name, "--data.cache", tmp_path,
-        "--data.corpora", "[LibriSpeech train-clean-5]",
+        "--data.corpora", "[LibriSpeech train-clean-5]", "--model.network.hidden", 16,
         "--trainer.max_steps", 1, "--trainer.default_root_dir", tmp_path / "run",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
