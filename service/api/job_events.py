@@ -20,6 +20,7 @@ from service.api.responses import ResponseBody, Seconds, Share, TimedWord, timed
 from service.errors import ApiError, ErrorDetail
 from service.jobs.jobs import Jobs, JobState
 from service.jobs.records import Record
+from service.jobs.results import Outcome
 
 
 class JobProgress(ResponseBody):
@@ -53,7 +54,9 @@ class JobDone(ResponseBody):
 
     type: Literal["job.done"] = "job.done"
     seconds: Seconds
-    """Seconds of audio."""
+    """Seconds of audio; those of channels that are read each by itself add up."""
+    duration: Seconds
+    """Length of the recording."""
 
 
 class JobFailed(ResponseBody):
@@ -82,7 +85,7 @@ EVENTS_SCHEMA: dict[str, Any] = {
     "example": 'event: job.progress\ndata: {"type":"job.progress","state":"waiting","heard":0.0,'
     '"seconds":4.65,"place":1}\n\nid: 1\nevent: job.segment\ndata: {"type":"job.segment",'
     '"text":"a man said","start":0.5,"end":1.1,"confidence":0.9,"words":[]}\n\nid: 2\n'
-    'event: job.done\ndata: {"type":"job.done","seconds":4.65}\n\n',
+    'event: job.done\ndata: {"type":"job.done","seconds":4.65,"duration":4.65}\n\n',
 }
 
 
@@ -108,7 +111,8 @@ async def job_events(
         change = jobs.change(record.id)
         try:
             record = await jobs.find(record.id, record.key)
-            new = await jobs.segments(record, after)
+            outcome = await jobs.outcome(record) if record.state == "done" else None
+            new = outcome.segments[after:] if outcome else await jobs.segments(record, after)
         except ApiError as error:
             if error.status == 404:
                 yield _event(JobDeleted())
@@ -117,7 +121,7 @@ async def job_events(
             after += 1
             yield _event(_segment(segment), after)
         if record.has_ended:
-            yield _event(_end(record), after + 1)
+            yield _event(_end(record, outcome), after + 1)
             return
         progress = _progress(jobs.state(record))
         yield b": still at work\n\n" if progress == shown else _event(progress)
@@ -155,9 +159,10 @@ def _segment(segment: Segment) -> JobSegment:
     )
 
 
-def _end(record: Record) -> JobDone | JobFailed:
-    if record.error is None:
-        return JobDone(seconds=record.seconds)
+def _end(record: Record, outcome: Outcome | None) -> JobDone | JobFailed:
+    if outcome is not None:
+        return JobDone(seconds=record.seconds, duration=outcome.transcript.duration)
+    assert record.error is not None
     return JobFailed(error=ErrorDetail(**record.error["detail"]))
 
 

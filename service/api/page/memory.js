@@ -2,7 +2,7 @@
 
 const PLACE = "earshot";  // in localStorage, which no other server's page can read
 const MOST_RESULTS = 10;
-const REMEMBERED_FIELDS = ["key", "model", "decoder", "hotwords"];
+const REMEMBERED_FIELDS = ["key", "model", "decoder", "channels", "hotwords"];
 
 const seen = new Set();  // ids of what has been on this page: other results are those of other tabs
 
@@ -28,6 +28,15 @@ function keep(memory) {
 
 function withoutSound({ id, added, name, state, note, seconds, job, words }) {
   return { id, added, name, state, note, seconds, job, words };
+}
+
+// The words of a job that another tab has had to its end, and deleted; whether they are there.
+function takeFromMemory(item) {
+  const other = remembered()?.results.find(({ id }) => id === item.id);
+  if (other?.state !== "done") return false;
+  Object.assign(item, { words: other.words, seconds: other.seconds, job: null });
+  if (item === shown) showItem(item);
+  return true;
 }
 
 function recall() {

@@ -78,11 +78,13 @@ async function run(item) {
 }
 
 function finish(item) {
-  change(item, { state: "done", share: null, note: "" });
+  const { job } = item;
+  change(item, { state: "done", share: null, note: "", job: null });
   say(`${item.name}: ${summary(item)}`);
   if (item.recorded && !recorder) $("live").hidden = true;  // the whole is better than its captions
   if (!shown?.words.length && !recorder) showItem(item);
   remember();
+  if (job) forgetJob(job);  // only now: another tab that follows it finds the words in the memory
 }
 
 // Of a file that it cannot read a browser tells only that no answer came.
@@ -108,7 +110,8 @@ function fail(item, message, status = NaN) {
 
 function formOf(item, more) {
   const form = new FormData();
-  const fields = { model: $("model").value, decoder: $("decoder").value, hotwords: $("hotwords").value.trim(), ...more };
+  const chosen = Object.fromEntries(["model", "decoder", "channels"].map((id) => [id, $(id).value]));
+  const fields = { ...chosen, hotwords: $("hotwords").value.trim(), ...more };
   for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
   form.append("file", item.file, item.name);
   return form;
@@ -158,16 +161,18 @@ async function followJob(item) {
       if (!ended) await sleep(RECONNECT_S, signal);
     }
   } catch (error) {
-    if (!(error.wait <= LONGEST_WAIT_S || error.status === 401)) forgetJob(item);
+    if (!signal.aborted && takeFromMemory(item)) return;
+    if (!(error.wait <= LONGEST_WAIT_S || error.status === 401)) {
+      forgetJob(item.job);
+      item.job = null;
+    }
     throw error;
   }
-  forgetJob(item);
 }
 
 // Its words are here, or nobody wants them: the service need not keep them.
-function forgetJob(item) {
-  ask(`v1/jobs/${item.job}`, { method: "DELETE" }).catch(() => {});
-  item.job = null;
+function forgetJob(job) {
+  ask(`v1/jobs/${job}`, { method: "DELETE" }).catch(() => {});
 }
 
 function startOver(item) {
@@ -186,8 +191,8 @@ function hear(item, event) {
     }
     case "transcript.text.delta": return change(item, { state: "reading", note: "" });
     case "transcript.text.done": return change(item, { seconds: event.duration });
-    case "job.done": return change(item, { seconds: event.seconds });
-    case "job.deleted": throw new Refusal("The service has forgotten this job: try again.", NaN);
+    case "job.done": return change(item, { seconds: event.duration });
+    case "job.deleted": throw new Refusal(ADVICE.job_not_found, NaN);
   }
 }
 

@@ -14,23 +14,27 @@ const partsKept = (parts) => parts.map((words) => kept({ words })).filter((words
 // ---- The formats, as `asr transcribe --format` writes them
 
 function asText(item) {
-  if (item.seconds <= ONE_LINE_S) return `${textOf(item.words)}\n`;
-  return partsKept(paragraphsOf(item.words)).map((words) => `${textOf(words)}\n`).join("\n") || "\n";
+  if (item.seconds <= ONE_LINE_S && channelsOf(kept(item)).length < 2) return `${textOf(item.words)}\n`;
+  const paragraphs = partsKept(paragraphsOf(item.words));
+  return paragraphs.map((words) => `${named(channelOf(words[0]))}${textOf(words)}\n`).join("\n") || "\n";
 }
 
 function asSrt(item) {
-  const blocks = cuesOf(kept(item), item.seconds).map((cue, at) => `${at + 1}\n${span(cue, ",")}\n${stack(cue.lines)}`);
+  const blocks = cuesOf(kept(item), item.seconds).map((cue, at) => `${at + 1}\n${span(cue, ",")}\n${named(cue.channel)}${stack(cue.lines)}`);
   return blocks.join("\n");
 }
 
 function asVtt(item) {
   const escaped = (line) => line.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  const blocks = cuesOf(kept(item), item.seconds).map((cue) => `${span(cue, ".")}\n${stack(cue.lines.map(escaped))}`);
+  const blocks = cuesOf(kept(item), item.seconds).map((cue) => `${span(cue, ".")}\n${voice(cue.channel)}${stack(cue.lines.map(escaped))}`);
   return ["WEBVTT\n", ...blocks].join("\n");
 }
 
+const named = (channel) => (channel ? `${speakerOf(channel)}: ` : "");
+const voice = (channel) => (channel ? `<v ${speakerOf(channel)}>` : "");
+
 function asJson(item) {
-  const words = kept(item), all = words.flatMap(wordsOf);
+  const words = kept(item), all = channelsOf(words).flat().flatMap(wordsOf).sort(byStart);
   return `${JSON.stringify({
     text: textOf(words), words: all, confidence: meanConfidence(all), duration: rounded(item.seconds, 3), no_speech: !words.length,
     segments: partsKept(segmentsOf(item.words)).map(asSegment),
@@ -39,19 +43,20 @@ function asJson(item) {
 
 function asSegment(words) {
   const all = words.flatMap(wordsOf);
-  return { text: textOf(words), start: all[0].start, end: all.at(-1).end, confidence: meanConfidence(all), words: all };
+  return { text: textOf(words), start: all[0].start, end: all.at(-1).end, confidence: meanConfidence(all), channel: channelOf(words[0]), words: all };
 }
 
 // A word as the service tells it; one that was edited keeps its times, and says what was heard.
 function wordsOf(word) {
-  if (!isEdited(word)) return word.spoken.map(({ word: text, written, start, end, probability }) => timed(text, written, start, end, probability));
+  const channel = channelOf(word);
+  if (!isEdited(word)) return word.spoken.map(({ word: text, written, start, end, probability }) => timed(text, written, start, end, probability, channel));
   const text = isWritten(word) ? plain(word.text) || word.text : word.text;
   const written = isWritten(word) ? word.text : undefined;
-  return { ...timed(text, written, word.start, word.end, word.confidence), heard: heardText(word) };
+  return { ...timed(text, written, word.start, word.end, word.confidence, channel), heard: heardText(word) };
 }
 
-const timed = (text, written, start, end, confidence) => ({
-  text, written, start: rounded(start, 3), end: rounded(end, 3), confidence: rounded(confidence, 4),
+const timed = (text, written, start, end, confidence, channel) => ({
+  text, written, start: rounded(start, 3), end: rounded(end, 3), confidence: rounded(confidence, 4), channel,
 });
 
 function segmentsOf(words) {

@@ -13,6 +13,7 @@ class Refusal extends Error {
 
 const ADVICE = {  // where the service's own sentence speaks to programmers
   invalid_api_key: "The service does not know this key, or asks for one: enter it above, then try again.",
+  job_not_found: "This job was cancelled elsewhere, or the service has forgotten it.",
   upload_too_large: "This is larger than the service takes: cut it into parts, or save it as mp3, m4a or ogg.",
 };
 

@@ -5,13 +5,23 @@ const MOST_S = 7, LEAST_S = 1, FLICKER_S = 0.083, READ_PER_S = 17;
 const COST_OF_CUTTING = 1, COST_OF_BREAKING = 0.15, COST_OF_A_CUE = 0.3, COST_OF_A_HURRIED_SECOND = 2;
 const SHARE_BY_MARK = { ".": 0, "?": 0, "!": 0, ":": 0.2, ";": 0.2, ",": 0.4, "\u2014": 0.4 };
 
-// The subtitles of words, as { start, end, lines }.
+// The subtitles of words, as { start, end, lines, channel }.
 function cuesOf(words, end) {
-  const spans = betweenPauses(words);
-  return spans.flatMap((span, at) => {
-    const until = spans[at + 1]?.[0].start ?? Math.max(end, span.at(-1).end);
-    return new Span(span, until).cues();
+  const spans = channelsOf(words).flatMap(betweenPauses).sort((one, other) => one[0].start - other[0].start);
+  const cues = spans.flatMap((span, at) => {
+    const last = span.at(-1).end;
+    while (spans[at]?.[0].start < last) at += 1;  // those that other channels have begun meanwhile
+    return new Span(span, spans[at]?.[0].start ?? Math.max(end, last)).cues();
   });
+  return cues.sort(byStart);
+}
+
+const byStart = (one, other) => one.start - other.start;  // equal ones stay in the order of their channels
+
+// The words of each channel.
+function channelsOf(words) {
+  const channels = [...new Set(words.map(channelOf))].sort((one, other) => one - other);
+  return channels.map((channel) => words.filter((word) => channelOf(word) === channel));
 }
 
 function betweenPauses(words) {
@@ -93,7 +103,7 @@ class Span {
     let stop = Math.max(last, Math.min(start + this.readingSeconds(begin, end), following));
     if (stop < following && following < stop + FLICKER_S) stop = following;
     const lines = this.lines(begin, end).map(([first, after]) => textOf(this.words.slice(first, after)));
-    return { start, end: stop, lines };
+    return { start, end: stop, lines, channel: channelOf(this.words[begin]) };
   }
 
   // First and end of each line: as few as can be, alike in length, but rather with a mark at the end.

@@ -35,6 +35,7 @@ function newWord(spoken, opens) {
 
 // ---- Texts
 
+const channelOf = (word) => word.spoken[0].channel;  // undefined where channels were mixed, or there is one
 const isWritten = (word) => word.spoken[0].written !== undefined;
 const textOf = (words) => joined(words.map((word) => word.text).filter(Boolean));
 
@@ -85,7 +86,7 @@ function appendWords(first) {
   for (let at = first; at < words.length; at += 1) {
     if (!at || beginsParagraph(words[at], words[at - 1], words[paragraphStart])) {
       paragraphStart = at;
-      newParagraph(words[at].start);
+      newParagraph(words[at]);
     }
     const line = $("words").lastElementChild.lastElementChild;
     wordButtons.push(wordButton(words[at], at));
@@ -95,15 +96,20 @@ function appendWords(first) {
   showEdits();
 }
 
-function newParagraph(start) {
-  const time = element("time", { textContent: clock(start) });
-  $("words").append(element("p", { dir: "auto" }, time, element("span")));
+function newParagraph(word) {
+  const time = element("time", { textContent: clock(word.start) });
+  const speaker = element("span", { className: "speaker", dir: "ltr", textContent: speakerOf(channelOf(word)) });
+  $("words").append(element("p", { dir: "auto" }, element("span", {}, time, " ", speaker), element("span")));
 }
 
-// Paragraphs end with a segment: at a long pause, or when they are full; within a sentence at the longest.
+// As asr/transcript/layout.py names channels.
+const speakerOf = (channel) => ["", "left", "right"][channel ?? 0] ?? `channel ${channel}`;
+
+// Paragraphs end with a segment: with a turn, at a long pause, or when they are full; within a sentence at the longest.
 function beginsParagraph(word, last, first) {
   const pause = word.start - last.end;
   if (!word.opens) return false;
+  if (channelOf(word) !== channelOf(last)) return true;
   if (isWritten(last) && !/[.?!]$/.test(last.text)) return pause >= LONGEST_PAUSE_S;
   return pause >= LONG_PAUSE_S || last.end - first.start >= FULL_S;
 }
@@ -144,16 +150,14 @@ function play(at) {
   $("audio").play().catch(() => {});  // the next click may end it before it has begun
 }
 
-// The last word that has begun by a time.
-const wordAt = (seconds) => lastUpTo(shown.words.length, (at) => shown.words[at].start, seconds);
-
 function follow() {
   const audio = $("audio"), now = audio.currentTime;
   if (now >= until) audio.pause();
-  $("words").querySelector(".now")?.classList.remove("now");
+  for (const lit of $("words").querySelectorAll(".now")) lit.classList.remove("now");
   if (audio.paused || !shown) return;
-  const at = wordAt(now);
-  if (now < shown.words[at]?.end) wordButtons[at].classList.add("now");
+  shown.words.forEach(({ start, end }, at) => {  // one, or one of each channel
+    if (start <= now && now < end) wordButtons[at].classList.add("now");
+  });
   requestAnimationFrame(follow);
 }
 

@@ -156,7 +156,8 @@ def test_a_larger_recording_than_a_requests_is_read_channel_by_channel(
     done = ended(http, job["id"])
     assert (done["state"], done["seconds"], done["heard"]) == ("done", 50.0, 50.0)
     whole = recognizer.transcribe(body, channels="split")
-    found = [event for _, event in events(http, job["id"])[:-1]]
+    *found, last = (event for _, event in events(http, job["id"]))
+    assert last == {"type": "job.done", "seconds": 50.0, "duration": 25.0}
     assert [(one["text"], one["channel"]) for one in found] == [
         (segment.text, segment.channel) for segment in whole.segments
     ]

@@ -65,6 +65,34 @@ def test_files_are_those_of_the_recogniser(
         assert made["confidence"] == pytest.approx(spoken.confidence, abs=2e-4)
 
 
+def test_channels_are_read_apart_and_named(
+    page: Page, english: Recognizer, clips: list[Path], tmp_path: Path
+) -> None:
+    interview = tmp_path / "interview.wav"
+    one, other = (load(clip).samples for clip in clips[:2])
+    gap = np.zeros(SAMPLE_RATE, np.float32)
+    left = np.concatenate([one, *[gap] * 8, one])  # over a minute they would be paragraphs anyway
+    right = np.resize(np.concatenate([gap, gap, other]), len(left))
+    soundfile.write(interview, np.stack([left, right], axis=1), SAMPLE_RATE)
+    page.locator("#settings").evaluate("details => { details.open = true; }")
+    page.get_by_label("Channels").select_option("split")
+    page.set_input_files("#file", [interview, clips[0]])
+    expect(page.locator("#queue .state").nth(1)).to_contain_text("words in")
+    spoken = english.transcribe(interview, channels="split")
+    for format in ("TXT", "SRT", "VTT"):
+        assert saved(page, format) == write(spoken, format.lower())
+    made, shown = json.loads(saved(page, "JSON")), spoken.to_dict()
+    assert (made["text"], made["words"]) == (shown["text"], shown["words"])
+    assert made["duration"] == pytest.approx(shown["duration"], abs=1e-3)
+    assert [part["channel"] for part in made["segments"]] == [
+        segment.channel for segment in spoken.segments
+    ]
+    assert {*page.locator(".speaker").all_inner_texts()} == {"left", "right"}
+    page.get_by_role("button", name=f"Show {clips[0].name}").click()  # which has one channel
+    expect(page.locator(".speaker")).to_have_text([""] * page.locator("#words p").count())
+    assert saved(page, "SRT") == write(english.transcribe(clips[0]), "srt")
+
+
 def test_a_corrected_word_keeps_its_times_and_is_saved(
     spoken: Page, english: Recognizer, clips: list[Path]
 ) -> None:

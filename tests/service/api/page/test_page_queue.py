@@ -246,6 +246,25 @@ def test_a_job_is_followed_again_when_the_page_is_opened_again(
     expect(state(page)).to_contain_text("words in 0:12.0")
 
 
+def test_two_tabs_that_follow_one_job_both_have_its_words(
+    page: Page, server: tuple[FastAPI, httpx.Client], long: dict[str, Any]
+) -> None:
+    page.get_by_label("Remember the key").check()
+    other = page.context.new_page()
+    other.route("**/v1/jobs/*/events", lambda route: route.abort())
+    deleted = page.expect_request(lambda request: request.method == "DELETE")
+    with deleted, frozen(server[0].state.registry.first.pid):
+        page.set_input_files("#file", long)
+        expect(state(page)).to_contain_text("Reading, 0 %")
+        other.goto(page.url)
+        expect(state(other)).to_contain_text("The connection is lost")
+    other.unroute("**/v1/jobs/*/events")
+    expect(state(other)).to_contain_text("words in 0:12.0")
+    other.get_by_role("button", name="Show long.wav").click()
+    expect(other.locator(".word")).to_have_text(page.locator(".word").all_inner_texts())
+    other.close()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
