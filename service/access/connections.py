@@ -38,6 +38,7 @@ _OTHER_DESCRIPTORS = 256  # for processes, bundles, logs, and connections accept
 _SILENT_S = 10.0
 _TURN = 16 * 1024  # bytes to read from one connection before it is another's turn
 _SPARE_FRAMING = 16 * 1024
+_MOST_HEAD = 16 * 1024  # bytes of a request before its body
 
 
 class RateLimitedWarning:
@@ -250,7 +251,10 @@ class Connection(_Counted, H11Protocol):
         return any(name == b"transfer-encoding" for name, _ in self.headers)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's sentence
-        message = "The request cannot be read: it is not HTTP/1.1."
+        message = (
+            "The request cannot be read: it is not HTTP/1.1, or its head has over "
+            f"{_MOST_HEAD // 1024} KiB."
+        )
         self._end(ApiError(400, message, code="bad_http"))
 
     def _set_arrival_timer(self) -> None:
@@ -347,6 +351,7 @@ def server_config(app: FastAPI, settings: Settings, **uvicorn_arguments: Any) ->
         ws=cast(type[asyncio.Protocol], functools.partial(Socket, limits=limits)),
         ws_max_size=MOST_MESSAGE,
         ws_per_message_deflate=False,
+        h11_max_incomplete_event_size=_MOST_HEAD,
         access_log=False,
         forwarded_allow_ips=settings.trusted_proxies.strip(),
         backlog=_ACCEPTED_AT_ONCE,

@@ -21,7 +21,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import Headers
+from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from asr.errors import BadOption
@@ -139,6 +139,23 @@ class _Parser(MultiPartParser):
 
     spool_max_size = sys.maxsize
     _text = 0
+    _is_within_part = False
+
+    async def parse(self) -> FormData:
+        """The form; MultiPartException if it is none, or breaks off within a part."""
+        form = await super().parse()
+        if self._is_within_part:
+            await form.close()
+            raise MultiPartException("the boundary that ends it is missing; send all of it.")
+        return form
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        self._is_within_part = True
+
+    def on_part_end(self) -> None:
+        super().on_part_end()
+        self._is_within_part = False
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._current_part.file is None:

@@ -193,6 +193,10 @@ def test_what_is_no_http_is_400_in_the_same_shape(
     with connected(impatient) as connection:
         connection.sendall(head(None) + b"no size\r\n")
         assert error_in(read_all(connection)) == (400, "bad_http")
+    with connected(impatient) as connection:
+        long = f"GET / HTTP/1.1\r\nHost: x\r\nX: {'x' * 17_000}"
+        connection.sendall(long.encode())
+        assert b"its head has over 16 KiB" in read_all(connection)
     with connected(impatient) as connection:  # an answer that needs no body ends it
         connection.sendall(head(None, "/health/live").replace(b"POST", b"GET"))
         assert read_all(connection).startswith(b"HTTP/1.1 200")

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -172,6 +173,30 @@ def test_a_broken_multipart_body_is_400(client: Client, boundary: str) -> None:
     )
     assert response.status_code == 400
     assert_shape(response)
+
+
+@pytest.mark.parametrize("last", ["file", "response_format"])
+def test_a_form_that_breaks_off_is_400(client: Client, clip: Path, last: str) -> None:
+    fields = {"file": clip.read_bytes(), "response_format": b"srt"}
+    names = sorted(fields, key=lambda name: name == last)
+    files: list[Any] = [(one, (one if one == "file" else None, fields[one])) for one in names]
+    request = client.http.build_request("POST", "/v1/audio/transcriptions", files=files)
+    body = request.read().rstrip().removesuffix(b"--")
+    body = body[: body.rindex(b"\r\n")]  # the last boundary
+    response = client.http.post(
+        request.url, content=body, headers={"content-type": request.headers["content-type"]}
+    )
+    assert response.status_code == 400
+    assert "the boundary that ends it is missing" in (assert_shape(response)["message"] or "")
+
+
+@pytest.mark.parametrize("name", ["channels", "track"])
+def test_what_the_recording_does_not_have_is_422_and_named(
+    client: Client, clip: Path, name: str
+) -> None:
+    with clip.open("rb") as file:
+        error = client.refusal(file=file, model="whisper-1", extra_body={name: 7})
+    assert (error.status_code, error.param, error.code) == (422, name, "invalid_option")
 
 
 def test_empty_fields_count_as_left_out(client: Client, clip: Path, recognizer: Recognizer) -> None:
