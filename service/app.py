@@ -171,7 +171,13 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_origins=origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "server-timing", "retry-after", "location"],
+            expose_headers=[
+                "x-request-id",
+                "server-timing",
+                "retry-after",
+                "location",
+                "x-should-retry",
+            ],
         )
     if settings.trace_endpoint:
         _add_traces(app, settings.trace_endpoint)
