@@ -228,7 +228,7 @@ class OpenAIFields(HowFields):
     languages: Annotated[list[Language], Field(examples=[["en"]])] = []
     """The languages that may be spoken: only that of the model."""
     prompt: Annotated[str, Field(examples=["Nyx, Eyjafjallajökull"])] = ""
-    """Names in it are favoured by the decoder `beam`; `docs/http.md` says which."""
+    """Names in it are favoured by the decoder `beam`; `docs/http-reference.md` says which."""
     keywords: Annotated[Phrases, Field(examples=[["Nyx"]])] = []
     """OpenAI's name for `hotwords`; the two lists are joined."""
 

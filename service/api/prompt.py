@@ -1,7 +1,7 @@
 """OpenAI's `prompt` -> hot words: the names in it.
 
 Whisper continues its prompt. A CTC model cannot, but people mostly use the prompt to give the
-spelling of names. The rules are few, so that `docs/http.md` can list them all.
+spelling of names. The rules are few, so that `docs/http-reference.md` can list them all.
 
 Every step is linear in the prompt's length, because this runs in the process that answers HTTP.
 """

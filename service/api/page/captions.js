@@ -1,4 +1,4 @@
-// Live captions while the microphone records, over WS /v1/realtime (docs/http.md has its events).
+// Live captions while the microphone records, over WS /v1/realtime (docs/http-reference.md has its events).
 //
 // They are a help and no more: the recording is read as a whole afterwards. Where the service, the
 // browser or the network gives no captions, recording goes on without them.

@@ -17,7 +17,7 @@ router = APIRouter()
 
 @router.websocket(PATH)
 async def realtime(websocket: WebSocket) -> None:
-    """Follow a client's speech; docs/http.md has the events."""
+    """Follow a client's speech; docs/http-reference.md has the events."""
     state, scope = websocket.app.state, websocket.scope
     settings: Settings = state.settings
     sessions: Sessions = state.live

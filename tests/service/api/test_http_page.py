@@ -1,4 +1,4 @@
-"""`docs/http.md` is true: its examples are answered as it shows, and it leaves nothing out."""
+"""The pages of HTTP are true: their examples are answered as shown, and they leave nothing out."""
 
 import json
 import re
@@ -17,7 +17,9 @@ from service.api.prompt import hot_words
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+PAGES = ("http.md", "http-reference.md")
+PAGE = "\n".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in PAGES)
+PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"```sh\n(curl [^\n]*)\n```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -37,9 +39,10 @@ def test_an_example_is_answered_as_shown(english_address: str, at: int) -> None:
         assert list(map(shape, answered)) == list(map(shape, expected))
 
 
-def test_the_live_example_prints_what_is_said(english_address: str, tmp_path: Path) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    script = tmp_path / "live.py"
+@pytest.mark.parametrize("at", range(len(PROGRAMS)))
+def test_a_program_prints_what_is_said(english_address: str, tmp_path: Path, at: int) -> None:
+    program = PROGRAMS[at]
+    script = tmp_path / "program.py"
     script.write_text(program.replace("http://127.0.0.1:8000", english_address), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, timeout=120
