@@ -9,6 +9,7 @@ import typer
 
 from asr.cli.evaluate import record_score
 from asr.cli.extras import needs
+from asr.cli.failures import Failures
 from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.output import stoppable
 from asr.cli.progress import bar
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from asr.adaptation.material import Material
     from asr.adaptation.recipe import Recipe
     from asr.bundle import Bundle
+    from asr.corpus import Unread
     from asr.evaluation import Score
     from asr.runtime import Recognizer
 
@@ -107,7 +109,7 @@ def adapt(
         recipe = Recipe.of(material.train.total, epochs, rehearsed=rehearsal is not None)
         tell_recipe(material, recipe)
         sets = {"new speech": material.test.manifest} | ({"old speech": old} if old else {})
-        scores = _scores(recognizer, sets)
+        scores = _scores(recognizer, sets, Failures().unread)
         others = [(rehearsal, REHEARSED)] if rehearsal else []
         config = recipe.config(before, material, work / "run", others, device, sources)
         try:
@@ -206,12 +208,14 @@ def _compare(before: "dict[str, Score]", after: "dict[str, Score]") -> None:
         )
 
 
-def _scores(recognizer: "Recognizer", manifests: dict[str, Path]) -> "dict[str, Score]":
+def _scores(
+    recognizer: "Recognizer", manifests: dict[str, Path], unread: "Unread | None" = None
+) -> "dict[str, Score]":
     from asr.evaluation import evaluate
 
     with bar("evaluating") as progress:
         return {
-            name: evaluate(recognizer, manifest, progress).score
+            name: evaluate(recognizer, manifest, progress, unread=unread).score
             for name, manifest in manifests.items()
         }
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.cli.failures import Failures
 from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.progress import bar
 from asr.errors import BadOption
@@ -32,6 +33,8 @@ def calibrate(
     Do this last: it must be repeated after a new language model or other decoder weights. The
     printed figures are from a fit to half of the speakers, or of the clips of one, measured on the
     other half; the bundle gets a fit to all.
+    Exit code 0: written; 1: written, but some recordings could not be read; 2: nothing could be
+    done.
     """
     if without and noise is None:
         raise BadOption("--without has no effect without --noise: leave it out.")
@@ -40,8 +43,9 @@ def calibrate(
     from asr.runtime import Recognizer
 
     recognizer = Recognizer.load(bundle, device)
+    failed = Failures()
     with bar("calibrating") as progress:
-        results = fit(recognizer, manifests, noise, without, progress)
+        results = fit(recognizer, manifests, noise, without, progress, failed.unread)
     for decoder, fitted in results.items():
         typer.echo("\n".join(_lines(decoder, fitted)))
     put_calibration(
@@ -49,6 +53,7 @@ def calibrate(
         {decoder: fitted.calibration.to_dict() for decoder, fitted in results.items()},
     )
     typer.echo(f"written into {recognizer.bundle.path}", err=True)
+    failed.end()
 
 
 def _lines(decoder: str, fitted: "Fitted") -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr.cli.failures import Failures
 from asr.cli.options import (
     WEIGHTS,
     BundleOption,
@@ -23,6 +24,7 @@ from asr.errors import BadData, BadOption
 from asr.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
+    from asr.corpus import Unread
     from asr.evaluation import Evaluation, Score
     from asr.evaluation.written import WrittenScore
     from asr.runtime import Recognizer
@@ -79,7 +81,10 @@ def evaluate(
     ] = False,
     **values: Any,
 ) -> None:
-    """Transcribe a manifest and print error rates and speed, overall and by groups of clips."""
+    """Transcribe a manifest and print error rates and speed, overall and by groups of clips.
+
+    Exit code 0: all clips scored; 1: some could not be read; 2: nothing could be done.
+    """
     if written:
         ignored = {
             "--lm": lm,
@@ -116,10 +121,11 @@ def evaluate(
     recognizer.options(**options)
     language = recognizer.bundle.info.language
     known = known_words(train, normaliser, language) if train else None
+    failed = Failures()
 
-    def run_on(system: Recognizer) -> "Evaluation":
+    def run_on(system: Recognizer, unread: "Unread | None" = None) -> "Evaluation":
         with bar("evaluating") as progress:
-            return run(system, manifest, progress, normaliser, **options)
+            return run(system, manifest, progress, normaliser, unread, **options)
 
     if against is None:
         rival = None
@@ -128,8 +134,9 @@ def evaluate(
             one.id for one in read_checked(manifest, "evaluated on", recognizer.bundle.normalise)
         ]
         rival = _rival(against, ids, device, run_on)
-    evaluation = run_on(recognizer)
-    comparison = rival and compare(evaluation, rival(), str(against))
+    evaluation = run_on(recognizer, failed.unread)
+    scored = [clip.id for clip in evaluation.clips]
+    comparison = rival and compare(evaluation, rival(scored), str(against))
     analysis = Analysis.of(evaluation, known, comparison)
     typer.echo("\n".join(lines(analysis, recognizer.device, worst)))
     _tell_unwritable(recognizer, evaluation)
@@ -143,8 +150,11 @@ def evaluate(
         }
         text = json.dumps({**about, **analysis.to_dict()}, ensure_ascii=False, indent=1)
         write_atomically(results, f"{text}\n")
-    if record:
+    if record and failed.number:
+        typer.echo("the figure is not recorded, since some clips could not be read", err=True)
+    elif record:
         _record(recognizer, evaluation, manifest, options.get("decoder"))
+    failed.end()
 
 
 def _written(
@@ -185,15 +195,19 @@ def _written(
             "numbers in digits",
             err=True,
         )
+    failed = Failures()
     _print_written("right words, without sound", written.score_clips_alone(punctuator, clips))
     if recordings is not None:
         with bar("evaluating") as progress:
-            right, recognised, missed = written.score_clips_heard(recognizer, clips, progress)
+            right, recognised, missed = written.score_clips_heard(
+                recognizer, clips, progress, failed.told
+            )
         _print_written(f"right words, with pauses ({missed} clips left out)", right)
         _print_written("recognised words", recognised)
     if against is not None:
         rival = written.score_rival(clips, written.read_written(against))
         _print_written(str(against), rival)
+    failed.end()
 
 
 def _print_written(title: str, score: "WrittenScore") -> None:
@@ -237,8 +251,8 @@ def _rival(
     ids: Sequence[str],
     device: str,
     run_on: Callable[["Recognizer"], "Evaluation"],
-) -> Callable[[], list[str]]:
-    """A function that returns the other system's texts of the clips with these ids.
+) -> Callable[[Sequence[str]], list[str]]:
+    """A function from the ids of the clips that can be read, to the other system's texts of them.
 
     The system is opened, and the file of its texts checked, at once.
     """
@@ -249,9 +263,15 @@ def _rival(
         raise BadOption(f"--against {against}: there is no such bundle or file of results.")
     if against.is_dir():
         other = Recognizer.load(against, device)
-        return lambda: [clip.hypothesis for clip in run_on(other).clips]
-    texts = in_order(read_saved(against), ids, str(against))
-    return lambda: texts
+
+        def heard(ids: Sequence[str]) -> list[str]:
+            texts = {clip.id: clip.hypothesis for clip in run_on(other).clips}
+            return in_order(texts, ids, str(against))
+
+        return heard
+    saved, failed = read_saved(against)
+    in_order(saved, [one for one in ids if one not in failed], str(against))
+    return lambda ids: in_order(saved, ids, str(against))
 
 
 def _record(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr.cli.failures import Failures
 from asr.cli.options import BundleOption, DeviceOption, LanguageOption, takes
 from asr.cli.output import stoppable
 from asr.cli.progress import bar
@@ -261,6 +262,8 @@ def tune(
 
     Use recordings that are in neither the training nor the final evaluation. --beam-size is written
     too, since other beam sizes need other weights.
+    Exit code 0: written; 1: written, but some recordings could not be read; 2: nothing could be
+    done.
     """
     from asr.bundle import put_decoding
     from asr.fitting import tune as search
@@ -269,8 +272,9 @@ def tune(
 
     recognizer = Recognizer.load(bundle, device)
     chosen = {name: value for name, value in values.items() if value is not None}
+    failed = Failures()
     with bar("tuning") as progress:
-        tuning = search(recognizer, manifest, progress, clips, **chosen)
+        tuning = search(recognizer, manifest, progress, clips, failed.unread, **chosen)
     if tuning.words < FEW_WORDS:
         typer.echo(
             f"the clips have {tuning.words} words, too few to trust: weights that were tuned on "
@@ -287,6 +291,7 @@ def tune(
         f"WER             {tuning.best.wer:.2%}\n"
         f"{names}written into    {recognizer.bundle.path}"
     )
+    failed.end()
 
 
 def put_mixed(copy: Path, model: "NGram", mixed: "Mixed", sources: str) -> list[str]:

@@ -3,6 +3,7 @@
 from asr.corpus.check import check_files, check_ids, check_lines, hours_by_kind, read_checked
 from asr.corpus.findings import Finding, explain, explained
 from asr.corpus.manifest import (
+    Unread,
     Utterance,
     is_apart,
     read_lines,
@@ -18,6 +19,7 @@ __all__ = [
     "Finding",
     "Source",
     "Survey",
+    "Unread",
     "Utterance",
     "check_files",
     "check_ids",

@@ -33,7 +33,7 @@ _ODD = 5.0  # robust deviations of the logarithm of characters per second
 
 
 def read_checked(manifest: Path, use: str, normal: Normaliser = normalise) -> list[Utterance]:
-    """The utterances of a manifest, whose every line can be used.
+    """The utterances of a manifest, whose every line can be used if its recording can be read.
 
     Args:
         use: completes "the manifest cannot be …", for example "evaluated on".
@@ -44,7 +44,7 @@ def read_checked(manifest: Path, use: str, normal: Normaliser = normalise) -> li
             message names the first twenty.
     """
     utterances, findings = read_manifest(manifest, normal=normal)
-    findings += [*check_lines(utterances), *check_ids(utterances), *check_files(utterances)]
+    findings += [*check_lines(utterances), *check_ids(utterances)]
     if findings or not utterances:
         listed = explained(manifest, findings, most=20) or [f"{manifest}: no lines"]
         raise BadData(f"{manifest} cannot be {use}; mend these lines.", listed)

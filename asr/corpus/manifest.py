@@ -9,14 +9,14 @@ recording has `start` and `end` in its seconds, or `offset` and `duration`.
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from asr.audio import Audio, load_stretch
-from asr.corpus.findings import Finding
-from asr.errors import BadData
+from asr.corpus.findings import Finding, Kind
+from asr.errors import BadAudio, BadData, BadOption, TooLong
 from asr.files import is_text
 from asr.text import Normaliser, normalise
 
@@ -52,6 +52,18 @@ class Utterance:
     def load(self) -> Audio:
         """Its sound; errors are those of `asr.audio.load_stretch`."""
         return load_stretch(self.audio, self.start, self.end)
+
+    def heard(self) -> Audio | Finding:
+        """Its sound, or the finding why its recording cannot be read."""
+        try:
+            return self.load()
+        except (BadAudio, TooLong, BadOption) as error:
+            kind: Kind = "undecodable audio" if self.audio.is_file() else "missing audio"
+            return Finding(self.line, kind, str(error))
+
+
+Unread: TypeAlias = Callable[[Path, Finding], None]
+"""Told of a recording that cannot be read when its turn comes, and of its manifest."""
 
 
 def read_manifest(

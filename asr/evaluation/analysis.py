@@ -84,7 +84,11 @@ class Analysis:
                 "better": compared.better,
                 "worse": compared.worse,
             }
-        return {**values, "clips": list(self._clips())}
+        failed = [
+            {"id": name, "line": why.line, "reason": why.reason}
+            for name, why in self.evaluation.failed.items()
+        ]
+        return {**values, "clips": list(self._clips()), "failed": failed}
 
     def _clips(self) -> Iterator[dict[str, Any]]:
         scored = self.evaluation.score.utterances

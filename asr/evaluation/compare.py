@@ -62,8 +62,9 @@ def compare(evaluation: Evaluation, texts: Sequence[str], against: str) -> Compa
     )
 
 
-def read_saved(path: Path) -> dict[str, str]:
-    """A system's texts by the clips' ids, from a file that `asr evaluate --json` wrote.
+def read_saved(path: Path) -> tuple[dict[str, str], set[str]]:
+    """A system's texts by the clips' ids, from a file that `asr evaluate --json` wrote, and the ids
+    of those that could not be read then.
 
     A file of another recogniser needs only `{"clips": [{"id": ..., "heard": ...}, ...]}`.
 
@@ -71,11 +72,12 @@ def read_saved(path: Path) -> dict[str, str]:
         BadData: the file cannot be read, or has another format.
     """
     try:
-        clips = json.loads(path.read_text("utf-8"))["clips"]
-        heard = [(str(clip["id"]), clip["heard"]) for clip in clips]
+        saved = json.loads(path.read_text("utf-8"))
+        heard = [(str(clip["id"]), clip["heard"]) for clip in saved["clips"]]
+        failed = {str(clip["id"]) for clip in saved.get("failed", ())}
     except OSError as error:
         raise BadData(f"{path} cannot be read ({error.strerror}).") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadData(
             f"{path} holds no results: it must be what `asr evaluate --json` wrote, or JSON of "
             'the form {"clips": [{"id": "...", "heard": "..."}]}.'
@@ -86,7 +88,7 @@ def read_saved(path: Path) -> dict[str, str]:
             raise BadData(f'{path}: `heard` of {name!r} is {text!r}: give a text, which may be "".')
         if texts.setdefault(name, text) != text:
             raise BadData(f"{path} has two texts of {name!r}: give one of each clip.")
-    return texts
+    return texts, failed
 
 
 def in_order(texts: Mapping[str, str], ids: Sequence[str], name: str) -> list[str]:

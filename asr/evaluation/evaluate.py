@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio import Audio
-from asr.corpus import Utterance, read_checked, read_lines
-from asr.errors import BadOption
+from asr.corpus import Finding, Unread, Utterance, read_checked, read_lines
+from asr.errors import BadData, BadOption
 from asr.evaluation.score import Score, score
 from asr.runtime import Recognizer
 from asr.text import DEFAULT_LANGUAGE, PLAIN, Normaliser, normaliser
@@ -61,6 +61,8 @@ class Evaluation:
     """From opening the first file to the last word, including audio decoding."""
     language: str = DEFAULT_LANGUAGE
     """The code of the recogniser's language."""
+    failed: dict[str, Finding] = field(default_factory=dict)
+    """Why a recording could not be read, by the clip's id: these are not scored."""
 
     @property
     def realtime_factor(self) -> float:
@@ -73,13 +75,16 @@ def evaluate(
     manifest: Path,
     progress: Callable[[int, int], None] | None = None,
     normaliser: str = "plain",
+    unread: Unread | None = None,
     **options: Any,
 ) -> Evaluation:
-    """Transcribes every line of a manifest and compares it with its text; no line is left out.
+    """Transcribes every line of a manifest and compares it with its text.
+
+    Recordings that cannot be read are told to `unread`, and stand in the result.
 
     Raises:
-        BadData: a line cannot be scored; the message names every such line.
-        BadAudio: a recording cannot be read.
+        BadData: a line cannot be scored, and the message names every such line; or no recording can
+            be read.
         BadOption: the normaliser or another option is unknown.
     """
     language = recognizer.bundle.info.language
@@ -87,8 +92,15 @@ def evaluate(
     utterances = read_checked(manifest, "evaluated on", recognizer.bundle.normalise)
     lines = json_lines(manifest)
     clips: list[Clip] = []
+    failed: dict[str, Finding] = {}
+
+    def keep(utterance: Utterance, why: Finding) -> None:
+        failed[utterance.id] = why
+        if unread is not None:
+            unread(manifest, why)
+
     began = time.perf_counter()
-    for group in _groups(utterances):
+    for group in _groups(utterances, keep):
         transcripts = recognizer.transcribe([audio for _, audio in group], written=False, **options)
         for (utterance, audio), transcript in zip(group, transcripts, strict=True):
             values = lines[utterance.line]
@@ -107,7 +119,9 @@ def evaluate(
                 )
             )
         if progress is not None:
-            progress(len(clips), len(utterances))
+            progress(len(clips) + len(failed), len(utterances))
+    if not clips:
+        raise BadData(f"{manifest} cannot be evaluated on: none of its recordings can be read.")
     return Evaluation(
         score=score_clips(clips, [clip.hypothesis for clip in clips], normaliser, language),
         clips=tuple(clips),
@@ -115,6 +129,7 @@ def evaluate(
         audio_seconds=sum(clip.duration for clip in clips),
         wall_seconds=time.perf_counter() - began,
         language=language,
+        failed=failed,
     )
 
 
@@ -157,13 +172,19 @@ def level(samples: npt.NDArray[np.float32]) -> float:
     return float(10 * np.log10(max(powers[frames // 2 :].mean(), _QUIETEST)))
 
 
-def _groups(utterances: Sequence[Utterance]) -> Iterator[list[tuple[Utterance, Audio]]]:
+def _groups(
+    utterances: Sequence[Utterance], unread: Callable[[Utterance, Finding], None]
+) -> Iterator[list[tuple[Utterance, Audio]]]:
     """The utterances with their audio, in groups that fit into memory."""
     group: list[tuple[Utterance, Audio]] = []
     held = 0.0
     for utterance in utterances:
-        group.append((utterance, utterance.load()))
-        held += group[-1][1].duration
+        heard = utterance.heard()
+        if isinstance(heard, Finding):
+            unread(utterance, heard)
+            continue
+        group.append((utterance, heard))
+        held += heard.duration
         if len(group) == _GROUP or held >= _GROUP_SECONDS:
             yield group
             group, held = [], 0.0

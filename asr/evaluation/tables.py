@@ -7,6 +7,7 @@ from asr.evaluation.analysis import Analysis, Recall
 from asr.evaluation.bootstrap import Clusters, Interval
 from asr.evaluation.breakdown import MEASURES, Breakdown, Row
 from asr.evaluation.compare import Comparison
+from asr.evaluation.evaluate import Evaluation
 from asr.evaluation.score import aligned
 
 _SHOWN = 8
@@ -19,7 +20,7 @@ def lines(analysis: Analysis, device: str, worst: int) -> Iterator[str]:
     score = evaluation.score
     if evaluation.normaliser != "plain":
         yield f"normaliser      {evaluation.normaliser}"
-    yield f"clips           {len(evaluation.clips)}"
+    yield f"clips           {len(evaluation.clips)}{_unread(evaluation)}"
     yield f"words           {score.words}"
     yield f"WER             {score.wer:.2%}{_doubt(analysis)}"
     yield f"CER             {score.cer:.2%}"
@@ -38,6 +39,11 @@ def lines(analysis: Analysis, device: str, worst: int) -> Iterator[str]:
         yield ""
         yield f"{scored.id}: {scored.errors} errors, WER {scored.wer:.0%}"
         yield aligned(scored)
+
+
+def _unread(evaluation: Evaluation) -> str:
+    failed = len(evaluation.failed)
+    return f" of {len(evaluation.clips) + failed}, {failed} could not be read" if failed else ""
 
 
 def _doubt(analysis: Analysis) -> str:

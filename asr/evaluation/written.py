@@ -13,7 +13,7 @@ from pathlib import Path
 import jiwer
 
 from asr.corpus import read_recordings
-from asr.errors import BadData, BadOption
+from asr.errors import BadAudio, BadData, BadOption, TooLong
 from asr.punctuation import Punctuator, written_words
 from asr.punctuation.marks import (
     COLON,
@@ -236,11 +236,15 @@ def score_clips_heard(
     recognizer: Recognizer,
     clips: Sequence[Clip],
     progress: Callable[[int, int], None] | None = None,
+    failed: Callable[[str], None] | None = None,
 ) -> tuple[WrittenScore, WrittenScore, int]:
     """The scores on the right words with their times, and on recognised words.
 
     The third number is that of clips whose words were not all found; only the second score has
     them.
+
+    Args:
+        failed: told of each recording that cannot be read, which neither score has.
     """
     punctuator = recognizer.punctuator
     if punctuator is None:
@@ -251,6 +255,12 @@ def score_clips_heard(
     for number, clip in enumerate(clips, start=1):
         assert clip.audio is not None
         try:
+            sound = recognizer.transcribe(clip.audio, digits="never")
+        except (BadAudio, TooLong) as error:
+            if failed is not None:
+                failed(str(error))
+            continue
+        try:
             found = recognizer.align(clip.audio, " ".join(word.plain for word in clip.words)).words
         except BadOption:
             found = ()
@@ -259,7 +269,7 @@ def score_clips_heard(
             right.add(clip.words, list(_put(punctuator, said)))
         else:
             missed += 1
-        words = recognizer.transcribe(clip.audio, digits="never").words
+        words = sound.words
         put = [_as_put(word.written or word.text) for word in words]
         add_aligned(recognised, clip.words, [word.text for word in words], put)
         if progress is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asr.corpus import Unread
 from asr.decoding import (
     PAUSE_SECONDS,
     Calibration,
@@ -48,6 +49,7 @@ def calibrate(
     noise: Path | None = None,
     without: str = "",
     progress: Callable[[int, int], None] | None = None,
+    unread: Unread | None = None,
 ) -> dict[str, Fitted]:
     """The calibration of each decoder that the recogniser has, by its name.
 
@@ -55,12 +57,12 @@ def calibrate(
         manifests: development speech with its texts.
         noise: a manifest of recordings without speech; without it no word is taken for noise.
         without: recordings in `noise` whose ids end with this are left out, for tests.
+        unread: told of each recording that cannot be read, which is left out.
 
     Raises:
         BadData: a manifest cannot be used, or has too little speech to learn from.
-        BadAudio: a recording cannot be read.
     """
-    examples = collect(recognizer, manifests, noise, without, progress)
+    examples = collect(recognizer, manifests, noise, without, progress, unread)
     frame_seconds = recognizer.bundle.model.frame_seconds
     return {decoder: _fitted(examples, decoder, frame_seconds) for decoder in examples.speech}
 

@@ -1,5 +1,6 @@
 """What calibrations learn from: words that were decoded in speech and in other sounds."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio import SAMPLE_RATE, Audio
-from asr.corpus import Utterance, read_checked, read_recordings
+from asr.corpus import Finding, Unread, Utterance, read_checked, read_recordings
+from asr.counting import counted
 from asr.decoding import DecodedWord, align
+from asr.errors import BadData
 from asr.evaluation.score import Scored, score
 from asr.runtime import LogProbs, Recognizer
 
@@ -69,43 +72,55 @@ def collect(
     noise: Path | None,
     without: str,
     progress: Callable[[int, int], None] | None,
+    unread: Unread | None = None,
 ) -> Examples:
-    """The examples of every decoder that the recogniser has.
+    """The examples of every decoder that the recogniser has, in all recordings that can be read.
 
     Raises:
-        BadData: a manifest cannot be used.
-        BadAudio: a recording cannot be read.
+        BadData: a manifest cannot be used, or names a recording that another has too.
     """
     decoders = ["greedy"] if recognizer.lm is None else ["greedy", "beam"]
     normal = recognizer.bundle.normalise
-    spoken = [clip for path in manifests for clip in read_checked(path, "calibrated on", normal)]
-    other = [] if noise is None else read_recordings(noise)
-    other = [clip for clip in other if not (without and clip.id.endswith(without))]
+    spoken = [(path, read_checked(path, "calibrated on", normal)) for path in manifests]
+    _refuse_repeated(spoken)
+    quiet = [] if noise is None else [(noise, _without(read_recordings(noise), without))]
     examples = Examples(
-        utterances=spoken,
+        utterances=[],
         speech={decoder: DecodedClips() for decoder in decoders},
         noise={decoder: DecodedClips() for decoder in decoders},
         lags=[],
     )
-    done = 0
-    for group, texts in [
-        *((group, [clip.text for clip in group]) for group in _groups(spoken)),
-        *((group, None) for group in _groups(other)),
+    done, total = 0, sum(len(clips) for _, clips in (*spoken, *quiet))
+    for is_speech, manifest, group in [
+        *((True, *one) for one in _groups(spoken)),
+        *((False, *one) for one in _groups(quiet)),
     ]:
-        audios = [clip.load() for clip in group]
-        lattices = recognizer.lattices(audios)
-        for decoder in decoders:
-            decoded = recognizer.decode(lattices, recognizer.options(decoder=decoder))
-            words = [list(clip.words) for clip in decoded]
-            clips = (examples.noise if texts is None else examples.speech)[decoder]
-            clips.words.extend(words)
-            clips.right.extend(_right(words, texts or [""] * len(words)))
-        if texts is not None:
-            examples.lags.extend(_lags(recognizer, lattices, audios, texts))
+        if heard := list(_heard(manifest, group, unread)):
+            _add(examples, recognizer, heard, is_speech)
         done += len(group)
         if progress is not None:
-            progress(done, len(spoken) + len(other))
+            progress(done, total)
     return examples
+
+
+def _add(
+    examples: Examples,
+    recognizer: Recognizer,
+    heard: Sequence[tuple[Utterance, Audio]],
+    is_speech: bool,
+) -> None:
+    """Decodes some recordings into the examples."""
+    audios = [audio for _, audio in heard]
+    texts = [clip.text if is_speech else "" for clip, _ in heard]
+    lattices = recognizer.lattices(audios)
+    for decoder, clips in (examples.speech if is_speech else examples.noise).items():
+        decoded = recognizer.decode(lattices, recognizer.options(decoder=decoder))
+        words = [list(clip.words) for clip in decoded]
+        clips.words.extend(words)
+        clips.right.extend(_right(words, texts))
+    if is_speech:
+        examples.utterances.extend(clip for clip, _ in heard)
+        examples.lags.extend(_lags(recognizer, lattices, audios, texts))
 
 
 def speech_bounds(samples: NDArray[np.float32]) -> tuple[float, float]:
@@ -124,8 +139,42 @@ def speech_bounds(samples: NDArray[np.float32]) -> tuple[float, float]:
     return float(begin / SAMPLE_RATE), float(end / SAMPLE_RATE)
 
 
-def _groups(utterances: Sequence[Utterance]) -> Iterator[Sequence[Utterance]]:
-    return (utterances[at : at + _GROUP] for at in range(0, len(utterances), _GROUP))
+def _without(clips: Sequence[Utterance], ending: str) -> list[Utterance]:
+    return [clip for clip in clips if not (ending and clip.id.endswith(ending))]
+
+
+def _refuse_repeated(manifests: Sequence[tuple[Path, Sequence[Utterance]]]) -> None:
+    """BadData where a clip of a manifest is also in one before it: it would count twice."""
+    first: dict[tuple[str, float, float | None], Path] = {}
+    for manifest, clips in manifests:
+        sounds = {(os.path.realpath(clip.audio), clip.start, clip.end) for clip in clips}
+        if repeated := sounds & first.keys():
+            other = first[min(repeated, key=str)]
+            raise BadData(
+                f"{manifest} names {counted(len(repeated), 'clip')} that {other} has named before, "
+                "and that would count twice: name each once."
+            )
+        first |= dict.fromkeys(sounds, manifest)
+
+
+def _groups(
+    manifests: Sequence[tuple[Path, Sequence[Utterance]]],
+) -> Iterator[tuple[Path, Sequence[Utterance]]]:
+    for manifest, clips in manifests:
+        for at in range(0, len(clips), _GROUP):
+            yield manifest, clips[at : at + _GROUP]
+
+
+def _heard(
+    manifest: Path, clips: Sequence[Utterance], unread: Unread | None
+) -> Iterator[tuple[Utterance, Audio]]:
+    """The clips that can be read, with their sound."""
+    for clip in clips:
+        heard = clip.heard()
+        if not isinstance(heard, Finding):
+            yield clip, heard
+        elif unread is not None:
+            unread(manifest, heard)
 
 
 def _right(clips: Sequence[Sequence[DecodedWord]], texts: Sequence[str]) -> list[list[bool]]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asr.corpus import Utterance, read_checked
-from asr.errors import BadOption
+from asr.corpus import Finding, Unread, Utterance, read_checked
+from asr.errors import BadData, BadOption
 from asr.evaluation.score import score
 from asr.options import LIMITS
 from asr.runtime import LogProbs, Options, Recognizer
@@ -51,6 +51,7 @@ def tune(
     manifest: Path,
     progress: Callable[[int, int], None],
     most_clips: int,
+    unread: Unread | None = None,
     **values: Any,
 ) -> Tuning:
     """The weights with the fewest word errors in the beam search.
@@ -62,10 +63,11 @@ def tune(
         most_clips: if the manifest has more, clips are taken at even distances.
         values: of `asr.options.Options`, fixed during the search; others are the bundle's defaults.
         progress: told of clips read, then of trials.
+        unread: told of each recording that cannot be read, which is left out.
 
     Raises:
         BadOption: the recogniser has no language model, or a value cannot be.
-        BadData, BadAudio: a line or recording cannot be used.
+        BadData: a line cannot be used, or no recording can be read.
     """
     if recognizer.lm is None:
         raise BadOption(
@@ -73,9 +75,15 @@ def tune(
             "`asr lm add`."
         )
     options = recognizer.options(decoder="beam", written=False, **values)
-    trials = _Trials(
-        recognizer, options, _sample(manifest, most_clips, recognizer.bundle.normalise), progress
-    )
+    sample = _sample(manifest, most_clips, recognizer.bundle.normalise)
+
+    def tell(why: Finding) -> None:
+        if unread is not None:
+            unread(manifest, why)
+
+    trials = _Trials(recognizer, options, sample, progress, tell)
+    if not trials.references:
+        raise BadData(f"{manifest} cannot be tuned on: none of its recordings can be read.")
     start = {name: getattr(trials.options, name) for name in STEPS}
     before = best = trials.of(start)
     for fineness in _FINENESS:
@@ -121,19 +129,25 @@ class _Trials:
         options: Options,
         utterances: Sequence[Utterance],
         progress: Callable[[int, int], None],
+        unread: Callable[[Finding], None],
     ) -> None:
         self.options = options
-        self.references = [utterance.text for utterance in utterances]
+        self.references: list[str] = []
         self.known: dict[tuple[float, ...], Trial] = {}
         self._recognizer, self._progress = recognizer, progress
-        self._ids = [utterance.id for utterance in utterances]
+        self._ids: list[str] = []
         self._lattices: list[LogProbs] = []
         self._durations: list[float] = []
-        for utterance in utterances:
-            audio = utterance.load()
+        for done, utterance in enumerate(utterances, start=1):
+            audio = utterance.heard()
+            if isinstance(audio, Finding):
+                unread(audio)
+                continue
+            self._ids.append(utterance.id)
+            self.references.append(utterance.text)
             self._lattices += recognizer.lattices([audio])
             self._durations.append(audio.duration)
-            progress(len(self._lattices), len(utterances))
+            progress(done, len(utterances))
 
     def of(self, values: Mapping[str, float]) -> Trial:
         """The trial with these values; after MOST_TRIALS, new ones count as worst."""

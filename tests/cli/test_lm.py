@@ -98,6 +98,13 @@ def test_a_bundle_gets_a_language_model_and_its_weights(
     _, stderr = asr("export", tiny_checkpoint, bundle, code=2)
     assert "has a language model, which an export does not write" in stderr
     assert "lm_weight" in asr("lm", "tune", manifest, "--bundle", bundle, "--clips", 1)[0]
+    with manifest.open("a", encoding="utf-8") as file:
+        file.write('\n{"audio": "gone.wav", "text": "gone"}')
+    shown, said = asr("lm", "tune", manifest, "--bundle", bundle, code=1)
+    assert "clips           2\n" in shown and f"{manifest}:3: " in said and "written" in shown
+    manifest.write_text('{"audio": "gone.wav", "text": "gone"}', encoding="utf-8")
+    said = asr("lm", "tune", manifest, "--bundle", bundle, code=2)[1]
+    assert "none of its recordings can be read" in said
     tuned = Bundle.open(bundle).info.decoding
     assert tuned.keys() == {"prior_weight", "lm_weight", "word_bonus", "unknown_price"}
     asr("export", tiny_checkpoint, bundle, "--overwrite")

@@ -147,3 +147,63 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     for line in block.splitlines():
         assert "WER  " in asr(*line.removeprefix("asr evaluate ").split())
     assert (tmp_path / "first.json").is_file()
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """The samples, of which one is cut off, one empty, one no sound and one missing."""
+    folder = Path(shutil.copytree(MANIFEST.parent, tmp_path / "samples"))
+    first, second, third, fourth, *_ = [
+        json.loads(row)["audio"] for row in MANIFEST.read_text("utf-8").splitlines()
+    ]
+    (folder / first).write_bytes((folder / first).read_bytes()[:9000])
+    (folder / second).write_bytes(b"")
+    (folder / third).write_text("no sound")
+    (folder / fourth).unlink()
+    return folder / MANIFEST.name
+
+
+def test_recordings_that_cannot_be_read_are_named_and_the_others_scored(
+    damaged: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    out, whole = tmp_path / "results.json", tmp_path / "whole.json"
+    given = ["evaluate", str(damaged), "--bundle", str(tiny_bundle), "--worst", "0"]
+    done = CliRunner().invoke(app, [*given, "--json", str(out), "--record"])
+    assert done.exit_code == 1, done.output
+    assert "clips           2 of 6, 4 could not be read" in done.stdout
+    named = done.stderr.splitlines()
+    assert [line.split(": ")[1] for line in named[:4]] == [f"{damaged}:{n}" for n in range(1, 5)]
+    reasons = ("damaged", "empty", "not a recording", "does not exist")
+    assert all(why in line for why, line in zip(reasons, named[:4], strict=True)), named
+    assert named[4:] == ["the figure is not recorded, since some clips could not be read"]
+    results = json.loads(out.read_text("utf-8"))
+    asr(MANIFEST, "--bundle", tiny_bundle, "--json", whole)
+    assert results["clips"] == json.loads(whole.read_text("utf-8"))["clips"][4:]
+    assert [clip["line"] for clip in results["failed"]] == [1, 2, 3, 4]
+    for against in (out, whole, tiny_bundle):
+        compared = CliRunner().invoke(app, [*given, "--against", str(against)])
+        assert compared.exit_code == 1 and "0 better, 0 worse, 2 alike" in compared.stdout
+        assert len(compared.stderr.splitlines()) == 4
+
+
+def test_where_no_recording_can_be_read_nothing_could_be_done(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copy(MANIFEST, tmp_path)
+    done = commands.asr("evaluate", tmp_path / MANIFEST.name, "--bundle", tiny_bundle)
+    assert done.returncode == 2 and not done.stdout
+    *named, last = done.stderr.splitlines()
+    assert len(named) == 6 and "none of its recordings can be read" in last
+
+
+def test_marks_are_scored_of_the_recordings_that_can_be_read(
+    damaged: Path, written_bundle: Path, tmp_path: Path
+) -> None:
+    written = tmp_path / "written.jsonl"
+    rows = [json.loads(row) for row in MANIFEST.read_text("utf-8").splitlines()]
+    texts = [{"id": row["id"], "written": f"{row['text'].capitalize()}."} for row in rows]
+    written.write_text("\n".join(map(json.dumps, texts)))
+    given = ["evaluate", str(written), "--written", "--recordings", str(damaged)]
+    done = CliRunner().invoke(app, [*given, "--bundle", str(written_bundle)])
+    assert done.exit_code == 1 and "recognised words: " in done.stdout
+    assert len(done.stderr.splitlines()) == 4

@@ -98,6 +98,35 @@ def test_confidence_is_about_as_high_as_words_are_right(bundle: Path) -> None:
         assert (fitted.lost, fitted.noisy) == (0.0, (0, 0, 0))
 
 
+def test_recordings_that_cannot_be_read_are_named_and_left_out(
+    bundle: Path, noise: Path, tmp_path: Path
+) -> None:
+    rows = [json.loads(line) for line in CLIPS.read_text().splitlines()]
+    for row in rows:
+        row["audio"] = str((CLIPS.parent / row["audio"]).resolve())
+    rows.insert(1, {"audio": "gone.wav", "text": "gone"})
+    speech = tmp_path / "speech.jsonl"
+    speech.write_text("\n".join(map(json.dumps, rows)))
+    broken = json.loads(noise.read_text().splitlines()[2])["audio"]
+    (noise.parent / broken).write_text("no sound")
+    given = ["calibrate", str(speech), "--noise", str(noise), "--bundle", str(bundle)]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 1, done.output
+    first, second, last = done.stderr.splitlines()
+    assert f"{speech}:2: " in first and "does not exist" in first
+    assert f"{noise}:3: " in second and "not a recording" in second
+    assert last == f"written into {bundle}" and Bundle.open(bundle).info.calibration
+
+
+def test_a_clip_counts_once(bundle: Path, tmp_path: Path) -> None:
+    recognizer = Recognizer.load(bundle, "cpu")
+    with pytest.raises(BadData, match=r"names 18 clips that .* has named before.*: name each once"):
+        calibrate(recognizer, [CLIPS, CLIPS])
+    one = spoken_by(tmp_path / "one.jsonl", ["a"])
+    with pytest.raises(BadData, match="names 1 clip that"):
+        calibrate(recognizer, [CLIPS, one])
+
+
 def spoken_by(manifest: Path, speakers: Sequence[str]) -> Path:
     """A manifest of the first clips, with these speakers."""
     rows = [json.loads(line) for line in CLIPS.read_text().splitlines()[: len(speakers)]]
