@@ -12,6 +12,7 @@ from asr.bundle import Bundle
 from asr.corpus import Survey, Utterance, importers, read_lines, survey
 from asr.corpus.importers import Discovery
 from asr.corpus.recordings.cache import Progress
+from asr.counting import counted
 from asr.errors import BadData
 from asr.text import PhoneTokenizer, Pronouncer
 from asr.text.languages import language_name
@@ -81,7 +82,8 @@ def gather(
         repeated = len(speech.sounds & other.sounds)
     if train.total < LEAST_SECONDS or not cut.seconds:
         raise BadData(
-            f"{source} has {sum(speech.seconds):.0f} s of speech with {len(speech.texts)} texts, "
+            f"{source} has {sum(speech.seconds):.0f} s of speech with "
+            f"{counted(len(speech.texts), 'text')}, "
             f"too little to learn from and to test on: give {LEAST_SECONDS:.0f} s to learn from at "
             "least, better five minutes, and some more sentences.",
             problems[:_NAMED],

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from asr.counting import counted
 from asr.errors import BadOption, in_brief
 from asr.machine import usable_cores
 
@@ -114,7 +115,7 @@ class Cluster:
 
     def _wait(self, cores: int, per_gpu: bool, grows: bool) -> None:
         """Says that no node has room for a worker; BadOption if none will come."""
-        needed = f"{cores or 1} core{'s' * (cores > 1)}{' and a GPU' * per_gpu}"
+        needed = f"{counted(cores or 1, 'core')}{' and a GPU' * per_gpu}"
         lacking = f"no machine of the Ray cluster has {needed} for a worker"
         if not (grows and cores and self.workers):
             raise BadOption(

@@ -11,6 +11,7 @@ from asr.batch.inputs import Input, Place, version_of
 from asr.batch.journal import Journal
 from asr.batch.stores import Address
 from asr.batch.workplace import ERRORS, RESULTS, journals, list_path, remove, windows_path
+from asr.counting import counted
 from asr.errors import BadOption
 from asr.transcript import FORMATS, file_suffix
 
@@ -76,7 +77,7 @@ def refuse_replacing(job: FolderJob, inputs: Sequence[Input], known: Sequence[Jo
                 )
     others = [path for item in inputs for path in others_files(job, item, known)]
     if others := [*_others_lists(job, known), *others]:
-        more = f", and so are {len(others) - 1:,} more files" if len(others) > 1 else ""
+        more = f", nor {counted(len(others) - 1, 'more file')}" if len(others) > 1 else ""
         raise BadOption(f"{others[0]} {NO_JOBS}{more}: choose another folder, or add --overwrite.")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from asr.bundle.bundle import CARD, Bundle
 from asr.bundle.info import INFO, BundleInfo, Figure, Int8Loss, TrainingInfo
+from asr.counting import counted
 from asr.files import write_atomically
 from asr.text.languages import language_name
 
@@ -106,8 +107,10 @@ def _training(training: TrainingInfo) -> str:
 
 
 def _length(training: TrainingInfo) -> str:
-    epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
-    return f"{training.hours:g} hours of speech: {epochs}, {training.steps} steps."
+    return (
+        f"{training.hours:g} hours of speech: {counted(training.epochs, 'epoch')}, "
+        f"{training.steps} steps."
+    )
 
 
 def _lm(lm: Mapping[str, Any] | None) -> str:
@@ -122,7 +125,7 @@ def _punctuation(punctuation: Mapping[str, Any] | None) -> str:
         return ""
     sources = str(punctuation.get("sources", "")).strip() or "not stated"
     return (
-        f"\n\nText is written with marks and capitals by a model of "
+        "\n\nText is written with marks and capitals by a model of "
         f"{punctuation['bytes'] / 1e6:.1f} MB, trained on {punctuation['words']:,} words; "
         f"its sources: {sources}"
     )
@@ -133,7 +136,7 @@ def _lexicon(lexicon: Mapping[str, Any] | None) -> str:
         return ""
     sources = str(lexicon.get("sources", "")).strip() or "not stated"
     return (
-        f"\n\nThe beam search reads phones and turns them into words by a lexicon of "
+        "\n\nThe beam search reads phones and turns them into words by a lexicon of "
         f"{lexicon['words']:,} words with {lexicon['pronunciations']:,} pronunciations; "
         f"`--decoder greedy` reads letters. Pronunciations: {sources}."
     )

@@ -13,6 +13,7 @@ from asr.cli.failures import Failures
 from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.output import stoppable
 from asr.cli.progress import bar
+from asr.counting import counted
 from asr.durations import spoken
 from asr.errors import AsrError, BadOption
 from asr.files import check_writable
@@ -102,8 +103,8 @@ def adapt(
         tell_left_out(material.left_out)
         if material.repeated:
             typer.echo(
-                f"{material.repeated} of the {len(material.test.seconds)} clips to test on are "
-                "learnt from too: their errors say nothing of other speech",
+                f"{material.repeated} of the {counted(len(material.test.seconds), 'clip')} to test "
+                "on learnt from too: their errors say nothing of other speech",
                 err=True,
             )
         recipe = Recipe.of(material.train.total, epochs, rehearsed=rehearsal is not None)
@@ -203,7 +204,8 @@ def _compare(before: "dict[str, Score]", after: "dict[str, Score]") -> None:
         raise _NothingGained("give more speech, or look whether its texts are what is said.")
     if new.words < _FEW_WORDS:
         typer.echo(
-            f"the part to test on has {new.words} words, too few to tell how much is gained",
+            f"the part to test on has {counted(new.words, 'word')}, too few to tell how much is "
+            f"gained",
             err=True,
         )
 
@@ -230,9 +232,10 @@ def tell_recipe(material: "Material", recipe: "Recipe") -> None:
     """Prints how much speech there is, and how it is trained on."""
     train, test = material.train, material.test
     typer.echo(
-        f"speech          {spoken(train.total)} to learn from ({len(train.seconds)} clips), "
+        f"speech          {spoken(train.total)} to learn from "
+        f"({counted(len(train.seconds), 'clip')}), "
         f"{spoken(test.total)} to test on ({len(test.seconds)})\n"
-        f"recipe          {recipe.epochs} passes, rate {recipe.rate:g}, "
+        f"recipe          {counted(recipe.epochs, 'pass', 'passes')}, rate {recipe.rate:g}, "
         f"{recipe.share:.0%} of the way from the old weights"
     )
 
@@ -242,5 +245,5 @@ def compared(name: str, before: "Score", after: "Score") -> str:
     change = f" ({after.errors / before.errors - 1:+.1%})" if before.errors else ""
     return (
         f"{name:16}WER {before.wer:.2%} before, {after.wer:.2%} after: {before.errors} and "
-        f"{after.errors} errors in {before.words} words{change}"
+        f"{after.errors} errors in {counted(before.words, 'word')}{change}"
     )

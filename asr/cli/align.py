@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr.cli.options import BundleOption, DeviceOption, laid_out, takes
+from asr.counting import counted
 from asr.errors import BadOption
 from asr.transcript import LAYOUT, Layout, Transcript, Word
 from asr.transcript.segments import PAUSE_S
@@ -77,7 +78,7 @@ def align(
     found = Recognizer.load(bundle, device).align(audio, written, track=track)
     if found.unsaid:
         total = len(found.words) + len(found.unsaid)
-        sys.stderr.write(f"asr: {len(found.unsaid)} of {total} words were not found\n")
+        sys.stderr.write(f"asr: {len(found.unsaid)} of {counted(total, 'word')} not found\n")
     if cut is not None:
         _cut(audio, found, cut, 0.5 if least is None else least, track)
     elif output is not None:
@@ -106,7 +107,7 @@ def _cut(audio: Path, found: Transcript, folder: Path, least: float, track: int 
     manifest = write_clips(audio, clips, folder, audio.stem, Selection(track=track))
     seconds = sum(clip.end - clip.start for clip in clips)
     sys.stderr.write(
-        f"asr: {len(clips)} clip{'s' * (len(clips) > 1)} of {seconds:.0f} s of "
+        f"asr: {counted(len(clips), 'clip')} of {seconds:.0f} s of "
         f"{found.duration:.0f} s in {folder}\n"
     )
     sys.stdout.write(f"{manifest}\n")

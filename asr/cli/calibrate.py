@@ -8,6 +8,7 @@ import typer
 from asr.cli.failures import Failures
 from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.progress import bar
+from asr.counting import counted
 from asr.errors import BadOption
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def _lines(decoder: str, fitted: "Fitted") -> list[str]:
         ),
         f"before a pause  words end {fitted.calibration.end_offset:+.3f} s behind their last frame",
         f"right words     {fitted.lost:.2%} taken for noise",
-        f"speech          {fitted.silent[0]} of {fitted.silent[2]} clips without words before, "
-        f"{fitted.silent[1]} after",
-        f"noise           {fitted.noisy[0]} of {fitted.noisy[2]} clips with words before, "
-        f"{fitted.noisy[1]} after",
+        f"speech          {fitted.silent[0]} of {counted(fitted.silent[2], 'clip')} without words "
+        f"before, {fitted.silent[1]} after",
+        f"noise           {fitted.noisy[0]} of {counted(fitted.noisy[2], 'clip')} with words "
+        f"before, {fitted.noisy[1]} after",
     ]

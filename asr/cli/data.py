@@ -12,6 +12,7 @@ import typer
 from asr.cli.extras import needs
 from asr.cli.options import BundleOption, DeviceOption, LanguageOption
 from asr.cli.progress import bar
+from asr.counting import counted
 from asr.durations import spoken
 from asr.errors import BadData, BadOption
 
@@ -269,8 +270,8 @@ def cache(
         if removed:
             part.remove()
         typer.echo(
-            f"{part.path.stem}: {len(part.measurements)} clips, {spoken(seconds)}, "
-            f"{size / 1e6:.1f} MB, read {days:.0f} days ago"
+            f"{part.path.stem}: {counted(len(part.measurements), 'clip')}, {spoken(seconds)}, "
+            f"{size / 1e6:.1f} MB, read {counted(round(days), 'day')} ago"
             + ("" if len(part.names) else ", of an earlier version")
             + (", removed" if removed else "")
         )
@@ -380,7 +381,7 @@ def shards(
     if findings:
         typer.echo(explain(manifest, findings), err=True)
     last = first + written.shards - 1
-    typer.echo(f"{out}: {written.clips} clips in shards {{{first:06d}..{last:06d}}}")
+    typer.echo(f"{out}: {counted(written.clips, 'clip')} in shards {{{first:06d}..{last:06d}}}")
     _finish([not findings])
 
 
@@ -463,7 +464,7 @@ def _written(discoveries: "Iterable[Discovery]", out: Path, texts: "_Texts") -> 
     if texts.numbers == "drop" and result.changed:
         typer.echo(f"{out}: texts that lost digits or signs: {result.changed}", err=True)
     left = f", {len(result.problems)} left out" if result.problems else ""
-    typer.echo(f"{out}: {result.lines} lines{left}")
+    typer.echo(f"{out}: {counted(result.lines, 'line')}{left}")
     return not result.problems
 
 

@@ -13,6 +13,7 @@ import typer
 
 from asr import cache
 from asr.cli.options import BundleOption, DeviceOption
+from asr.counting import counted
 from asr.errors import AsrError, BadMachine
 from asr.machine import usable_cores
 
@@ -209,6 +210,8 @@ def _int8(bundle: "Bundle") -> Finding:
 def _cache() -> Iterator[Finding]:
     try:
         sizes = cache.sizes()
-        yield Finding("cache", f"{cache.folder()}: {len(sizes)} files, {sum(sizes) / 1e6:.0f} MB")
+        yield Finding(
+            "cache", f"{cache.folder()}: {counted(len(sizes), 'file')}, {sum(sizes) / 1e6:.0f} MB"
+        )
     except OSError as error:
         yield Finding("cache", f"none: {error.strerror}")

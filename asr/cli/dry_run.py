@@ -12,6 +12,7 @@ import typer
 
 from asr.cli.folder import NAMED, Load, job_of, planned, tell, tell_passed_over
 from asr.cli.output import hushed, one_line
+from asr.counting import counted
 from asr.durations import spoken
 from asr.options import Selection
 
@@ -61,10 +62,10 @@ def foretell(
     if recognizer is not None and (
         speed := _speed(recognizer, options, settings["selection"], list(lengths))
     ):
-        takes = f", some {spoken(seconds / speed)} of work here"
-    said = f"{_recordings(len(lengths))}, {spoken(seconds)} by their headers{takes}"
+        takes = f", some {spoken(max(1.0, seconds / speed))} of work here"
+    said = f"{counted(len(lengths), 'recording')}, {spoken(seconds)} by their headers{takes}"
     if remote:
-        unread = f"{_recordings(remote)} of unknown length in stores"
+        unread = f"{counted(remote, 'recording')} of unknown length in stores"
         said = f"{said}, and {unread}" if lengths else unread
     tell(f"{said}; nothing was written")
     _tell_mute([item for item, length in lengths.items() if not length])
@@ -85,10 +86,6 @@ def _tell_mute(inputs: "Sequence[Input]") -> None:
             f"{len(inputs):,} of them {'has' if len(inputs) == 1 else 'have'} {what} no length, as "
             f"of empty, broken or unfinished files: {names}{more}; only headers are read"
         )
-
-
-def _recordings(count: int) -> str:
-    return f"{count:,} recording{'s' * (count != 1)}"
 
 
 def _speed(

@@ -20,6 +20,7 @@ from asr.cli.options import (
     takes,
 )
 from asr.cli.progress import bar
+from asr.counting import counted
 from asr.errors import BadData, BadOption
 from asr.files import check_writable, write_atomically
 
@@ -191,8 +192,8 @@ def _written(
     clips, left_out = written.read_clips(source, recordings)
     if left_out:
         typer.echo(
-            f"{left_out} of {left_out + len(clips)} texts are left out: no recording, no words, or "
-            "numbers in digits",
+            f"{left_out} of {counted(left_out + len(clips), 'text')} left out: no recording, no "
+            "words, or numbers in digits",
             err=True,
         )
     failed = Failures()
@@ -202,7 +203,7 @@ def _written(
             right, recognised, missed = written.score_clips_heard(
                 recognizer, clips, progress, failed.told
             )
-        _print_written(f"right words, with pauses ({missed} clips left out)", right)
+        _print_written(f"right words, with pauses ({counted(missed, 'clip')} left out)", right)
         _print_written("recognised words", recognised)
     if against is not None:
         rival = written.score_rival(clips, written.read_written(against))
@@ -211,7 +212,7 @@ def _written(
 
 
 def _print_written(title: str, score: "WrittenScore") -> None:
-    typer.echo(f"{title}: {score.words:,} words")
+    typer.echo(f"{title}: {counted(score.words, 'word')}")
     typer.echo("\n".join(score.lines()))
 
 
@@ -230,8 +231,8 @@ def _tell_unwritable(recognizer: "Recognizer", evaluation: "Evaluation") -> None
     if recognizer.bundle.info.language == "en":
         advice += ", or add --normaliser english, which compares numbers as digits"
     typer.echo(
-        f"{len(found)} of {evaluation.score.words} words of the texts have characters that the "
-        f"model cannot write ({listed}), and count as errors: {advice}",
+        f"the model cannot write {len(found)} of {counted(evaluation.score.words, 'word')} of the "
+        f"texts ({listed}), for their characters, which counts as errors: {advice}",
         err=True,
     )
 
@@ -313,7 +314,7 @@ def _device(name: str) -> str:
     from asr.machine import usable_cores
 
     cores = usable_cores()
-    return f"{cores} core{'s' * (cores > 1)} of a CPU"
+    return f"{counted(cores, 'core')} of a CPU"
 
 
 def _command(manifest: Path, decoder: str | None) -> str:

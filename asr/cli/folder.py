@@ -17,6 +17,7 @@ import typer
 
 from asr.cli.output import one_line
 from asr.cli.progress import hours_of_audio
+from asr.counting import counted
 from asr.durations import spoken
 from asr.errors import BadMachine, BadOption
 from asr.files import check_writable
@@ -181,8 +182,8 @@ def _sum_up(job: "FolderJob", tally: "Tally") -> None:
     tell(f"{tally.finished:,} of {tally.total:,} written to {job.output}{speed}")
     for path in tally.outdated[:NAMED]:
         tell(f"{path} is of a recording that has changed since: add its format, or delete it")
-    if len(tally.outdated) > NAMED:
-        tell(f"so are {len(tally.outdated) - NAMED:,} other files")
+    if (more := len(tally.outdated) - NAMED) > 0:
+        tell(f"so {'is' if more == 1 else 'are'} {counted(more, 'other file')}")
     before = tally.before, "of them by an earlier run"
     for count, what in (before, (tally.silent, "without speech")):
         if count:
@@ -201,7 +202,7 @@ def tell_passed_over(inputs: "Inputs") -> None:
         (inputs.excluded, "recording", "left out"),
     ):
         if count:
-            tell(f"{count:,} {noun}{'s' * (count != 1)} {what}")
+            tell(f"{counted(count, noun)} {what}")
 
 
 def _kinds(others: "Iterable[str]") -> str:

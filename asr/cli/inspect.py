@@ -8,6 +8,7 @@ import typer
 from asr.cli.extras import needs
 from asr.cli.options import BundleOption
 from asr.errors import BadOption
+from asr.files import check_writable
 
 _PAGES, _PICTURES = (".html", ".htm"), (".png", ".svg", ".pdf")
 
@@ -42,6 +43,8 @@ def inspect(
     from asr.runtime import Recognizer
 
     audio = load(clip)
+    if out is not None:
+        check_writable(out)
     inspection = inspected(Recognizer.load(bundle, "cpu"), audio)
     if out is not None:
         if ending in _PAGES:

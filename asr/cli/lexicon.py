@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from asr.cli.options import BundleOption, LanguageOption
 from asr.cli.progress import bar
+from asr.counting import counted
 from asr.errors import BadData, BadOption
 from asr.files import check_writable, write_atomically
 
@@ -137,7 +138,7 @@ def train(
     result.g2p.save(out)
     if result.left_out:
         typer.echo(
-            f"{len(result.left_out)} words have over two phones to a letter and were left out: "
+            f"{counted(len(result.left_out), 'word')} with over two phones to a letter left out: "
             f"{_named(result.left_out)}",
             err=True,
         )
@@ -196,7 +197,8 @@ def add(
     new = len(known) - len(before)
     changed = sum(known[word] != said for word, said in before.items())
     typer.echo(
-        f"{opened.path}: {len(known)} words with pronunciations, {new} of them new, {changed} "
+        f"{opened.path}: {counted(len(known), 'word')} with pronunciations, {new} of them new, "
+        f"{changed} "
         "changed"
     )
 
@@ -242,7 +244,7 @@ def _merged(paths: list[Path], phones: tuple[str, ...] | None = None) -> "Pronun
         merged.append(good)
         if faults:
             typer.echo(
-                f"{path}: {len(faults)} lines passed over, as line {faults[0].line}: "
+                f"{path}: {counted(len(faults), 'line')} passed over, as line {faults[0].line}: "
                 f"{faults[0].reason} (all of them: `asr lexicon --check "
                 f"{shlex.quote(str(path))}`)",
                 err=True,
@@ -260,8 +262,9 @@ def _check(paths: list[Path], phones: tuple[str, ...] | None) -> None:
             typer.echo(f"{path}, line {fault.line}: {fault.reason}")
         said = sum(len(pronunciations) for pronunciations in good.values())
         typer.echo(
-            f"{path}: {len(good)} words, {said} pronunciations, {len(good.phones)} phones, "
-            f"{len(faults)} faulty lines"
+            f"{path}: {counted(len(good), 'word')}, {counted(said, 'pronunciation')}, "
+            f"{counted(len(good.phones), 'phone')}, "
+            f"{counted(len(faults), 'faulty line')}"
         )
         faulty |= bool(faults)
     if faulty:
@@ -308,7 +311,8 @@ def _summary(pronounced: "list[Pronounced]", model: "G2P | None") -> None:
             unknown = sorted({letter for word in silent for letter in model.unknown(word)})
             reason = f"the model has no letters {' '.join(unknown)}" if unknown else "too long"
         typer.echo(
-            f"{len(silent)} words have no pronunciation ({reason}): {_named(silent)}", err=True
+            f"{counted(len(silent), 'word')} without a pronunciation ({reason}): {_named(silent)}",
+            err=True,
         )
         raise typer.Exit(1)
 

@@ -11,6 +11,7 @@ from asr.cli.failures import Failures
 from asr.cli.options import BundleOption, DeviceOption, LanguageOption, takes
 from asr.cli.output import stoppable
 from asr.cli.progress import bar
+from asr.counting import counted
 from asr.errors import BadOption
 from asr.files import check_writable
 
@@ -277,8 +278,8 @@ def tune(
         tuning = search(recognizer, manifest, progress, clips, failed.unread, **chosen)
     if tuning.words < FEW_WORDS:
         typer.echo(
-            f"the clips have {tuning.words} words, too few to trust: weights that were tuned on "
-            f"fewer than {FEW_WORDS} may suit no other recording",
+            f"the clips have {counted(tuning.words, 'word')}, too few to trust: weights that were "
+            f"tuned on fewer than {FEW_WORDS} may suit no other recording",
             err=True,
         )
     written = {**chosen, **tuning.best.values}
@@ -340,8 +341,8 @@ def _tell_dropped(old: "NGram", new: "NGram") -> None:
     dropped = [word for word in old.spellable if word and word not in known]
     if old.kind == "words" and dropped:
         typer.echo(
-            f"{len(dropped)} of the {len(old.vocabulary) - 3} words of the language model before "
-            f"are not in this one, first {', '.join(dropped[:5])}: `asr lm mix` keeps them",
+            f"of the {counted(len(old.vocabulary) - 3, 'word')} of the language model before, this "
+            f"one lacks {len(dropped)}, first {', '.join(dropped[:5])}: `asr lm mix` keeps them",
             err=True,
         )
 
@@ -372,14 +373,20 @@ def _report(mixed: "Mixed", kept: "NGram", silent: list[str]) -> Iterator[str]:
         ("other letters", {word: n for word, n in mixed.lost.items() if word not in signs}),
     ):
         if lost:
-            yield f"lost            {sum(lost.values())} words with {reason}{_some(list(lost))}"
+            yield (
+                f"lost            {counted(sum(lost.values()), 'word')} with "
+                f"{reason}{_some(list(lost))}"
+            )
 
 
 def new_words(mixed: "Mixed", silent: Sequence[str]) -> Iterator[str]:
     """Lines on the words that the language model did not have, some of which nobody can say."""
     yield f"new words       {len(mixed.new)}{_some(mixed.new)}"
     if silent:
-        yield f"unpronounced    {len(silent)} words{_some(silent)}; give them by `asr lexicon add`"
+        yield (
+            f"unpronounced    {counted(len(silent), 'word')}{_some(silent)}; give them by `asr "
+            "lexicon add`"
+        )
 
 
 def _some(words: Sequence[str]) -> str:

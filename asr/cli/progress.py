@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from asr.counting import counted
 from asr.durations import spoken
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _lines() -> Callable[["Tally"], None]:
 
 
 def _how_far(tally: "Tally") -> str:
-    text = f"{tally.finished + tally.failed:,} of {tally.total:,} files"
+    text = f"{tally.finished + tally.failed:,} of {counted(tally.total, 'file')}"
     if tally.left is None:
         return text
     return (

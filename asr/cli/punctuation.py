@@ -9,6 +9,7 @@ import typer
 from asr.cli.extras import needs
 from asr.cli.options import BundleOption
 from asr.cli.progress import bar
+from asr.counting import counted
 from asr.errors import AsrError
 from asr.files import replacing
 
@@ -62,7 +63,7 @@ def listen(
                 line = json.dumps({"id": id, "written": text, "times": times})
                 file.write(f"{line}\n".encode())
             advance(kept + left, len(texts))
-    typer.echo(f"{kept:,} recordings in {out}; {left:,} left out", err=True)
+    typer.echo(f"{counted(kept, 'recording')} in {out}; {left:,} left out", err=True)
 
 
 @app.command()

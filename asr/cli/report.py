@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from asr.cli.extras import needs
+from asr.counting import counted
 from asr.errors import BadOption
 
 _WORST = 12
@@ -58,7 +59,7 @@ def _compared(runs: Sequence[Path]) -> Iterator[tuple[str, str]]:
 
     first, *others = runs
     score = read_validation(first).score
-    yield str(first), f"WER {score.wer:.2%} in the last validation, {score.words} words"
+    yield str(first), f"WER {score.wer:.2%} in the last validation, {counted(score.words, 'word')}"
     for run in others:
         score, against = read_validation(run).score, compare_runs(run, first)
         told = f"WER {score.wer:.2%}, {100 * against.difference:+.2f} points against {first}"

@@ -12,6 +12,7 @@ from asr.cli.extras import needs
 from asr.cli.options import DeviceOption
 from asr.cli.output import stoppable
 from asr.cli.progress import bar
+from asr.counting import counted
 from asr.durations import spoken
 
 if TYPE_CHECKING:
@@ -92,6 +93,6 @@ def self_train(
 def _tell_kept(kept: "Kept") -> None:
     tell_left_out(kept.left_out)
     typer.echo(
-        f"{kept.manifest.parent.name:16}{kept.clips:,} of {kept.of_clips:,} recordings kept, "
-        f"{spoken(kept.seconds)} of {spoken(kept.of_seconds)}"
+        f"{kept.manifest.parent.name:16}{kept.clips:,} of {counted(kept.of_clips, 'recording')} "
+        f"kept, {spoken(kept.seconds)} of {spoken(kept.of_seconds)}"
     )

@@ -14,6 +14,7 @@ from asr.audio import SAMPLE_RATE
 from asr.corpus.findings import Finding, explained
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.recordings.measurements import Measurement
+from asr.counting import counted
 from asr.errors import BadData
 from asr.text import Normaliser, Pronouncer, Tokenizer, frames_needed, normalise
 
@@ -145,7 +146,9 @@ def check_recordings(
         units = tokenizer.encode(utterance.text)
         need = frames_needed(units)
         if need > have:
-            reason = f"unreachable: the text needs {need} output frames, the audio has {have}"
+            reason = (
+                f"unreachable: the text needs {counted(need, 'output frame')}, the audio has {have}"
+            )
             yield Finding(utterance.line, "unreachable", reason)
         elif len(units) > CROWDED * have:
             reason = f"crowded: {len(units) / have:.2f} units for each output frame"

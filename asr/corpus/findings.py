@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from asr.counting import counted
+
 Kind = Literal[
     "malformed",
     "empty text",
@@ -55,5 +57,5 @@ def explained(path: Path | str, findings: Iterable[Finding], most: int | None = 
         for finding in ordered[:most]
     ]
     if most is not None and len(ordered) > most:
-        shown.append(f"{path}: and {len(ordered) - most} more lines")
+        shown.append(f"{path}: and {counted(len(ordered) - most, 'more line')}")
     return shown

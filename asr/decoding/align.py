@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.counting import counted
 from asr.decoding.hypothesis import Hypothesis
 from asr.text import BLANK, frames_needed
 
@@ -51,7 +52,8 @@ def _check(lengths: NDArray[np.int64], units: Sequence[Sequence[int]]) -> None:
     for frames, text in zip(lengths.tolist(), units, strict=True):
         if frames < (needed := frames_needed(text)):
             raise ValueError(
-                f"{frames} frames cannot spell {len(text)} units, {needed - len(text)} of them "
+                f"{counted(frames, 'frame')} cannot spell {counted(len(text), 'unit')}, "
+                f"{needed - len(text)} of them "
                 "repeated; "
                 "align a shorter text."
             )

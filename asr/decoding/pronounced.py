@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.counting import counted
 from asr.text import BLANK
 
 _LEAST = -1e4  # replaces a log-probability of -inf, so that a path through it stays possible
@@ -90,7 +91,9 @@ def _best_path(
         score = reached[np.arange(nodes), best] + emissions[frame]
     node = max(ends, key=lambda end: score[end])
     if not np.isfinite(score[node]):
-        raise ValueError(f"{len(log_probs)} frames cannot spell the text; check that they match.")
+        raise ValueError(
+            f"{counted(len(log_probs), 'frame')} cannot spell the text; check that they match."
+        )
     path = [node]
     for frame in range(len(log_probs) - 1, 0, -1):
         path.append(int(steps[frame, path[-1]]))

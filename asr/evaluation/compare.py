@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asr.counting import counted
 from asr.errors import BadData
 from asr.evaluation.bootstrap import REPLICATES, Clusters, Interval, percentiles
 from asr.evaluation.evaluate import Evaluation, score_clips
@@ -95,7 +96,8 @@ def in_order(texts: Mapping[str, str], ids: Sequence[str], name: str) -> list[st
     """The text of each of the clips; BadData if `texts` lack one."""
     if missing := [one for one in ids if one not in texts]:
         raise BadData(
-            f"{name} lacks {len(missing)} of the {len(ids)} clips, the first {missing[0]!r}: "
+            f"{name} lacks {len(missing)} of the {counted(len(ids), 'clip')}, the first "
+            f"{missing[0]!r}: "
             "compare results of the same manifest."
         )
     return [texts[one] for one in ids]

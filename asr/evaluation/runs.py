@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from asr.counting import counted
 from asr.errors import BadData
 from asr.evaluation.compare import Comparison, compare, in_order
 from asr.evaluation.evaluate import Clip, Evaluation, score_clips
@@ -41,7 +42,8 @@ def compare_runs(run: Path, first: Path) -> Comparison:
     one, other = read_validation(run), read_validation(first)
     if len(one.clips) != len(other.clips):
         raise BadData(
-            f"{run} was validated on {len(one.clips)} clips and {first} on {len(other.clips)}: "
+            f"{run} was validated on {counted(len(one.clips), 'clip')} and {first} on "
+            f"{len(other.clips)}: "
             "compare runs with the same data.dev."
         )
     heard = {clip.id: clip.hypothesis for clip in other.clips}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from asr.counting import counted
 from asr.durations import spoken
 from asr.evaluation.analysis import Analysis, Recall
 from asr.evaluation.bootstrap import Clusters, Interval
@@ -37,7 +38,7 @@ def lines(analysis: Analysis, device: str, worst: int) -> Iterator[str]:
         yield from _table(breakdown)
     for scored in score.worst(worst):
         yield ""
-        yield f"{scored.id}: {scored.errors} errors, WER {scored.wer:.0%}"
+        yield f"{scored.id}: {counted(scored.errors, 'error')}, WER {scored.wer:.0%}"
         yield aligned(scored)
 
 
@@ -102,7 +103,7 @@ def _table(breakdown: Breakdown) -> Iterator[str]:
         clips, words, errors = (
             sum(getattr(row, key) for row in rest) for key in ("clips", "words", "errors")
         )
-        yield _line(Row(f"{len(rest)} others", clips, words, errors, None))
+        yield _line(Row(counted(len(rest), "other"), clips, words, errors, None))
 
 
 def _line(row: Row, rank: str = "") -> str:
@@ -117,4 +118,4 @@ def _span(interval: Interval) -> str:
 
 
 def _drawn(clusters: Clusters) -> str:
-    return f"drawn over {clusters.count} {clusters.by}s"
+    return f"drawn over {counted(clusters.count, clusters.by)}"

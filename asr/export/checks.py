@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asr.bundle import Bundle, Int8Loss
 from asr.bundle.session import saturates, session
+from asr.counting import counted
 from asr.errors import BadBundle
 from asr.model import AcousticModel
 from asr.sampling import SAMPLE_RATE
@@ -58,7 +59,7 @@ def fp32_difference(model: AcousticModel, graph: onnx.ModelProto) -> float:
     for torch_frames, onnx_frames in zip(expected, _onnx_log_probs(graph, batches), strict=True):
         if torch_frames.shape != onnx_frames.shape:
             raise BadBundle(
-                f"the ONNX graph gives {len(onnx_frames)} frames where torch gives "
+                f"the ONNX graph gives {counted(len(onnx_frames), 'frame')} where torch gives "
                 f"{len(torch_frames)}; "
                 "nothing was written: report this as a fault."
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from asr.corpus import Unread
+from asr.counting import counted
 from asr.decoding import (
     PAUSE_SECONDS,
     Calibration,
@@ -116,8 +117,8 @@ def _refuse_few(speech: DecodedClips) -> None:
     right = speech.flags
     if min(int(right.sum()), int((~right).sum())) < _FEWEST:
         raise BadData(
-            f"{len(right)} words were heard and {int(right.sum())} of them are right; calibrating "
-            f"each half needs {_FEWEST} right and {_FEWEST} wrong ones: give more speech."
+            f"{counted(len(right), 'word')} heard, {int(right.sum())} of them right: calibrating "
+            f"each half needs {_FEWEST} right and {_FEWEST} wrong ones; give more speech."
         )
 
 

@@ -1,21 +1,32 @@
 """An inspection as a picture: sound, units, words and every layer's memory on one time axis."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asr.files import writing
 from asr.inspection.inspection import Inspection
 from asr.model.gates import LayerTrace
 from asr.sampling import SAMPLE_RATE
+from asr.transcript import Word
 
+_ROWS = 3
+"""Of the words above the sound."""
+_LETTER = 1 / 105
+"""Width of a letter of a word, as a share of the panel."""
 _NAMED = 0.3
 """Probability from which a peak has its unit's name beside it."""
 
 
 def draw(inspection: Inspection, path: Path) -> None:
-    """Draws the picture, in the format of the path's suffix, which matplotlib knows."""
+    """Draws the picture, in the format of the path's suffix, which matplotlib knows.
+
+    Raises:
+        BadOption: the file cannot be written; one that was there stays.
+    """
     columns = len({item.direction for item in inspection.traces})
     heights = [0.7, 1.2, 1.4, *[1.6] * inspection.traces[-1].layer]
     figure = Figure(figsize=(7 * columns, 1.3 * sum(heights)), layout="constrained")
@@ -32,8 +43,8 @@ def draw(inspection: Inspection, path: Path) -> None:
     for axes in panels[-1]:
         axes.set_xlabel("seconds")
         axes.set_xlim(0.0, inspection.audio.duration)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    with writing(path) as file:
+        figure.savefig(file, format=path.suffix.removeprefix(".").lower(), dpi=100)
 
 
 def _sound(axes: Axes, inspection: Inspection) -> None:
@@ -41,10 +52,26 @@ def _sound(axes: Axes, inspection: Inspection) -> None:
     axes.plot(np.arange(len(samples)) / SAMPLE_RATE, samples, linewidth=0.3, color="black")
     axes.set_yticks([])
     top = float(np.abs(samples).max(initial=1e-3))
-    axes.set_ylim(-top, 1.6 * top)
+    axes.set_ylim(-top, (1 + _ROWS * 0.45) * top)
     for word in inspection.transcript.words:
-        axes.text(word.start, 1.1 * top, word.text, fontsize=7, clip_on=True)
         axes.axvline(word.start, linewidth=0.4, color="tab:red")
+    letter = _LETTER * inspection.audio.duration
+    for row, word in _staggered(inspection.transcript.words, letter):
+        axes.text(word.start, (1.1 + row * 0.45) * top, word.text, fontsize=7, clip_on=True)
+
+
+def _staggered(words: Sequence[Word], letter: float) -> Iterator[tuple[int, Word]]:
+    """Each word with the first row in which it covers no other; without those that find none.
+
+    Args:
+        letter: the width of a letter in seconds.
+    """
+    free = [0.0] * _ROWS
+    for word in words:
+        row = next((row for row in range(_ROWS) if free[row] <= word.start), None)
+        if row is not None:
+            free[row] = word.start + letter * (len(word.text) + 1)
+            yield row, word
 
 
 def _log_mel(axes: Axes, inspection: Inspection) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from asr.counting import counted
 from asr.errors import BadData, BadOption
 from asr.text.normalise import is_read_aloud
 from asr.text.phones import ENGLISH_PHONES, PhoneTokenizer
@@ -81,7 +82,7 @@ class Units:
         kept = sorted(char for char, count in counts.items() if count >= self.fewest)
         if not kept:
             raise BadOption(
-                f"no character of the training texts occurs {self.fewest} times: lower "
+                f"no character of the training texts occurs {counted(self.fewest, 'time')}: lower "
                 "data.units.fewest, or check data.train."
             )
         return " " + "".join(kept), dict(reversed(counts.most_common()))

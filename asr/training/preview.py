@@ -7,6 +7,7 @@ import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from asr.corpus import Utterance, locate
 from asr.corpus.dataset import SpeechDataset
 from asr.corpus.sources import open_corpus
 from asr.errors import BadData, BadOption
+from asr.files import writing
 from asr.training.augmentation import Augment, NoiseBank
 from asr.training.data.module import SpeechData
 from asr.training.initial_weights import measure_features
@@ -90,20 +92,18 @@ def write_previews(examples: Sequence[Preview], folder: Path) -> None:
     """Each example as `N-recorded.wav` and `N-heard.wav`, and a picture of all.
 
     Raises:
-        BadOption: the folder cannot be written.
+        BadOption: a file cannot be written; one of its name that was there stays.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, example in enumerate(examples, start=1):
-            for name, samples in zip(("recorded", "heard"), example.waves, strict=True):
-                _write_wave(folder / f"{number}-{name}.wav", samples)
-        _picture(examples).savefig(folder / PICTURE, dpi=110)
-    except OSError as error:
-        raise BadOption(f"{folder} cannot be written ({error.strerror}).") from error
+    for number, example in enumerate(examples, start=1):
+        for name, samples in zip(("recorded", "heard"), example.waves, strict=True):
+            with writing(folder / f"{number}-{name}.wav") as file:
+                _write_wave(file, samples)
+    with writing(folder / PICTURE) as file:
+        _picture(examples).savefig(file, format="png", dpi=110)
 
 
-def _write_wave(path: Path, samples: Tensor) -> None:
-    with wave.open(str(path), "wb") as file:
+def _write_wave(target: BinaryIO, samples: Tensor) -> None:
+    with wave.open(target, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from asr.audio import SAMPLE_RATE
 from asr.corpus.dataset import Batch
+from asr.counting import counted
 from asr.errors import BadOption
 
 _CPU_ALLOCATOR = "DefaultCPUAllocator"  # torch names it when the host runs out of memory
@@ -36,8 +37,8 @@ def rehearse(
             raise
         clips, samples = batch.wave.shape
         raise BadOption(
-            f"the largest batch, {clips} clips of up to {samples / SAMPLE_RATE:.1f} s, does not "
-            f"fit into the memory of {module.device}: lower data.batch_seconds (now "
+            f"the largest batch, {counted(clips, 'clip')} of up to {samples / SAMPLE_RATE:.1f} s, "
+            f"does not fit into the memory of {module.device}: lower data.batch_seconds (now "
             f"{batch_seconds:g}), take a smaller model.network, or on a GPU set "
             "trainer.precision to auto."
         ) from error

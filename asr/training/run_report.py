@@ -18,6 +18,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from asr.audio import load_stretch
+from asr.counting import counted
 from asr.durations import spoken
 from asr.errors import AsrError
 from asr.files import write_atomically
@@ -172,9 +173,10 @@ def _summary(sessions: Sequence[dict[str, Any]], curves: Mapping[str, Curve]) ->
         "Steps": last["step"],
         "Parameters": f"{last['parameters']:,}",
         "Time": f"{spoken(sum(entry['seconds'] for entry in sessions))} in "
-        f"{len(sessions)} session{'s' if len(sessions) > 1 else ''}",
-        "Device": f"{last['machine']['device']}, {last['machine']['processes']} process(es), "
-        f"{last['machine']['cores']} cores",
+        f"{counted(len(sessions), 'session')}",
+        "Device": f"{last['machine']['device']}, "
+        f"{counted(last['machine']['processes'], 'process', 'processes')}, "
+        f"{counted(last['machine']['cores'], 'core')}",
         "Peak memory": ", ".join(f"{name} {size / 2**30:.2f} GiB" for name, size in memory.items()),
         "Seeds": ", ".join(f"{name} {seed}" for name, seed in seeds.items()),
         "Commit": last["commit"] or "not a checkout",
@@ -202,7 +204,7 @@ def _amount(part: Mapping[str, Any]) -> str:
     """Of clips, or of a text: how often it is drawn from."""
     if "clips" not in part:
         return f"share {part['share']:g}"
-    return f"{part['manifest']}, {part['clips']} clips, {spoken(part['hours'] * 3600)}"
+    return f"{part['manifest']}, {counted(part['clips'], 'clip')}, {spoken(part['hours'] * 3600)}"
 
 
 def _forgotten(curves: Mapping[str, Curve]) -> dict[str, str]:
@@ -228,7 +230,7 @@ def _plot(title: str, names: Mapping[str, str], curves: Mapping[str, Curve]) -> 
 
 
 def _lengths(name: str, part: dict[str, Any]) -> Markup:
-    title = f"{name}: {part['clips']} clips"
+    title = f"{name}: {counted(part['clips'], 'clip')}"
     figure, axes = _axes(title, "seconds")
     edges = np.array(part["lengths"]["edges"])
     axes.bar(edges[:-1], part["lengths"]["counts"], np.diff(edges), align="edge")

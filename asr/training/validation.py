@@ -9,6 +9,7 @@ from torch import Tensor
 
 from asr.corpus import Utterance
 from asr.corpus.dataset import Batch
+from asr.counting import counted
 from asr.decoding import Hypothesis, greedy
 from asr.model.lengths import valid_frames
 from asr.scripts import tokens
@@ -125,8 +126,8 @@ class Tally:
         if self.unreachable:
             ids = ", ".join(utterance.id for utterance in self.unreachable[:8])
             lines.append(
-                f"{len(self.unreachable)} texts need more frames than their audio has, and are "
-                f"not in the loss: {ids}"
+                "not in the loss, as more frames are needed than the audio has: "
+                f"{counted(len(self.unreachable), 'text')}: {ids}"
             )
         return "\n".join(lines)
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
+from asr.counting import counted
 from asr.files import as_path, write_atomically
 from asr.scripts import joined
 from asr.transcript.layout import Layout
@@ -112,7 +113,7 @@ class Transcript:
 
     def __repr__(self) -> str:
         text = self.text if len(self.text) <= 60 else f"{self.text[:59]}…"
-        return f"Transcript({text!r}, {len(self.words)} words, {self.duration:.2f} s)"
+        return f"Transcript({text!r}, {counted(len(self.words), 'word')}, {self.duration:.2f} s)"
 
     def to_srt(self, layout: Layout = Layout()) -> str:
         """The content of a subtitle file in SubRip format."""
@@ -128,6 +129,9 @@ class Transcript:
 
     def save(self, path: str | os.PathLike[str], layout: Layout = Layout()) -> None:
         """Writes a file in the format that its suffix names: one of `asr.transcript.FORMATS`.
+
+        Its folders are made, as every command makes those of what it writes, and a file that is
+        there is replaced when the new one is whole.
 
         Raises:
             BadOption: the suffix names no format, the file cannot be written, or an option of

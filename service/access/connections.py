@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from asr.counting import counted
 from service.errors import ApiError, ErrorBody
 from service.settings import Settings
 
@@ -86,9 +87,9 @@ class ConnectionLimits:
     def enter(self, address: str) -> ApiError | None:
         """Count a connection, or return why it is refused."""
         if self._open.total() >= self._most:
-            reason = f"This service has {self._most} connections, its limit"
+            reason = f"This service has {counted(self._most, 'connection')}, its limit"
         elif self._open[address] >= self._most_per_address and not self._is_proxy(address):
-            reason = f"Your address has {self._most_per_address} connections, its limit"
+            reason = f"Your address has {counted(self._most_per_address, 'connection')}, its limit"
         else:
             self._open[address] += 1
             return None

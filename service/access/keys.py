@@ -18,6 +18,7 @@ from pathlib import Path
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from asr.counting import counted
 from asr.errors import BadOption
 from service.access.sockets import SOCKET_KEY, refuse
 from service.access.usage import Usage
@@ -143,7 +144,7 @@ class KeyCheck:
         unused = _Usage(float(self._per_minute), self._clock())
         use = self._usage.setdefault(name, unused)
         if self._at_once and use.under_way >= self._at_once:
-            raise _too_many(f"has {use.under_way} requests under way, its limit", 1)
+            raise _too_many(f"has {counted(use.under_way, 'request')} under way, its limit", 1)
         if self._per_minute:
             now = self._clock()
             rate = self._per_minute / 60.0
@@ -184,7 +185,7 @@ def _too_many(reason: str, seconds: float) -> ApiError:
     wait = max(1, math.ceil(seconds))
     return ApiError(
         429,
-        f"This key {reason}: try again in {wait} seconds.",
+        f"This key {reason}: try again in {counted(wait, 'second')}.",
         code="too_many_requests",
         headers={"retry-after": str(wait)},
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from asr.audio import levelled
+from asr.counting import counted
 from asr.errors import AsrError, BadMachine
 from asr.options import Selection
 from asr.runtime import Recognizer
@@ -521,7 +522,7 @@ def _busy(error: Overloaded) -> ApiError:
     }[error.reason]
     return ApiError(
         503,
-        f"{reason}: try again in {error.retry_s} seconds.",
+        f"{reason}: try again in {counted(error.retry_s, 'second')}.",
         code=error.reason,
         headers={"retry-after": str(error.retry_s)},
     )

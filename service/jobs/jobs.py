@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from fastapi.concurrency import run_in_threadpool
 
+from asr.counting import counted
 from asr.transcript import Segment
 from service.access.usage import Usage
 from service.engine.registry import ModelRegistry
@@ -283,7 +284,7 @@ def _unknown(id: str) -> ApiError:
 def _too_many_jobs(most: int) -> ApiError:
     return ApiError(
         429,
-        f"This key has {most} jobs that have not ended, its limit: try again in 30 seconds.",
+        f"This key has {counted(most, 'unfinished job')}, its limit: try again in 30 seconds.",
         code="too_many_jobs",
         headers={"retry-after": "30"},
     )
@@ -301,6 +302,7 @@ def _other_content() -> ApiError:
 def _too_old(days: float) -> ApiError:
     return ApiError(
         504,
-        f"The job waited for {days:g} days and was given up: post it again when the load is lower.",
+        f"The job waited for {'a day' if days == 1 else f'{days:g} days'} and was given up: post "
+        f"it again when the load is lower.",
         code="expired",
     )

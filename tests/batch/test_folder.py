@@ -135,7 +135,7 @@ def test_what_no_job_wrote_is_not_replaced(folder: Path, tiny_bundle: Path) -> N
         path.write_text("by hand")
     for more in ((), ("--dry-run",)):
         done = transcribe(folder, tiny_bundle, *more)
-        said = "is there already, and no job wrote it, and so are 2 more files: choose another"
+        said = "is there already, and no job wrote it, nor 2 more files: choose another"
         assert done.returncode == 2 and said in done.stderr and not done.stdout, done.stderr
     mine.pop().unlink()
     full = folder.parent / "full.jsonl"

@@ -322,6 +322,31 @@ def test_what_is_not_there_is_named_at_once(
     )
 
 
+def test_a_watched_bucket_is_listed_and_its_files_are_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3fs = pytest.importorskip("s3fs", reason="needs the extra `stores`")
+    for name, value in (("DEFAULT_REGION", "us-east-1"), ("SECRET_ACCESS_KEY", "secret")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    asked: list[str] = []
+    with bucket("ours", {"talks/a.wav": b"a", "talks/b.wav": b"b"}, asked) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "good")
+        stores._store.cache_clear()
+        s3fs.S3FileSystem.clear_instance_cache()
+        stop, looks = threading.Event(), iter(range(1, 4))
+
+        def look() -> Inputs:
+            if next(looks) == 3:
+                stop.set()
+            return list_inputs(["s3://ours/talks"])
+
+        assert len(list(settled(look, stop, pause_s=0.0))) == 2
+    assert asked and not [path for path in asked if path.endswith(".wav")]
+    stores._store.cache_clear()
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
 @pytest.mark.slow
 def test_a_bucket_is_read_by_the_client_of_s3(
     clips: list[Path], tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ from commands import ASR
 
 from asr.batch import Input, Result, Tally
 from asr.cli import progress
+from asr.counting import counted
 from asr.durations import spoken
 from asr.transcript import Transcript
 
@@ -19,6 +20,12 @@ def result(name: str, size: int, seconds: float | None, error: str = "") -> Resu
     transcript = None if seconds is None else Transcript("", (), 0.0, seconds, True)
     item = Input(Path(name), Path(name))
     return Result(item, transcript, error or None, (size, 0))
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(n, "clip") for n in (0, 1, 2)] == ["0 clips", "1 clip", "2 clips"]
+    assert counted(1200, "pass", "passes") == "1,200 passes" and counted(1, "pass") == "1 pass"
+    assert progress._how_far(Tally(total=1)) == "0 of 1 file"
 
 
 def test_hours_are_guessed_by_bytes_of_like_files() -> None:

@@ -81,12 +81,15 @@ class Bucket(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, *arguments: Any, name: str, files: dict[str, bytes]) -> None:
-        self._name, self._files = name, files
+    def __init__(
+        self, *arguments: Any, name: str, files: dict[str, bytes], asked: list[str]
+    ) -> None:
+        self._name, self._files, self._asked = name, files, asked
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
+        self._asked.append(parts.path)
         bucket, _, key = unquote(parts.path).removeprefix("/").partition("/")
         if "Credential=good/" not in self.headers.get("Authorization", ""):
             self._refuse(403, "AccessDenied")
@@ -138,6 +141,6 @@ def _tag(content: bytes) -> str:
     return f'"{md5(content).hexdigest()}"'
 
 
-def bucket(name: str, files: dict[str, bytes]) -> Any:
-    """A server of a bucket, for whoever has the key `good`."""
-    return serving(partial(Bucket, name=name, files=files))
+def bucket(name: str, files: dict[str, bytes], asked: list[str] | None = None) -> Any:
+    """A server of a bucket, for whoever has the key `good`; it notes what it is asked for."""
+    return serving(partial(Bucket, name=name, files=files, asked=[] if asked is None else asked))

@@ -31,7 +31,7 @@ def test_every_format_is_what_python_writes(text: Path, tmp_path: Path) -> None:
     found = Recognizer.load().align(CLIP, text.read_text("utf-8-sig"))
     done = asr("align", CLIP, text)
     assert done.returncode == 0 and done.stdout == write(found, "ctm", CLIP.stem)
-    assert done.stderr == "asr: 2 of 11 words were not found\n"
+    assert done.stderr == "asr: 2 of 11 words not found\n"
     assert asr("align", CLIP, text, "--format", "json").stdout == write(found, "json")
     for suffix in ("srt", "TextGrid"):
         out = tmp_path / f"new/talk.{suffix}"

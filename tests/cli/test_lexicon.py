@@ -34,8 +34,8 @@ def test_training_says_how_well_it_went(asr: Asr, tmp_path: Path) -> None:
     mixed.write_text("\n".join(lines))
     out, err = asr("train", mixed, "-o", tmp_path / "g.npz", "--held-out", 0.2)
     assert "phone errors" in out and "spelled right" in out and "phones          39" in out
-    assert "1 words have over two phones to a letter and were left out: etc" in err
-    assert f"1 lines passed over, as line {len(lines)}: 'a-b' is 2 words" in err
+    assert "1 word with over two phones to a letter left out: etc" in err
+    assert f"1 line passed over, as line {len(lines)}: 'a-b' is 2 words" in err
     assert f"`asr lexicon --check '{mixed}'`" in err
 
 
@@ -71,7 +71,7 @@ def test_ones_own_words_go_first(asr: Asr, tmp_path: Path, g2p: Path) -> None:
 def test_words_that_cannot_be_said_are_named(asr: Asr, g2p: Path) -> None:
     out, err = asr("the", "Türe", "--dictionary", PART, "--g2p", g2p, code=1)
     assert out.startswith("the\tDH AH\n")
-    assert "1 words have no pronunciation (the model has no letters ü): türe" in err
+    assert "1 word without a pronunciation (the model has no letters ü): türe" in err
 
 
 def test_faults_are_listed(asr: Asr, tmp_path: Path, g2p: Path) -> None:
@@ -82,7 +82,7 @@ def test_faults_are_listed(asr: Asr, tmp_path: Path, g2p: Path) -> None:
     assert [line.partition(": ")[0] for line in out.splitlines()] == [
         f"{own}, line 2", f"{own}, line 3", f"{own}, line 4", str(own),
     ]  # fmt: skip
-    assert out.endswith("1 words, 1 pronunciations, 3 phones, 3 faulty lines\n")
+    assert out.endswith("1 word, 1 pronunciation, 3 phones, 3 faulty lines\n")
     assert "0 faulty lines" in asr(PART, "--check", *options)[0]
 
 

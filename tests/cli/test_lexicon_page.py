@@ -47,7 +47,7 @@ def test_the_commands_and_the_example_run(
         printed.append(out)
     assert "phone errors" in printed[0] and "0 faulty lines" in printed[2]
     assert "kubectl's\tK UW B K AH T AH L Z # form\n" in printed[3]
-    assert "my-bundle: 1 words with pronunciations, 1 of them new, 0 changed" in printed[4]
+    assert "my-bundle: 1 word with pronunciations, 1 of them new, 0 changed" in printed[4]
     assert Bundle.open(folder / "my-bundle").g2p is not None
     (example,) = blocks("python")
     exec(example, {})

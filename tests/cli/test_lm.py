@@ -66,7 +66,7 @@ def test_words_that_are_left_out_are_counted(asr: Asr, tmp_path: Path, text: Pat
         file.write("\nthe dog saw a bird\n")
     lm = tmp_path / "lm.npz"
     _, said = asr("lm", "build", text, lm)
-    assert said == f"{text}: 3 of 9 different words occur once and are left out: " + (
+    assert said == f"{text}: left out, as they occur once: 3 of 9 different words; " + (
         "`--vocabulary 9` keeps them\n"
     )
     assert "0.000%" not in asr("lm", "perplexity", lm, text)[0]

@@ -78,6 +78,19 @@ def test_the_boost_comes_letter_by_letter() -> None:
     assert [search([lattice], settings, hot)[0][0].text for hot in ([], ["zoe"])] == ["soe", "zoe"]
 
 
+def test_without_a_boost_only_the_price_of_an_unknown_word_is_saved(tmp_path: Path) -> None:
+    search = BeamSearch.by_spelling(CHARACTERS, estimated(tmp_path, ["ann", "ann in"], 2).model)
+    settings = BeamSettings(hotword_boost=0.0, unknown_price=7.0)
+
+    def worth(text: str, *hotwords: str) -> float:
+        ((best,),) = search([certain(CHARACTERS.encode(text), 29)], settings, hotwords)
+        assert best.text == text
+        return best.language
+
+    assert worth("ann", "ann") == worth("ann")
+    assert worth("zoe", "zoe") == pytest.approx(worth("zoe") + 7.0)
+
+
 def test_a_name_is_read_that_the_lattice_alone_would_miss() -> None:
     lattice = np.full((3, CHARACTERS.n_units), 1e-4)
     lattice[range(3), CHARACTERS.encode("ana")] = [0.99, 0.7, 0.99]

@@ -88,8 +88,8 @@ MAY_USE = {
 }  # fmt: skip
 FOR_ALL = {
     "asr.cache", "asr.counting", "asr.durations", "asr.errors", "asr.files", "asr.machine",
-    "asr.options", "asr.pages", "asr.remote", "asr.sampling", "asr.scratch", "asr.scripts", "service.errors",
-    "service.settings",
+    "asr.options", "asr.pages", "asr.remote", "asr.sampling", "asr.scratch", "asr.scripts",
+    "service.errors", "service.settings",
 }  # fmt: skip
 ORDER = (
     {"asr.audio", "asr.text", "asr.model", "asr.transcript"},

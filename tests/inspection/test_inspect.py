@@ -2,9 +2,11 @@
 
 import json
 import re
+import resource
 import shutil
 import sys
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -13,16 +15,20 @@ import pytest
 import soundfile
 import torch
 from commands import asr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from playwright.sync_api import expect, sync_playwright
 
 from asr.audio import SAMPLE_RATE, load
+from asr.errors import BadOption
 from asr.export import export
 from asr.inspection import MOST_SECONDS, inspect
 from asr.inspection.events import Event, correlations, events
 from asr.inspection.inspection import HELD_AT
 from asr.inspection.page import write_page
+from asr.inspection.picture import _sound as draw_sound
 from asr.inspection.picture import _units as draw_units
+from asr.inspection.picture import draw
 from asr.model import AcousticModel, ModelConfig
 from asr.model.recurrent import Cell
 from asr.runtime import Recognizer
@@ -76,6 +82,38 @@ def test_a_picture_names_every_peak_of_a_unit(recognizer: Recognizer, clips: lis
     draw_units(axes, replace(inspection, heads=(head,)))
     named = [(text.get_position()[0], text.get_text()) for text in axes.texts]
     assert [name for _, name in sorted(named)] == ["AH", "M", "AH"]
+
+
+def test_no_word_of_a_picture_covers_another(recognizer: Recognizer, clips: list[Path]) -> None:
+    inspection = inspect(recognizer, load(clips[0]))
+    starts = np.linspace(0.0, inspection.audio.duration, 40, endpoint=False)
+    words = tuple(Word("amen"[: 1 + i % 4], s, s + 0.05, 1.0) for i, s in enumerate(starts))
+    figure = Figure(figsize=(7, 1.3), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlim(0.0, inspection.audio.duration)
+    draw_sound(axes, replace(inspection, transcript=inspection.transcript.with_words(words)))
+    FigureCanvasAgg(figure).draw()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert 30 <= len(boxes) <= 40
+    pairs = combinations([box for box in boxes if box.x1 < axes.bbox.x1], 2)
+    assert not any(one.overlaps(other) for one, other in pairs)
+
+
+@pytest.mark.parametrize("name", ["picture.svg", "page.html"])
+def test_a_full_disk_leaves_the_old_file(
+    name: str, recognizer: Recognizer, clips: list[Path], tmp_path: Path
+) -> None:
+    """A limit on the size of files stands for it."""
+    inspection, path = inspect(recognizer, load(clips[0])), tmp_path / name
+    path.write_text("old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(BadOption, match="cannot be written"):
+            draw(inspection, path) if name[-3:] == "svg" else write_page(inspection, path, "x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.slow

@@ -188,4 +188,4 @@ def test_a_bundle_is_mixed_into_a_new_one(tmp_path: Path, tiny_bundle: Path) -> 
     text.write_text("\n".join(OWN * 2), encoding="utf-8")
     asr("lm", "build", text, lm)
     _, err = asr("lm", "add", lm, "--bundle", new)
-    assert "of the 13 words of the language model before are not in this one" in err
+    assert "of the 13 words of the language model before, this one lacks" in err

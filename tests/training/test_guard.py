@@ -76,7 +76,7 @@ def test_a_step_is_skipped_named_and_counted(
     assert all(weight.isfinite().all() for weight in module.parameters())
     assert guard_of(trainer).skipped == 1
     assert f"step 3: {what} of {poison.ids[0]} is not finite: skipped" in caplog.text
-    assert "1 steps were skipped" in caplog.text
+    assert "1 step skipped" in caplog.text
 
 
 def test_all_batches_of_a_step_are_skipped_together(

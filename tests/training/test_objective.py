@@ -154,6 +154,9 @@ def test_a_set_is_stated_per_token_or_per_utterance_and_names_what_is_out_of_rea
     assert tally.blank == 0.5 and tally.wer == 0.5
     assert [utterance.id for utterance in tally.unreachable] == ["3"]
     said = tally.explain("val")
-    assert said.startswith("development set, greedy, without") and "1 texts need more" in said
+    assert (
+        said.startswith("development set, greedy, without")
+        and "than the audio has: 1 text: " in said
+    )
     twice = Tally(tally.results + tally.results[:1]).gathered()
     assert [result.utterance.line for result in twice.results] == [1, 2, 3]

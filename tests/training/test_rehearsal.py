@@ -99,5 +99,5 @@ def test_too_little_memory_is_one_sentence(tmp_path: Path) -> None:
     process = start(train, arguments, said)
     assert ended(process) == 2
     sentence = said.read_text(encoding="utf-8")
-    assert "1 clips of up to 300.0 s" in sentence and "data.batch_seconds (now 700)" in sentence
+    assert "1 clip of up to 300.0 s" in sentence and "data.batch_seconds (now 700)" in sentence
     assert not (tmp_path / "run" / "checkpoints").exists()

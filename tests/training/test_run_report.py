@@ -105,7 +105,7 @@ def test_runs_are_compared_on_the_clips_of_their_last_validation(run: Path, tmp_
     assert asr("report", worse, same).stdout.splitlines()[1].endswith("p = 1)")
     (better / "heard.jsonl").write_text(lines.partition("\n")[0], encoding="utf-8")
     for refused, words in (
-        ([worse, better], "was validated on 1 clips and"),
+        ([worse, better], "was validated on 1 clip and"),
         ([worse, better, "--worst", 3], "--worst has no effect on several runs"),
         ([worse, tmp_path], "has no validation to compare"),
     ):

@@ -27,6 +27,7 @@ from asr.corpus.manifest import Utterance
 from asr.corpus.recordings.cache import Progress
 from asr.corpus.recordings.measurements import Measurement, Measurements, decode
 from asr.corpus.shards.downloads import Downloads, read_address
+from asr.counting import counted
 from asr.errors import BadData
 from asr.text import Normaliser, normalise
 
@@ -170,8 +171,8 @@ class _Files:
         file, members = self._open[shard]
         if place >= len(members):
             raise BadData(
-                f"{self.name(shard)} holds {len(members)} recordings, fewer than its cuts say: "
-                "write or copy it anew."
+                f"{self.name(shard)} holds {counted(len(members), 'recording')}, fewer than its "
+                "cuts say: write or copy it anew."
             )
         offset, size = members[place]
         return os.pread(file.fileno(), size, offset)  # leaves the position, which processes share

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from asr.counting import counted
 from asr.errors import BadOption
 from asr.lm.estimation.counts import count_ngrams
 from asr.lm.estimation.kneser_ney import Estimate, estimate
@@ -65,7 +66,7 @@ def from_text(
             if rare and words is None:
                 every = rare + len(known)
                 say(
-                    f"{rare} of {every} different words occur once and are left out: "
+                    f"left out, as they occur once: {rare} of {counted(every, 'different word')}; "
                     f"`--vocabulary {every}` keeps them"
                 )
             if spells is not None:

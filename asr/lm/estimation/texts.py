@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.counting import counted
 from asr.errors import BadData, BadOption
 from asr.lm.estimation.temporary import TemporaryArrays
 from asr.lm.ngram import END, START, UNKNOWN, NGram
@@ -127,7 +128,9 @@ def frequent_words(
     ranked = sorted((-n, word) for word, n in counts.items() if n >= fewest)
     if not ranked:
         if counts:
-            raise BadData(f"no word of {path} occurs {fewest} times; choose a --vocabulary.")
+            raise BadData(
+                f"no word of {path} occurs {counted(fewest, 'time')}; choose a --vocabulary."
+            )
         raise no_words(path)
     chosen = [word for _, word in ranked[:most]]
     return chosen, len(counts) - len(chosen)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
+from asr.counting import counted
 from asr.errors import BadData
 from asr.files import write_atomically
 from asr.text.normalise import normalise
@@ -57,7 +58,7 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         """
         found, faults = read(path, phones)
         if faults:
-            more = f" (and {len(faults) - 1} lines more)" if faults[1:] else ""
+            more = f" (and {counted(len(faults) - 1, 'line')} more)" if faults[1:] else ""
             raise BadData(f"{path}, line {faults[0].line}: {faults[0].reason}{more}.")
         return found
 

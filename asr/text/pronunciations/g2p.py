@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.counting import counted
 from asr.errors import BadData, BadOption
 from asr.files import write_atomically
 from asr.text.pronunciations.dictionary import Phones
@@ -199,7 +200,9 @@ def _read(search: Search, rows: Sequence[Sequence[int]], nbest: int) -> Iterable
 
 def _checked(row: list[int], what: str) -> list[int]:
     if not 0 < len(row) <= LONGEST:
-        raise BadData(f"{what[:40]!r} has {len(row)} symbols, where 1 to {LONGEST} can be read.")
+        raise BadData(
+            f"{what[:40]!r} has {counted(len(row), 'symbol')}, where 1 to {LONGEST} can be read."
+        )
     return row
 
 

@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from asr.corpus.dataset import Batch
+from asr.counting import counted
 from asr.errors import AsrError
 
 # A child of Lightning's logger, whose handler it uses: each process names its own utterances.
@@ -105,12 +106,13 @@ class Guard(Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002
         if self.skipped and self.skipped >= trainer.global_step:
             raise AsrError(
-                f"nothing was learnt: the loss or gradient of each of the {self.skipped} steps was "
+                "nothing was learnt: the loss or gradient of each of the "
+                f"{counted(self.skipped, 'step')} was "
                 f"not finite, the last with {self._last}; listen to these clips, or lower "
                 "model.optimizer.learning_rate, and start again."
             )
         if self.skipped:
-            rank_zero_info(f"{self.skipped} steps were skipped: their gradients were not finite")
+            rank_zero_info(f"{counted(self.skipped, 'step')} skipped: gradients were not finite")
 
     def state_dict(self) -> dict[str, Any]:
         return {"skipped": self.skipped, "in_a_row": self._in_a_row}

@@ -12,6 +12,7 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_info
 
 from asr.corpus import locate
+from asr.counting import counted
 from asr.errors import BadOption
 from asr.text import DEFAULT_LANGUAGE, PLAIN, Normaliser, Tokenizer, Units, normaliser
 from asr.training.callbacks.checkpoints import (
@@ -231,7 +232,7 @@ def _alphabet(units: Units, data: Any, normal: Normaliser) -> str:
         f"{char!r} {count}{'' if char in alphabet else ' (left out)'}" for char, count in rare
     )
     rank_zero_info(
-        f"{manifest}: an alphabet of {len(alphabet)} characters, space included"
+        f"{manifest}: an alphabet of {counted(len(alphabet), 'character')}, space included"
         + (f"; rare ones, by data.units.fewest {units.fewest}: {told}" if rare else "")
     )
     return alphabet

@@ -32,6 +32,7 @@ from asr.corpus import (
 from asr.corpus.buckets import Buckets
 from asr.corpus.dataset import Batch, Example, SpeechDataset, collate
 from asr.corpus.mixture import Mixture
+from asr.counting import counted
 from asr.durations import spoken
 from asr.errors import AsrError, BadData, BadOption
 from asr.model import AcousticModel
@@ -347,7 +348,7 @@ class SpeechData(L.LightningDataModule):
             synthetic=share is not None and share.synthetic,
         )
         split = Split(dataset, surveyed.lengths, surveyed.pools)
-        rank_zero_info(f"{path}: {len(dataset)} clips, {spoken(split.hours * 3600)}")
+        rank_zero_info(f"{path}: {counted(len(dataset), 'clip')}, {spoken(split.hours * 3600)}")
         return split
 
     def _kept(self, name: str, share: Share | None) -> Callable[[Utterance], bool]:

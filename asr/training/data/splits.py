@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from asr.audio import SAMPLE_RATE
 from asr.corpus import Source, Survey, explain, explained
 from asr.corpus.dataset import SpeechDataset
+from asr.counting import counted
 from asr.errors import BadData, BadOption
 
 
@@ -42,7 +43,7 @@ def refuse_faults(
     lines = len({finding.line for finding in surveyed.errors})
     if lines and most_dropped is None:
         raise BadData(
-            f"{path} has {lines} lines that cannot be used; mend them"
+            f"{path} has {counted(lines, 'line')} that cannot be used; mend them"
             + (", or set data.bad_lines to drop." if name == "train" else "."),
             explained(path, surveyed.errors, most=20),
         )
@@ -50,8 +51,9 @@ def refuse_faults(
         rank_zero_info(f"{explain(path, surveyed.errors)}\n{surveyed.table()}")
     if warned := Counter(finding.kind for finding in surveyed.findings if not finding.is_error):
         kinds = ", ".join(f"{count} {kind}" for kind, count in warned.most_common())
-        said = "1 warning" if warned.total() == 1 else f"{warned.total()} warnings"
-        rank_zero_info(f"{path}: {said} ({kinds}), which `asr check` names")
+        rank_zero_info(
+            f"{path}: {counted(warned.total(), 'warning')} ({kinds}), which `asr check` names"
+        )
     if not surveyed.usable:
         raise BadData(f"{path}: no line is left to use; check data.{name} and data.corpora.")
     if most_dropped is not None and surveyed.dropped > most_dropped:

@@ -10,6 +10,7 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
+from asr.counting import counted
 from asr.errors import BadOption
 from asr.punctuation.lines import read_lines
 from asr.training.data.folder import corpus_folder
@@ -147,8 +148,8 @@ class PunctuationData(L.LightningDataModule):
         self._checked = checked
         self.n_words = sum(map(len, train))
         rank_zero_info(
-            f"{self.n_words:,} words to learn from, {sum(map(len, checked)):,} held out, "
-            f"{len(self.forms):,} words of mixed letters"
+            f"{counted(self.n_words, 'word')} to learn from, {sum(map(len, checked)):,} held out, "
+            f"{counted(len(self.forms), 'word')} of mixed letters"
         )
 
     def measured(self) -> dict[str, Any]:
