@@ -28,6 +28,15 @@ def in_brief(error: BaseException) -> str:
     return said[:200].rstrip(".") or type(error).__name__
 
 
+def ended(sentence: str) -> str:
+    """A sentence that stands by itself, with its full stop.
+
+    Errors of a recording have none: they also stand in lists, behind a name or inside
+    brackets.
+    """
+    return sentence if sentence.endswith(".") else f"{sentence}."
+
+
 def how_to_add(extra: str) -> str:
     """How an extra is installed: from the checkout, since PyPI's earshot is another project.
 

@@ -119,5 +119,5 @@ def writing(path: Path, shared: bool = True) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         raise BadOption(
-            f"{path} cannot be written ({error.strerror}): choose another folder"
+            f"{path} cannot be written ({error.strerror}): choose another folder."
         ) from error

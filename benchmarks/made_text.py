@@ -62,7 +62,7 @@ class Words:
 
 
 def sentences(model: NGram, words: int, random: np.random.Generator) -> Iterator[str]:
-    """Sentences of about so many words in all."""
+    """Sentences of so many words in all, and the rest of the last one."""
     following, spelled = Words(model), model.spellable
     together = min(SENTENCES, 1 + words // SHORTEST)
     while words > 0:
@@ -77,7 +77,9 @@ def sentences(model: NGram, words: int, random: np.random.Generator) -> Iterator
         lengths = (made != model.eos).sum(1)
         for row, length in zip(made, lengths.tolist(), strict=True):
             yield " ".join([spelled[word] for word in row[:length].tolist()])
-        words -= int(lengths.sum())
+            words -= length
+            if words <= 0:
+                return
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from asr.errors import AsrError, BadAudio, BadOption, TooLong
+from asr.errors import AsrError, BadAudio, BadOption, TooLong, ended
 
 log = logging.getLogger(__name__)
 
@@ -268,7 +268,7 @@ def recogniser_error(error: Exception) -> ApiError | None:
         if isinstance(error, known):
             first = str(error).partition(" ")[0].lower()  # of an option, its name
             named = first if first in ("channels", "track") else param
-            return ApiError(status, str(error), param=named, code=code)
+            return ApiError(status, ended(str(error)), param=named, code=code)
     return None
 
 

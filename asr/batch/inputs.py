@@ -136,18 +136,18 @@ def read_list(name: str, nul: bool = False) -> list[str]:
     try:
         content = sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
     except OSError as error:
-        raise BadOption(f"{shown} cannot be read ({error.strerror}): check its path") from error
+        raise BadOption(f"{shown} cannot be read ({error.strerror}): check its path.") from error
     if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise BadOption(f"{shown} is UTF-16: save it as UTF-8")
+        raise BadOption(f"{shown} is UTF-16: save it as UTF-8.")
     content = content.removeprefix(BOM_UTF8)
     if not nul and b"\0" in content:
         raise BadOption(
-            f"{shown} has zero bytes: add -0 if they end its paths; recordings are given by path"
+            f"{shown} has zero bytes: add -0 if they end its paths; recordings are given by path."
         )
     lines = content.split(b"\0") if nul else content.splitlines()
     paths = [os.fsdecode(line) for line in lines if line]
     if not paths:
-        raise BadOption(f"{shown} names no recordings: write one path on each line")
+        raise BadOption(f"{shown} names no recordings: write one path on each line.")
     return paths
 
 

@@ -24,7 +24,7 @@ def formats_of(names: str) -> list[str]:
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
-        raise BadOption(f"--format is empty: choose from {', '.join(FORMATS)}, or all")
+        raise BadOption(f"--format is empty: choose from {', '.join(FORMATS)}, or all.")
     listed = list(FORMATS) if "all" in wanted else wanted
     by_ending = {file_suffix(name): name for name in reversed(listed)}
     return sorted(by_ending.values(), key=listed.index)
@@ -55,7 +55,7 @@ def output_stems(inputs: Sequence[Input], out_dir: Path, formats: Sequence[str])
         )
         raise BadOption(
             f"{first} and {other} would both be written to the same file below {out_dir}: "
-            "transcribe them in two runs with different output folders"
+            "transcribe them in two runs with different output folders."
         )
     for ending in map(file_suffix, formats):
         if any(str(item.path).endswith(ending) for item in inputs):  # looking up all takes seconds
@@ -86,4 +86,4 @@ def spare(inputs: Sequence[Input], paths: Sequence[Path]) -> None:
     sources = {os.path.realpath(path) for path in places if not isinstance(path, Address)}
     for path in paths:
         if os.path.realpath(path) in sources:
-            raise BadOption(f"{path} is an input and would be replaced: choose another folder")
+            raise BadOption(f"{path} is an input and would be replaced: choose another folder.")

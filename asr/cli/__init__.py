@@ -34,7 +34,7 @@ from asr.cli import (
     transcribe,
 )
 from asr.cli.output import Stdout, one_line
-from asr.errors import AsrError
+from asr.errors import AsrError, ended
 
 app = typer.Typer(
     name="asr",
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def _refuse(sentence: str, *details: str) -> int:
-    lines = map(one_line, (f"asr: {sentence}", *details))
+    lines = map(one_line, (f"asr: {ended(sentence)}", *details))
     sys.stderr.write("".join(f"{line}\n" for line in lines))
     return 2
 

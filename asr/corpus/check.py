@@ -47,6 +47,7 @@ def read_checked(manifest: Path, use: str, normal: Normaliser = normalise) -> li
     utterances, findings = read_manifest(manifest, normal=normal)
     findings += [*check_lines(utterances), *check_ids(utterances)]
     if findings or not utterances:
+        findings += check_files(utterances)  # while the manifest is mended
         listed = explained(manifest, findings, most=20) or [f"{manifest}: no lines"]
         raise BadData(f"{manifest} cannot be {use}; mend these lines.", listed)
     return utterances

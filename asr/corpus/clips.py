@@ -53,7 +53,7 @@ def write_clips(
             }
             lines.append(json.dumps(values, ensure_ascii=False) + "\n")
     except (OSError, soundfile.SoundFileError) as error:
-        raise BadOption(f"{folder} cannot be written ({error}): choose another folder") from error
+        raise BadOption(f"{folder} cannot be written ({error}): choose another folder.") from error
     manifest = folder / "manifest.jsonl"
     write_atomically(manifest, "".join(lines))
     return manifest

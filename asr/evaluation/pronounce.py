@@ -9,7 +9,7 @@ import numpy as np
 from asr.audio import Audio, load_stretch
 from asr.corpus.importers import Discovery
 from asr.decoding.pronounced import choose
-from asr.errors import AsrError, BadData
+from asr.errors import AsrError
 from asr.text import Pronouncer
 from asr.text.phones import SPACE
 
@@ -60,7 +60,7 @@ def _opened(clip: Discovery, pronounce: Pronouncer) -> Audio | str:
         return clip.problem
     try:
         if unknown := pronounce.unknown(clip.text):
-            raise BadData(f"the lexicon does not have {', '.join(unknown)}")
+            return f"the lexicon does not have {', '.join(unknown)}"
         return load_stretch(clip.audio, clip.start, clip.end)
     except AsrError as error:
         return str(error)

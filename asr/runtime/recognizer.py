@@ -526,7 +526,7 @@ def _checked(source: Source, selection: Selection) -> "Recording | Audio":
     samples = source.samples
     sound = isinstance(samples, np.ndarray) and samples.ndim == 1 and samples.dtype == np.float32
     if not (sound and np.isfinite(samples).all()):
-        raise BadAudio("the audio is no row of finite float32 samples: let asr.audio.load make it.")
+        raise BadAudio("the audio is no row of finite float32 samples: let asr.audio.load make it")
     return source
 
 

@@ -188,5 +188,5 @@ def file_suffix(format: str) -> str:
 
 def _format(format: str) -> Format:
     if format not in FORMATS:
-        raise BadOption(f"format {format!r} is not known: choose one of {', '.join(FORMATS)}")
+        raise BadOption(f"format {format!r} is not known: choose one of {', '.join(FORMATS)}.")
     return FORMATS[format]

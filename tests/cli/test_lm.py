@@ -41,7 +41,7 @@ def test_build_info_perplexity_and_arpa(asr: Asr, tmp_path: Path, text: Path) ->
     text.write_text("\n")
     assert "has no words" in asr("lm", "perplexity", lm, text, code=2)[1]
     assert asr("lm", "arpa", lm, text / "lm.arpa", code=2)[1] == (
-        f"asr: {text / 'lm.arpa'} cannot be written (File exists): choose another folder\n"
+        f"asr: {text / 'lm.arpa'} cannot be written (File exists): choose another folder.\n"
     )
 
 

@@ -54,7 +54,7 @@ class StrictParser(LightningArgumentParser):
             raise BadOption(f"there is no key {key}{self._nearest(key)}.") from ex
         if groups:
             raise BadOption(f"{'.'.join(groups)} does not fit: {innermost(rest)}.") from ex
-        raise BadOption(f"the config cannot be used: {message}") from ex
+        raise BadOption(f"the config cannot be used: {message.rstrip('.')}.") from ex
 
     def format_help(self, formatter: Any = None) -> str:
         """Our keys, and few of Lightning's."""
