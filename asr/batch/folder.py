@@ -6,8 +6,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -86,8 +86,9 @@ def run(
     tally.outdated = list(outdated(todo, job, journal))
     remove_renamed(todo, job, journal)
     tally.before = tally.kept = tally.total - len(todo)
-    journal.begin(dict(job.about))
-    journal.expect(todo, job.endings)
+    with _goes_on(journal, tally):
+        journal.begin(dict(job.about))
+        journal.expect(todo, job.endings)
     for item in todo:
         tally.expect(item.path, item.known)
     collect(job, recognizer, todo, journal, tally, report, stop)
@@ -103,7 +104,7 @@ def collect(
     stop: threading.Event,
 ) -> None:
     """Transcribes inputs and writes what comes of it; see `run`."""
-    try:
+    with _goes_on(journal, tally):
         pipeline = _workers(job, recognizer, inputs)
         tally.clocks = pipeline.clocks
         try:
@@ -115,6 +116,13 @@ def collect(
         if not tally.stopped:
             shutil.rmtree(windows_path(job.output, job.shard), ignore_errors=True)
         _write_lists(job, journal)
+
+
+@contextmanager
+def _goes_on(journal: Journal, tally: Tally) -> Iterator[None]:
+    """Keeps what is done where the output or the machine is lost, and says how the job goes on."""
+    try:
+        yield
     except (OutputLost, BadMachine) as error:
         with suppress(OutputLost):
             _keep(journal, tally)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from asr.batch.journal import Journal
+from asr.batch.journal import Journal, OutputLost
 from asr.batch.shards import Shard
 from asr.errors import BadOption
 from asr.files import shorter
@@ -36,7 +36,10 @@ def workplace(output: Path, shard: Shard) -> Iterator[Journal]:
         raise _unwritable(output, error) from error
     with ExitStack() as held:
         _lock(folder, output, shard, held)
-        journal = Journal(journal_path(output, shard))
+        try:
+            journal = Journal(journal_path(output, shard))
+        except OutputLost as error:
+            raise OutputLost(f"{error}: make room or mend the disk.") from error
         held.callback(journal.close)
         yield journal
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shlex
 import shutil
 import sqlite3
@@ -35,6 +36,31 @@ def transcribe(folder: Path, bundle: Path, *more: object) -> subprocess.Complete
 
 def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("most", "said"),
+    [
+        (4_000, ": make room or mend the disk.\n"),
+        (60_000, ": 0 of 1,500 done; make room or mend the "),
+    ],
+)
+def test_a_disk_too_full_for_the_journal_is_a_sentence_with_advice(
+    most: int, said: str, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    """A limit on the size of files stands for it."""
+    (tmp_path / "in").mkdir()
+    for number in range(1500):
+        (tmp_path / "in" / f"{number}.wav").write_bytes(b"no sound")
+    done = subprocess.run(
+        [*ASR, "transcribe", tmp_path / "in", "--bundle", tiny_bundle, "-o", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert ".earshot/journal.sqlite cannot be written (" in done.stderr
+    assert said in done.stderr and done.stderr.endswith(".\n")
 
 
 def test_results_and_errors_are_listed(folder: Path, tiny_bundle: Path) -> None:
