@@ -56,7 +56,7 @@ function recall() {
 
 function stateOf({ job, state, note }) {
   if (job) return { state: "waiting", note: "" };  // it is followed again
-  if (["done", "failed"].includes(state)) return { state, note };
+  if (["done", "failed", "cancelled"].includes(state)) return { state, note };
   return { state: "failed", note: "The page was closed meanwhile: add the file again for the rest." };
 }
 

@@ -97,10 +97,14 @@ async function causeOf(error, item) {
 const isReadable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
 
 function stop(item, error) {
-  if (item.cancel.signal.aborted) return change(item, { state: "cancelled", share: null, note: "" });
-  if (error.status === 401) askForKey();
-  if (error.status !== 0) item.attempt = randomId();  // where no answer came, the same job may be there
-  fail(item, error.message, error.status);
+  if (item.cancel.signal.aborted) {
+    change(item, { state: "cancelled", share: null, note: "" });
+  } else {
+    if (error.status === 401) askForKey();
+    if (error.status !== 0) item.attempt = randomId();  // where no answer came, the same job may be there
+    fail(item, error.message, error.status);
+  }
+  remember();  // that there is no job to follow any more
 }
 
 function fail(item, message, status = NaN) {

@@ -246,6 +246,20 @@ def test_a_job_is_followed_again_when_the_page_is_opened_again(
     expect(state(page)).to_contain_text("words in 0:12.0")
 
 
+def test_a_job_that_was_cancelled_is_not_followed_again(
+    page: Page, server: tuple[FastAPI, httpx.Client], long: dict[str, Any]
+) -> None:
+    page.get_by_label("Remember the key").check()
+    with frozen(server[0].state.registry.first.pid):
+        page.set_input_files("#file", long)
+        expect(state(page)).to_contain_text("Reading, 0 %")
+        page.get_by_role("button", name="Cancel").click()
+        expect(state(page)).to_have_text("Cancelled")
+    page.reload()
+    expect(page.get_by_label("Remember the key")).to_be_checked()
+    expect(page.locator("#queue li")).to_have_count(0)
+
+
 def test_two_tabs_that_follow_one_job_both_have_its_words(
     page: Page, server: tuple[FastAPI, httpx.Client], long: dict[str, Any]
 ) -> None:
