@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shlex
 import shutil
 import sqlite3
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from commands import ASR, asr
 from folders import contents, files, journalled, many
+from full_disk import full_disk
 
 from asr.batch import Shard, workplace
 from asr.errors import BadOption
@@ -48,16 +48,12 @@ def lines(path: Path) -> list[dict[str, object]]:
 def test_a_disk_too_full_for_the_journal_is_a_sentence_with_advice(
     most: int, said: str, tmp_path: Path, tiny_bundle: Path
 ) -> None:
-    """A limit on the size of files stands for it."""
     (tmp_path / "in").mkdir()
     for number in range(1500):
         (tmp_path / "in" / f"{number}.wav").write_bytes(b"no sound")
-    done = subprocess.run(
-        [*ASR, "transcribe", tmp_path / "in", "--bundle", tiny_bundle, "-o", tmp_path / "out"],
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
-    )
+    command = ["transcribe", tmp_path / "in", "--bundle", tiny_bundle, "-o", tmp_path / "out"]
+    with full_disk(most):
+        done = subprocess.run([*ASR, *command], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert ".earshot/journal.sqlite cannot be written (" in done.stderr
     assert said in done.stderr and done.stderr.endswith(".\n")

@@ -1,7 +1,6 @@
 """The exporter: what it writes, and what it refuses to write."""
 
 import os
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
+from full_disk import full_disk
 from onnx import numpy_helper
 
 import asr.export.onnx.graph
@@ -58,14 +58,9 @@ def test_lstm_is_int8_where_it_pays_and_nowhere_else(int8_bundle: Path) -> None:
 def test_a_full_disk_is_a_sentence_that_names_the_folder(
     precision: Precision, named: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    """A limit on the size of files stands for it: the disk's own error has no file either."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        with pytest.raises(AsrError, match=named) as caught:
-            export(tiny_checkpoint, tmp_path / "bundle", precision)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    """The disk's own error has no file either."""
+    with full_disk(), pytest.raises(AsrError, match=named) as caught:
+        export(tiny_checkpoint, tmp_path / "bundle", precision)
     assert "File too large" in str(caught.value) and not list(tmp_path.glob("*bundle*"))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 import shutil
 import sys
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pytest
 import soundfile
 import torch
 from commands import asr
+from full_disk import full_disk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from playwright.sync_api import expect, sync_playwright
@@ -103,16 +103,10 @@ def test_no_word_of_a_picture_covers_another(recognizer: Recognizer, clips: list
 def test_a_full_disk_leaves_the_old_file(
     name: str, recognizer: Recognizer, clips: list[Path], tmp_path: Path
 ) -> None:
-    """A limit on the size of files stands for it."""
     inspection, path = inspect(recognizer, load(clips[0])), tmp_path / name
     path.write_text("old")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        with pytest.raises(BadOption, match="cannot be written"):
-            draw(inspection, path) if name[-3:] == "svg" else write_page(inspection, path, "x")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_disk(), pytest.raises(BadOption, match="cannot be written"):
+        draw(inspection, path) if name[-3:] == "svg" else write_page(inspection, path, "x")
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 

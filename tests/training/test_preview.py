@@ -1,11 +1,11 @@
 """`asr data hear`: the augmented audio and features of training, as files."""
 
 import json
-import resource
 from pathlib import Path
 
 import pytest
 import torch
+from full_disk import full_disk
 from runs import TRAIN
 
 from asr.audio import load
@@ -41,13 +41,8 @@ def test_examples_are_what_the_config_says(tmp_path: Path) -> None:
     }
     assert (tmp_path / "out" / PICTURE).read_bytes().startswith(b"\x89PNG")
     kept = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # as a full disk
-    try:
-        with pytest.raises(BadOption, match="cannot be written"):
-            write_previews(examples, tmp_path / "out")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_disk(), pytest.raises(BadOption, match="cannot be written"):
+        write_previews(examples, tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == kept
     for number, example in enumerate(examples, start=1):
         recorded = load(example.utterance.audio).samples

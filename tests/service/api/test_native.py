@@ -91,7 +91,7 @@ def test_split_channels_are_one_transcript_with_speakers(
     ("query", "param"),
     [
         ({"channels": "both"}, "channels"),
-        ({"channels": "3"}, None),
+        ({"channels": "3"}, "channels"),
         ({"channels": "split", "multichannel": "true"}, "channels"),
         ({"channels": "split", "nbest": "2", "decoder": "beam"}, "nbest"),
         ({"speakers": "left=Ann", "format": "srt"}, "speakers"),
