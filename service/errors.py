@@ -266,9 +266,10 @@ def recogniser_error(error: Exception) -> ApiError | None:
     """What a client is told of an error of the recogniser; None if it is our own fault."""
     for known, (status, param, code) in _RECOGNISER_ERRORS.items():
         if isinstance(error, known):
-            first = str(error).partition(" ")[0].lower()  # of an option, its name
-            named = first if first in ("channels", "track") else param
-            return ApiError(status, ended(str(error)), param=named, code=code)
+            first = str(error).partition(" ")[0]
+            if param is None and first in ("channels", "track"):  # the option's name
+                param = first
+            return ApiError(status, ended(str(error)), param=param, code=code)
     return None
 
 

@@ -139,23 +139,18 @@ class _Parser(MultiPartParser):
 
     spool_max_size = sys.maxsize
     _text = 0
-    _is_within_part = False
+    _is_whole = False
 
     async def parse(self) -> FormData:
-        """The form; MultiPartException if it is none, or breaks off within a part."""
+        """The form; MultiPartException if it is none, or breaks off."""
         form = await super().parse()
-        if self._is_within_part:
+        if not self._is_whole:
             await form.close()
             raise MultiPartException("the boundary that ends it is missing; send all of it.")
         return form
 
-    def on_headers_finished(self) -> None:
-        super().on_headers_finished()
-        self._is_within_part = True
-
-    def on_part_end(self) -> None:
-        super().on_part_end()
-        self._is_within_part = False
+    def on_end(self) -> None:
+        self._is_whole = True
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._current_part.file is None:
