@@ -9,8 +9,10 @@ const seen = new Set();  // ids of what has been on this page: other results are
 function remember() {
   if (!$("remember").checked) return;
   const fields = Object.fromEntries(REMEMBERED_FIELDS.map((id) => [id, $(id).value]));
-  const own = items.filter((item) => item.words.length || item.job).map(withoutSound);
-  const others = (remembered()?.results ?? []).filter(({ id }) => !seen.has(id));
+  const stored = remembered()?.results ?? [];
+  const hadElsewhere = (item) => item.job && stored.find(({ id, state }) => id === item.id && state === "done");
+  const own = items.filter((item) => item.words.length || item.job).map((item) => hadElsewhere(item) || withoutSound(item));
+  const others = stored.filter(({ id }) => !seen.has(id));
   const results = [...others, ...own].sort((one, other) => (one.added ?? 0) - (other.added ?? 0));
   keep({ fields, results: results.slice(-MOST_RESULTS) });
 }

@@ -272,6 +272,8 @@ def test_two_tabs_that_follow_one_job_both_have_its_words(
         expect(state(page)).to_contain_text("Reading, 0 %")
         other.goto(page.url)
         expect(state(other)).to_contain_text("The connection is lost")
+    other.locator("#settings summary").click()
+    other.get_by_label("Decoder").select_option("greedy")  # is remembered, with no old words
     other.unroute("**/v1/jobs/*/events")
     expect(state(other)).to_contain_text("words in 0:12.0")
     other.get_by_role("button", name="Show long.wav").click()
