@@ -9,6 +9,7 @@ recording has `start` and `end` in its seconds, or `offset` and `duration`.
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class Utterance:
         try:
             return self.load()
         except (BadAudio, TooLong, BadOption) as error:
-            kind: Kind = "undecodable audio" if self.audio.is_file() else "missing audio"
+            kind: Kind = "undecodable audio" if os.path.isfile(self.audio) else "missing audio"
             return Finding(self.line, kind, str(error))
 
 

@@ -81,6 +81,7 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         {"audio": "x.wav", "text": 5},
         {"audio": ["x.wav"], "text": "fine"},
         {"audio": ".", "text": "fine"},
+        {"audio": f"{'x' * 300}.wav", "text": "fine"},
     )
     utterances, findings = read_manifest(path)
     findings += [*check_lines(utterances), *check_ids(utterances), *check_files(utterances)]
@@ -100,6 +101,7 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         13: "`text` 5 is not a string",
         14: "`audio` ['x.wav'] is not a string",
         15: f"{tmp_path} is a folder: name a recording",
+        16: "no file",
     }
     assert len(lines) == len(expected)
     for line, (number, reason) in zip(lines, expected.items(), strict=True):
