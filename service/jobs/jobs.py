@@ -303,6 +303,6 @@ def _too_old(days: float) -> ApiError:
     return ApiError(
         504,
         f"The job waited for {'a day' if days == 1 else f'{days:g} days'} and was given up: post "
-        f"it again when the load is lower.",
+        "it again when the load is lower.",
         code="expired",
     )
