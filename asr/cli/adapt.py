@@ -9,7 +9,6 @@ import typer
 
 from asr.cli.evaluate import record_score
 from asr.cli.extras import needs
-from asr.cli.failures import Failures
 from asr.cli.options import BundleOption, DeviceOption
 from asr.cli.output import stoppable
 from asr.cli.progress import bar
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from asr.adaptation.material import Material
     from asr.adaptation.recipe import Recipe
     from asr.bundle import Bundle
-    from asr.corpus import Unread
     from asr.evaluation import Score
     from asr.runtime import Recognizer
 
@@ -103,14 +101,15 @@ def adapt(
         tell_left_out(material.left_out)
         if material.repeated:
             typer.echo(
-                f"{material.repeated} of the {counted(len(material.test.seconds), 'clip')} to test "
-                "on learnt from too: their errors say nothing of other speech",
+                f"also learnt from: {material.repeated} of the "
+                f"{counted(len(material.test.seconds), 'clip')} to test on, whose errors say "
+                "nothing of other speech",
                 err=True,
             )
         recipe = Recipe.of(material.train.total, epochs, rehearsed=rehearsal is not None)
         tell_recipe(material, recipe)
         sets = {"new speech": material.test.manifest} | ({"old speech": old} if old else {})
-        scores = _scores(recognizer, sets, Failures().unread)
+        scores = _scores(recognizer, sets)
         others = [(rehearsal, REHEARSED)] if rehearsal else []
         config = recipe.config(before, material, work / "run", others, device, sources)
         try:
@@ -205,19 +204,17 @@ def _compare(before: "dict[str, Score]", after: "dict[str, Score]") -> None:
     if new.words < _FEW_WORDS:
         typer.echo(
             f"the part to test on has {counted(new.words, 'word')}, too few to tell how much is "
-            f"gained",
+            "gained",
             err=True,
         )
 
 
-def _scores(
-    recognizer: "Recognizer", manifests: dict[str, Path], unread: "Unread | None" = None
-) -> "dict[str, Score]":
+def _scores(recognizer: "Recognizer", manifests: dict[str, Path]) -> "dict[str, Score]":
     from asr.evaluation import evaluate
 
     with bar("evaluating") as progress:
         return {
-            name: evaluate(recognizer, manifest, progress, unread=unread).score
+            name: evaluate(recognizer, manifest, progress).score
             for name, manifest in manifests.items()
         }
 

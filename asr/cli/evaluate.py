@@ -124,7 +124,7 @@ def evaluate(
     known = known_words(train, normaliser, language) if train else None
     failed = Failures()
 
-    def run_on(system: Recognizer, unread: "Unread | None" = None) -> "Evaluation":
+    def run_on(system: Recognizer, unread: "Unread") -> "Evaluation":
         with bar("evaluating") as progress:
             return run(system, manifest, progress, normaliser, unread, **options)
 
@@ -251,7 +251,7 @@ def _rival(
     against: Path,
     ids: Sequence[str],
     device: str,
-    run_on: Callable[["Recognizer"], "Evaluation"],
+    run_on: Callable[["Recognizer", "Unread"], "Evaluation"],
 ) -> Callable[[Sequence[str]], list[str]]:
     """A function from the ids of the clips that can be read, to the other system's texts of them.
 
@@ -266,7 +266,8 @@ def _rival(
         other = Recognizer.load(against, device)
 
         def heard(ids: Sequence[str]) -> list[str]:
-            texts = {clip.id: clip.hypothesis for clip in run_on(other).clips}
+            evaluation = run_on(other, lambda *_: None)  # what cannot be read is named already
+            texts = {clip.id: clip.hypothesis for clip in evaluation.clips}
             return in_order(texts, ids, str(against))
 
         return heard

@@ -9,6 +9,7 @@ from asr.corpus.manifest import (
     read_lines,
     read_manifest,
     read_recordings,
+    refuse_unread,
 )
 from asr.corpus.recordings.measurement_file import measurement_file
 from asr.corpus.shards import Source, locate
@@ -35,5 +36,6 @@ __all__ = [
     "read_manifest",
     "read_recordings",
     "read_utterances",
+    "refuse_unread",
     "survey",
 ]

@@ -67,6 +67,11 @@ Unread: TypeAlias = Callable[[Path, Finding], None]
 """Told of a recording that cannot be read when its turn comes, and of its manifest."""
 
 
+def refuse_unread(manifest: Path, why: Finding) -> None:
+    """Lets no recording be left out: raises BadData, which names it."""
+    raise BadData(f"{manifest}:{why.line}: {why.reason}.")
+
+
 def read_manifest(
     path: Path, texts: bool = True, normal: Normaliser = normalise
 ) -> tuple[list[Utterance], list[Finding]]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio import Audio
-from asr.corpus import Finding, Unread, Utterance, read_checked, read_lines
+from asr.corpus import Finding, Unread, Utterance, read_checked, read_lines, refuse_unread
 from asr.errors import BadData, BadOption
 from asr.evaluation.score import Score, score
 from asr.runtime import Recognizer
@@ -75,16 +75,18 @@ def evaluate(
     manifest: Path,
     progress: Callable[[int, int], None] | None = None,
     normaliser: str = "plain",
-    unread: Unread | None = None,
+    unread: Unread = refuse_unread,
     **options: Any,
 ) -> Evaluation:
     """Transcribes every line of a manifest and compares it with its text.
 
-    Recordings that cannot be read are told to `unread`, and stand in the result.
+    Args:
+        unread: told of each recording that cannot be read, which is not scored but stands in the
+            result; by default the first of them is an error.
 
     Raises:
         BadData: a line cannot be scored, and the message names every such line; or no recording can
-            be read.
+            be read, or not all where `unread` allows none to be left out.
         BadOption: the normaliser or another option is unknown.
     """
     language = recognizer.bundle.info.language
@@ -96,8 +98,7 @@ def evaluate(
 
     def keep(utterance: Utterance, why: Finding) -> None:
         failed[utterance.id] = why
-        if unread is not None:
-            unread(manifest, why)
+        unread(manifest, why)
 
     began = time.perf_counter()
     for group in _groups(utterances, keep):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.corpus import Unread
+from asr.corpus import Unread, refuse_unread
 from asr.counting import counted
 from asr.decoding import (
     PAUSE_SECONDS,
@@ -50,7 +50,7 @@ def calibrate(
     noise: Path | None = None,
     without: str = "",
     progress: Callable[[int, int], None] | None = None,
-    unread: Unread | None = None,
+    unread: Unread = refuse_unread,
 ) -> dict[str, Fitted]:
     """The calibration of each decoder that the recogniser has, by its name.
 
@@ -58,7 +58,8 @@ def calibrate(
         manifests: development speech with its texts.
         noise: a manifest of recordings without speech; without it no word is taken for noise.
         without: recordings in `noise` whose ids end with this are left out, for tests.
-        unread: told of each recording that cannot be read, which is left out.
+        unread: told of each recording that cannot be read, which is left out; by default the first
+            of them is an error.
 
     Raises:
         BadData: a manifest cannot be used, or has too little speech to learn from.

@@ -72,7 +72,7 @@ def collect(
     noise: Path | None,
     without: str,
     progress: Callable[[int, int], None] | None,
-    unread: Unread | None = None,
+    unread: Unread,
 ) -> Examples:
     """The examples of every decoder that the recogniser has, in all recordings that can be read.
 
@@ -166,15 +166,15 @@ def _groups(
 
 
 def _heard(
-    manifest: Path, clips: Sequence[Utterance], unread: Unread | None
+    manifest: Path, clips: Sequence[Utterance], unread: Unread
 ) -> Iterator[tuple[Utterance, Audio]]:
     """The clips that can be read, with their sound."""
     for clip in clips:
         heard = clip.heard()
-        if not isinstance(heard, Finding):
-            yield clip, heard
-        elif unread is not None:
+        if isinstance(heard, Finding):
             unread(manifest, heard)
+        else:
+            yield clip, heard
 
 
 def _right(clips: Sequence[Sequence[DecodedWord]], texts: Sequence[str]) -> list[list[bool]]:

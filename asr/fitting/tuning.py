@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asr.corpus import Finding, Unread, Utterance, read_checked
+from asr.corpus import Finding, Unread, Utterance, read_checked, refuse_unread
 from asr.errors import BadData, BadOption
 from asr.evaluation.score import score
 from asr.options import LIMITS
@@ -51,7 +52,7 @@ def tune(
     manifest: Path,
     progress: Callable[[int, int], None],
     most_clips: int,
-    unread: Unread | None = None,
+    unread: Unread = refuse_unread,
     **values: Any,
 ) -> Tuning:
     """The weights with the fewest word errors in the beam search.
@@ -63,7 +64,8 @@ def tune(
         most_clips: if the manifest has more, clips are taken at even distances.
         values: of `asr.options.Options`, fixed during the search; others are the bundle's defaults.
         progress: told of clips read, then of trials.
-        unread: told of each recording that cannot be read, which is left out.
+        unread: told of each recording that cannot be read, which is left out; by default the first
+            of them is an error.
 
     Raises:
         BadOption: the recogniser has no language model, or a value cannot be.
@@ -76,12 +78,7 @@ def tune(
         )
     options = recognizer.options(decoder="beam", written=False, **values)
     sample = _sample(manifest, most_clips, recognizer.bundle.normalise)
-
-    def tell(why: Finding) -> None:
-        if unread is not None:
-            unread(manifest, why)
-
-    trials = _Trials(recognizer, options, sample, progress, tell)
+    trials = _Trials(recognizer, options, sample, progress, partial(unread, manifest))
     if not trials.references:
         raise BadData(f"{manifest} cannot be tuned on: none of its recordings can be read.")
     start = {name: getattr(trials.options, name) for name in STEPS}

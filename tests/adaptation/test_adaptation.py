@@ -77,7 +77,7 @@ def test_the_commands_of_the_page_make_a_bundle_that_reads_better(tmp_path: Path
     done = asr(*adapt, "--test", folder, "--old", old, "--epochs", 5, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "one.wav: it has no text beside it" in done.stderr
-    assert "8 of the 8 clips to test on learnt from too" in done.stderr
+    assert "also learnt from: 8 of the 8 clips to test on, whose errors" in done.stderr
     assert "to learn from (8 clips)" in done.stdout and "written         my_voice" in done.stdout
     assert "new speech      WER" in done.stdout and "old speech      WER" in done.stdout
     said = asr(*transcribe, cwd=tmp_path)

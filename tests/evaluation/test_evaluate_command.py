@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from asr.cli import app
-from asr.errors import AsrError
+from asr.corpus import Finding
+from asr.errors import AsrError, BadData
 from asr.evaluation import evaluate
 from asr.runtime import Recognizer
 
@@ -182,6 +183,18 @@ def test_recordings_that_cannot_be_read_are_named_and_the_others_scored(
         compared = CliRunner().invoke(app, [*given, "--against", str(against)])
         assert compared.exit_code == 1 and "0 better, 0 worse, 2 alike" in compared.stdout
         assert len(compared.stderr.splitlines()) == 4
+
+
+def test_in_python_all_recordings_are_read_unless_told_otherwise(
+    damaged: Path, tiny_bundle: Path
+) -> None:
+    """So that two evaluations, as of what is adapted, are of the same clips."""
+    recognizer = Recognizer.load(tiny_bundle, "cpu")
+    told: list[Finding] = []
+    with pytest.raises(BadData, match=rf"^{damaged}:1: .* or damaged.*[^.]\.$"):
+        evaluate(recognizer, damaged)
+    found = evaluate(recognizer, damaged, unread=lambda _, why: told.append(why))
+    assert list(found.failed.values()) == told and len(told) == 4 and len(found.clips) == 2
 
 
 def test_where_no_recording_can_be_read_nothing_could_be_done(

@@ -116,6 +116,8 @@ def test_recordings_that_cannot_be_read_are_named_and_left_out(
     assert f"{speech}:2: " in first and "does not exist" in first
     assert f"{noise}:3: " in second and "not a recording" in second
     assert last == f"written into {bundle}" and Bundle.open(bundle).info.calibration
+    with pytest.raises(BadData, match=r"speech\.jsonl:2: .*gone\.wav does not exist"):
+        calibrate(Recognizer.load(bundle, "cpu"), [speech])
 
 
 def test_a_clip_counts_once(bundle: Path, tmp_path: Path) -> None:
