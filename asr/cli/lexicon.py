@@ -198,8 +198,7 @@ def add(
     changed = sum(known[word] != said for word, said in before.items())
     typer.echo(
         f"{opened.path}: {counted(len(known), 'word')} with pronunciations, {new} of them new, "
-        f"{changed} "
-        "changed"
+        f"{changed} changed"
     )
 
 
@@ -263,8 +262,7 @@ def _check(paths: list[Path], phones: tuple[str, ...] | None) -> None:
         said = sum(len(pronunciations) for pronunciations in good.values())
         typer.echo(
             f"{path}: {counted(len(good), 'word')}, {counted(said, 'pronunciation')}, "
-            f"{counted(len(good.phones), 'phone')}, "
-            f"{counted(len(faults), 'faulty line')}"
+            f"{counted(len(good.phones), 'phone')}, {counted(len(faults), 'faulty line')}"
         )
         faulty |= bool(faults)
     if faulty:

@@ -53,9 +53,7 @@ def _check(lengths: NDArray[np.int64], units: Sequence[Sequence[int]]) -> None:
         if frames < (needed := frames_needed(text)):
             raise ValueError(
                 f"{counted(frames, 'frame')} cannot spell {counted(len(text), 'unit')}, "
-                f"{needed - len(text)} of them "
-                "repeated; "
-                "align a shorter text."
+                f"{needed - len(text)} of them repeated; align a shorter text."
             )
 
 

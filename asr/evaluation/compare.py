@@ -97,7 +97,6 @@ def in_order(texts: Mapping[str, str], ids: Sequence[str], name: str) -> list[st
     if missing := [one for one in ids if one not in texts]:
         raise BadData(
             f"{name} lacks {len(missing)} of the {counted(len(ids), 'clip')}, the first "
-            f"{missing[0]!r}: "
-            "compare results of the same manifest."
+            f"{missing[0]!r}: compare results of the same manifest."
         )
     return [texts[one] for one in ids]

@@ -43,8 +43,7 @@ def compare_runs(run: Path, first: Path) -> Comparison:
     if len(one.clips) != len(other.clips):
         raise BadData(
             f"{run} was validated on {counted(len(one.clips), 'clip')} and {first} on "
-            f"{len(other.clips)}: "
-            "compare runs with the same data.dev."
+            f"{len(other.clips)}: compare runs with the same data.dev."
         )
     heard = {clip.id: clip.hypothesis for clip in other.clips}
     return compare(one, in_order(heard, [clip.id for clip in one.clips], str(first)), str(first))

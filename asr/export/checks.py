@@ -60,8 +60,7 @@ def fp32_difference(model: AcousticModel, graph: onnx.ModelProto) -> float:
         if torch_frames.shape != onnx_frames.shape:
             raise BadBundle(
                 f"the ONNX graph gives {counted(len(onnx_frames), 'frame')} where torch gives "
-                f"{len(torch_frames)}; "
-                "nothing was written: report this as a fault."
+                f"{len(torch_frames)}; nothing was written: report this as a fault."
             )
         largest = max(largest, float(np.abs(torch_frames - onnx_frames).max(initial=0.0)))
     if not largest <= FP32_LIMIT:  # also refuses NaN

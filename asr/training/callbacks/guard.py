@@ -107,9 +107,8 @@ class Guard(Callback):
         if self.skipped and self.skipped >= trainer.global_step:
             raise AsrError(
                 "nothing was learnt: the loss or gradient of each of the "
-                f"{counted(self.skipped, 'step')} was "
-                f"not finite, the last with {self._last}; listen to these clips, or lower "
-                "model.optimizer.learning_rate, and start again."
+                f"{counted(self.skipped, 'step')} was not finite, the last with {self._last}; "
+                "listen to these clips, or lower model.optimizer.learning_rate, and start again."
             )
         if self.skipped:
             rank_zero_info(f"{counted(self.skipped, 'step')} skipped: gradients were not finite")
