@@ -25,7 +25,7 @@ from asr.errors import BadData, BadOption
 from asr.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
-    from asr.corpus import Unread
+    from asr.corpus import Unread, Utterance
     from asr.evaluation import Evaluation, Score
     from asr.evaluation.written import WrittenScore
     from asr.runtime import Recognizer
@@ -131,10 +131,8 @@ def evaluate(
     if against is None:
         rival = None
     else:
-        ids = [
-            one.id for one in read_checked(manifest, "evaluated on", recognizer.bundle.normalise)
-        ]
-        rival = _rival(against, ids, device, run_on)
+        clips = read_checked(manifest, "evaluated on", recognizer.bundle.normalise)
+        rival = _rival(against, clips, device, run_on)
     evaluation = run_on(recognizer, failed.unread)
     scored = [clip.id for clip in evaluation.clips]
     comparison = rival and compare(evaluation, rival(scored), str(against))
@@ -249,7 +247,7 @@ def _check_results(path: Path, read: Sequence[Path]) -> None:
 
 def _rival(
     against: Path,
-    ids: Sequence[str],
+    clips: "Sequence[Utterance]",
     device: str,
     run_on: Callable[["Recognizer", "Unread"], "Evaluation"],
 ) -> Callable[[Sequence[str]], list[str]]:
@@ -257,6 +255,7 @@ def _rival(
 
     The system is opened, and the file of its texts checked, at once.
     """
+    from asr.corpus import Finding
     from asr.evaluation import in_order, read_saved
     from asr.runtime import Recognizer
 
@@ -272,7 +271,12 @@ def _rival(
 
         return heard
     saved, failed = read_saved(against)
-    in_order(saved, [one for one in ids if one not in failed], str(against))
+    needed = [
+        clip.id
+        for clip in clips
+        if clip.id not in failed or not isinstance(clip.heard(), Finding)  # mended since
+    ]
+    in_order(saved, needed, str(against))
     return lambda ids: in_order(saved, ids, str(against))
 
 

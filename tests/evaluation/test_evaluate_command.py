@@ -183,6 +183,10 @@ def test_recordings_that_cannot_be_read_are_named_and_the_others_scored(
         compared = CliRunner().invoke(app, [*given, "--against", str(against)])
         assert compared.exit_code == 1 and "0 better, 0 worse, 2 alike" in compared.stdout
         assert len(compared.stderr.splitlines()) == 4
+    first = json.loads(MANIFEST.read_text("utf-8").splitlines()[0])["audio"]
+    shutil.copy(MANIFEST.parent / first, damaged.parent)
+    refused = CliRunner().invoke(app, [*given, "--against", str(out)])
+    assert "lacks 1 of the 3 clips" in str(refused.exception) and not refused.stderr  # at once
 
 
 def test_in_python_all_recordings_are_read_unless_told_otherwise(
