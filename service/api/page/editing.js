@@ -41,6 +41,7 @@ function edit(at, text) {
 function write(item, at, text) {
   item.words[at].text = text;
   item.unsaved = true;
+  touch(item);
   if (item === shown) dress(wordButtons[at], item.words[at]);
   showEdits();
   find();

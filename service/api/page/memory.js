@@ -6,16 +6,24 @@ const REMEMBERED_FIELDS = ["key", "model", "decoder", "channels", "hotwords"];
 
 const seen = new Set();  // ids of what has been on this page: other results are those of other tabs
 
+// Tabs write the same memory: of a result that two of them have, what was changed last stays.
 function remember() {
   if (!$("remember").checked) return;
   const fields = Object.fromEntries(REMEMBERED_FIELDS.map((id) => [id, $(id).value]));
-  const stored = remembered()?.results ?? [];
-  const hadElsewhere = (item) => item.job && stored.find(({ id, state }) => id === item.id && state === "done");
-  const own = items.filter((item) => item.words.length || item.job).map((item) => hadElsewhere(item) || withoutSound(item));
-  const others = stored.filter(({ id }) => !seen.has(id));
-  const results = [...others, ...own].sort((one, other) => (one.added ?? 0) - (other.added ?? 0));
-  keep({ fields, results: results.slice(-MOST_RESULTS) });
+  const memory = remembered(), there = new Map(memory?.results.map((result) => [result.id, result]));
+  const removed = ({ id, kept }) => memory && kept && !there.has(id);  // in another tab
+  const own = items.filter((item) => (item.words.length || item.job) && !removed(item)).map((item) => {
+    const other = there.get(item.id);
+    const isAhead = other?.changed > item.changed || (other?.state === "done" && item.state !== "done");
+    return isAhead ? other : withoutSound(item);
+  });
+  const others = [...there.values()].filter(({ id }) => !seen.has(id));
+  const results = [...others, ...own].sort((one, other) => (one.added ?? 0) - (other.added ?? 0)).slice(-MOST_RESULTS);
+  for (const item of items) item.kept ||= results.some(({ id }) => id === item.id);
+  keep({ fields, results });
 }
+
+const touch = (item) => Object.assign(item, { changed: Date.now(), kept: false });
 
 // The oldest results give way where the browser has no more room.
 function keep(memory) {
@@ -28,17 +36,27 @@ function keep(memory) {
   }
 }
 
-function withoutSound({ id, added, name, state, note, seconds, job, words }) {
-  return { id, added, name, state, note, seconds, job, words };
+function withoutSound({ id, added, changed, name, state, note, seconds, job, words }) {
+  return { id, added, changed, name, state, note, seconds, job, words };
 }
 
-// The words of a job that another tab has had to its end, and deleted; whether they are there.
+// The words of a recording that another tab has read to its end, or corrected; whether they are there.
 function takeFromMemory(item) {
   const other = remembered()?.results.find(({ id }) => id === item.id);
   if (other?.state !== "done") return false;
-  Object.assign(item, { words: other.words, seconds: other.seconds, job: null });
+  const { words, seconds, changed } = other;
+  Object.assign(item, { words, seconds, changed, job: null, undone: [], redone: [], kept: true });
   if (item === shown) showItem(item);
   return true;
+}
+
+// What was corrected in another tab, but where something is being typed here.
+function takeCorrections() {
+  const typing = $("words").querySelector(".edit") && shown;
+  for (const { id, changed } of remembered()?.results ?? []) {
+    const item = items.find((own) => own.id === id);
+    if (item?.state === "done" && changed > item.changed && item !== typing && takeFromMemory(item)) change(item, {});
+  }
 }
 
 function recall() {
@@ -51,7 +69,7 @@ function recall() {
     $(id).value = value;
   }
   for (const result of memory.results) {
-    add({ ...newItem(null, result.name), ...result, ...stateOf(result) });
+    add({ ...newItem(null, result.name), ...result, ...stateOf(result), kept: true });
   }
   pump();
 }
@@ -74,6 +92,7 @@ function remembered() {
 function forget() {
   $("remember").checked = false;
   try { localStorage.removeItem(PLACE); } catch { /* nothing was kept */ }
+  for (const item of items) item.kept = false;
   $("forget").hidden = true;
   say("This browser has forgotten the key, the settings and all results.");
 }
@@ -90,5 +109,7 @@ $("forget").addEventListener("click", () => {
 });
 for (const id of REMEMBERED_FIELDS) $(id).addEventListener("change", remember);
 addEventListener("storage", ({ key, newValue }) => {  // another tab has changed it
-  if ((key === PLACE || key === null) && newValue === null && $("remember").checked) forget();
+  if (key !== PLACE && key !== null) return;
+  if (newValue !== null) takeCorrections();
+  else if ($("remember").checked) forget();
 });

@@ -14,7 +14,7 @@ const items = [];
 
 function newItem(file, name) {
   return {
-    id: randomId(), attempt: randomId(), added: Date.now(), file, name, state: "waiting", share: null, place: null, note: "",
+    id: randomId(), attempt: randomId(), added: Date.now(), changed: Date.now(), kept: false, file, name, state: "waiting", share: null, place: null, note: "",
     words: [], seconds: 0, job: null, undone: [], redone: [], cancel: new AbortController(),
   };
 }
@@ -79,6 +79,7 @@ async function run(item) {
 
 function finish(item) {
   const { job } = item;
+  if (!(job && takeFromMemory(item))) touch(item);  // another tab may have been first, and corrected some
   change(item, { state: "done", share: null, note: "", job: null });
   say(`${item.name}: ${summary(item)}`);
   if (item.recorded && !recorder) $("live").hidden = true;  // the whole is better than its captions
@@ -104,6 +105,7 @@ function stop(item, error) {
     if (error.status !== 0) item.attempt = randomId();  // where no answer came, the same job may be there
     fail(item, error.message, error.status);
   }
+  touch(item);
   remember();  // that there is no job to follow any more
 }
 

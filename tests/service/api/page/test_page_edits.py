@@ -206,6 +206,12 @@ def test_what_was_corrected_is_not_read_anew_by_mistake(page: Page, clips: list[
     expect(page.locator("#queue li")).to_have_count(0)
 
 
+def choose_beam(page: Page) -> None:
+    """Changes a field, which the page then remembers."""
+    page.locator("#settings").evaluate("details => { details.open = true; }")
+    page.get_by_label("Decoder").select_option("beam")
+
+
 def test_nothing_is_remembered_unless_asked(spoken: Page) -> None:
     spoken.reload()
     expect(spoken.locator("#queue li")).to_have_count(0)
@@ -252,6 +258,54 @@ def test_two_tabs_remember_the_results_of_both_and_forget_together(
     expect(spoken.get_by_label("Remember the key")).not_to_be_checked()
     spoken.reload()
     expect(spoken.locator("#queue li")).to_have_count(0)
+
+
+@pytest.fixture
+def other(spoken: Page) -> Page:
+    """A second tab, which has the result of the first one from the memory."""
+    spoken.get_by_label("Remember the key").check()
+    other = spoken.context.new_page()
+    other.goto(spoken.url)
+    other.get_by_role("button", name="Show").click()
+    return other
+
+
+def test_what_one_tab_corrects_is_kept_when_the_other_remembers(spoken: Page, other: Page) -> None:
+    texts = spoken.locator(".word").all_inner_texts()
+    correct(spoken, 1, "nobody")
+    expect(other.locator(".word").nth(1)).to_have_text("nobody")
+    correct(other, 2, "asked")
+    expect(spoken.locator(".word").nth(2)).to_have_text("asked")
+    choose_beam(other)
+    choose_beam(spoken)
+    spoken.reload()
+    spoken.get_by_role("button", name="Show").click()
+    expect(spoken.locator(".word")).to_have_text([texts[0], "nobody", "asked", *texts[3:]])
+
+
+def test_what_one_tab_corrects_meanwhile_is_kept_by_a_tab_that_was_not_told(
+    spoken: Page, other: Page
+) -> None:
+    other.evaluate("takeCorrections = () => {}")
+    correct(spoken, 1, "nobody")
+    choose_beam(other)
+    spoken.reload()
+    spoken.get_by_role("button", name="Show").click()
+    expect(spoken.locator(".word").nth(1)).to_have_text("nobody")
+
+
+def test_what_one_tab_removes_does_not_come_back_from_the_other(
+    spoken: Page, other: Page, clips: list[Path]
+) -> None:
+    spoken.get_by_role("button", name="Remove:").click()
+    choose_beam(other)
+    spoken.set_input_files("#file", clips[1])
+    expect(spoken.locator("#queue .state")).to_contain_text("words in")
+    spoken.reload()
+    expect(spoken.locator("#queue .name")).to_have_text([clips[1].name])
+    correct(other, 0, "One")  # which makes it worth remembering again
+    spoken.reload()
+    expect(spoken.locator("#queue li")).to_have_count(2)
 
 
 def test_what_was_corrected_is_not_removed_by_mistake(spoken: Page) -> None:
