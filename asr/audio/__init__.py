@@ -7,6 +7,7 @@ from asr.audio.limits import PIECEWISE, Limits
 from asr.audio.load import (
     Audio,
     AudioSource,
+    check_opens,
     load,
     load_channels,
     load_selected,
@@ -29,6 +30,7 @@ __all__ = [
     "PcmStream",
     "Recording",
     "changed",
+    "check_opens",
     "have_own_voices",
     "levelled",
     "load",

@@ -172,6 +172,11 @@ def _pieces(source: Plain, limits: Limits, label: str, track: int | None) -> Gen
             yield from decode(file, label, limits, track)
 
 
+def check_opens(path: Path) -> None:
+    """BadAudio where there is no file that can be opened; nothing is read."""
+    _opened(path, str(path)).close()
+
+
 def _opened(path: Path, label: str) -> Disk:
     try:
         if not label:  # `Path("")` is the working folder

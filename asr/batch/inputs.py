@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from asr.audio import EXTENSIONS
 from asr.batch.stores import Address, StoreError, Version, in_store, is_address
+from asr.counting import counted
 from asr.errors import BadOption
 
 STDIN = "-"
@@ -97,7 +98,7 @@ def list_inputs(
     not exist and has wildcards is a pattern, in which `**` stands for folders at any depth. A path
     that occurs twice is listed once; a link is a path of its own. A missing path, a pattern that
     matches nothing, or a folder without recordings or permission, is listed as an input that
-    fails, so that a job reports it.
+    fails, so that a job reports it; so is `exclude` where it leaves nothing.
 
     Args:
         listed: paths of a list (`read_list`): they have no wildcards and keep all their folders;
@@ -118,6 +119,10 @@ def list_inputs(
             inputs.excluded += 1
         else:
             inputs.append(item)
+    if inputs.excluded and not inputs:
+        some = counted(inputs.excluded, "recording")
+        nothing = f"--exclude leaves nothing of {some}: exclude less"
+        inputs.append(Input(Path(), Path("excluded"), nothing, is_empty=True))
     inputs.others = walk.others - seen
     return inputs
 

@@ -14,6 +14,7 @@ from asr.cli.folder import NAMED, Load, job_of, planned, tell, tell_passed_over
 from asr.cli.output import hushed, one_line
 from asr.counting import counted
 from asr.durations import spoken
+from asr.errors import BadAudio
 from asr.options import Selection
 
 if TYPE_CHECKING:
@@ -48,15 +49,15 @@ def foretell(
     lengths: dict[Input, float] = {}
     remote = 0
     for item in left:
-        if item.problem is None:
-            if isinstance(item.path, Address):
-                remote += 1
-            else:
-                with hushed():
-                    lengths[item] = read_header(item.path).seconds
-            sys.stdout.write(f"{one_line(str(item.path))}\n")
+        if (problem := item.problem or _unopenable(item)) is not None:
+            tell(problem)
+            continue
+        if isinstance(item.path, Address):
+            remote += 1
         else:
-            tell(item.problem)
+            with hushed():
+                lengths[item] = read_header(item.path).seconds
+        sys.stdout.write(f"{one_line(str(item.path))}\n")
     seconds = sum(lengths.values())
     takes = ""
     if recognizer is not None and (
@@ -74,6 +75,20 @@ def foretell(
     tell_passed_over(inputs)
     if not (lengths or remote) and len(left) == len(inputs):
         raise typer.Exit(2)
+
+
+def _unopenable(item: "Input") -> str | None:
+    """Why a file on a disk cannot be opened, such as a link to nothing or a pipe."""
+    from asr.audio import check_opens
+    from asr.batch import Address
+
+    if isinstance(item.path, Address):
+        return None
+    try:
+        check_opens(item.path)
+    except BadAudio as error:
+        return str(error)
+    return None
 
 
 def _tell_mute(inputs: "Sequence[Input]") -> None:

@@ -138,6 +138,8 @@ def test_what_is_excluded_is_counted(tmp_path: Path) -> None:
     _make(tmp_path, "a.wav", "in/b.wav", "in/old/c.wav", "old.wav", "in/d.wav")
     inputs = list_inputs([tmp_path], exclude=["old", "in/d.*"])
     assert _inner(inputs) == ["a.wav", "in/b.wav", "old.wav"] and inputs.excluded == 2
+    (nothing,) = list_inputs([tmp_path], exclude=["*"])
+    assert nothing.problem == "--exclude leaves nothing of 5 recordings: exclude less"
 
 
 def test_paths_of_a_list_keep_their_folders(

@@ -1,5 +1,6 @@
 """What `asr transcribe` is given: lists, patterns, formats, and what is refused before any work."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -67,6 +68,29 @@ def test_a_dry_run_names_what_has_no_length(
         "a.mp3, b.mp3; only headers are read",
     ]
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_dry_run_names_what_cannot_be_opened(clips: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "link.mp3").symlink_to(tmp_path / "nothing.mp3")
+    os.mkfifo(tmp_path / "pipe.wav")
+    done = asr("transcribe", clips[0], tmp_path, "--dry-run")
+    assert done.returncode == 0 and done.stdout == f"{clips[0]}\n"
+    assert done.stderr.splitlines() == [
+        f"asr: {tmp_path / 'link.mp3'} does not exist: check the path",
+        f"asr: {tmp_path / 'pipe.wav'} is not a regular file: save the recording to a file first",
+        "asr: 1 recording, 5 s by their headers; nothing was written",
+    ]
+    assert asr("transcribe", tmp_path, "--dry-run").returncode == 2
+
+
+@pytest.mark.parametrize("more", [(), ("--output", "out"), ("--output", "out", "--dry-run")])
+def test_what_is_all_excluded_is_told(
+    tiny_bundle: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    given = ("transcribe", ROOT / "samples", "--exclude", "*", "--bundle", tiny_bundle, *more)
+    done = asr(*given, cwd=tmp_path)
+    assert done.returncode == 2 and not list(tmp_path.iterdir())
+    assert done.stderr.startswith("asr: --exclude leaves nothing of 6 recordings: exclude less\n")
 
 
 def test_other_files_are_told_by_their_suffixes(clips: list[Path], tmp_path: Path) -> None:
