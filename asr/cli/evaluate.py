@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -199,7 +200,7 @@ def _written(
     if recordings is not None:
         with bar("evaluating") as progress:
             right, recognised, missed = written.score_clips_heard(
-                recognizer, clips, progress, failed.told
+                recognizer, clips, progress, partial(failed.unread, recordings)
             )
         _print_written(f"right words, with pauses ({counted(missed, 'clip')} left out)", right)
         _print_written("recognised words", recognised)

@@ -2,16 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asr.cli.extras import needs
+from asr.cli.failures import Failures
 from asr.cli.options import BundleOption
 from asr.cli.progress import bar
 from asr.counting import counted
-from asr.errors import AsrError
+from asr.errors import BadData, BadOption
 from asr.files import replacing
+
+if TYPE_CHECKING:
+    from asr.audio import Audio
+    from asr.runtime import Recognizer
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -36,34 +41,52 @@ def listen(
 ) -> None:
     """Find when each word of written texts is said, so that marks can be learnt by their pauses.
 
-    A recording whose words are not all found is left out, and counted.
+    A recording whose words are not all found is left out, and counted. Exit code 0: written;
+    1: written, but some recordings could not be read; 2: nothing could be done.
     """
-    from asr.corpus import read_recordings
+    from asr.corpus import Finding, read_recordings
     from asr.evaluation.written import read_written
-    from asr.punctuation.marks import parse
     from asr.runtime import Recognizer
 
-    recordings = {utterance.id: utterance.audio for utterance in read_recordings(manifest)}
+    recordings = {recording.id: recording for recording in read_recordings(manifest)}
     texts = read_written(written)
-    recognizer = Recognizer.load(bundle)
+    recognizer, failed = Recognizer.load(bundle), Failures()
     kept, left = 0, 0
     with bar("listening") as advance, replacing(out) as file:
         for id, text in texts.items():
-            words = [word.plain for word in parse(text) if word is not None]
-            times = []
-            if id in recordings and words:
-                try:
-                    found = recognizer.align(recordings[id], " ".join(words))
-                except AsrError:
-                    found = None
-                if found is not None and len(found.words) == len(words):
-                    times = [[round(word.start, 2), round(word.end, 2)] for word in found.words]
+            times: list[list[float]] = []
+            if (recording := recordings.get(id)) is not None:
+                sound = recording.heard()
+                if isinstance(sound, Finding):
+                    failed.unread(manifest, sound)
+                else:
+                    times = _times(recognizer, sound, text)
             kept, left = kept + bool(times), left + (not times)
             if times:
                 line = json.dumps({"id": id, "written": text, "times": times})
                 file.write(f"{line}\n".encode())
             advance(kept + left, len(texts))
+        if not kept:
+            raise BadData(
+                f"{written} has no text whose words were all found in a recording of {manifest}; "
+                "check their ids and texts."
+            )
     typer.echo(f"{counted(kept, 'recording')} in {out}; {left:,} left out", err=True)
+    failed.end()
+
+
+def _times(recognizer: "Recognizer", sound: "Audio", text: str) -> list[list[float]]:
+    """When each word is said; none if not all are found."""
+    from asr.punctuation.marks import parse
+
+    words = [word.plain for word in parse(text) if word is not None]
+    try:
+        found = recognizer.align(sound, " ".join(words)).words
+    except BadOption:  # there is no word to find
+        return []
+    if len(found) != len(words):
+        return []
+    return [[round(word.start, 2), round(word.end, 2)] for word in found]
 
 
 @app.command()

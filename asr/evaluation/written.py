@@ -12,8 +12,9 @@ from pathlib import Path
 
 import jiwer
 
-from asr.corpus import read_recordings
-from asr.errors import BadAudio, BadData, BadOption, TooLong
+from asr.audio import Audio
+from asr.corpus import Finding, Utterance, read_recordings
+from asr.errors import BadData, BadOption
 from asr.punctuation import Punctuator, written_words
 from asr.punctuation.marks import (
     COLON,
@@ -172,7 +173,7 @@ class Clip:
     """A recording and what is said in it, as people write it."""
 
     id: str
-    audio: Path | None
+    recording: Utterance | None
     words: list[Written]
 
 
@@ -186,7 +187,7 @@ def read_clips(written: Path, recordings: Path | None) -> tuple[list[Clip], int]
         BadData: a file cannot be read, or no clip can be scored.
     """
     texts = read_written(written)
-    found = {} if recordings is None else {one.id: one.audio for one in read_recordings(recordings)}
+    found = {} if recordings is None else {one.id: one for one in read_recordings(recordings)}
     clips = [
         Clip(name, found.get(name), words)
         for name, text in texts.items()
@@ -236,15 +237,15 @@ def score_clips_heard(
     recognizer: Recognizer,
     clips: Sequence[Clip],
     progress: Callable[[int, int], None] | None = None,
-    failed: Callable[[str], None] | None = None,
+    failed: Callable[[Finding], None] | None = None,
 ) -> tuple[WrittenScore, WrittenScore, int]:
     """The scores on the right words with their times, and on recognised words.
 
-    The third number is that of clips whose words were not all found; only the second score has
-    them.
+    The third number is that of clips which the first score lacks: those that cannot be read, and
+    those whose words were not all found, which only the second score has.
 
     Args:
-        failed: told of each recording that cannot be read, which neither score has.
+        failed: told of each recording that cannot be read.
     """
     punctuator = recognizer.punctuator
     if punctuator is None:
@@ -253,28 +254,34 @@ def score_clips_heard(
         )
     right, recognised, missed = WrittenScore(), WrittenScore(), 0
     for number, clip in enumerate(clips, start=1):
-        assert clip.audio is not None
-        try:
-            sound = recognizer.transcribe(clip.audio, digits="never")
-        except (BadAudio, TooLong) as error:
-            if failed is not None:
-                failed(str(error))
-            continue
-        try:
-            found = recognizer.align(clip.audio, " ".join(word.plain for word in clip.words)).words
-        except BadOption:
-            found = ()
-        if len(found) == len(clip.words):
-            said = [_Spoken(word.text, word.start, word.end) for word in found]
-            right.add(clip.words, list(_put(punctuator, said)))
-        else:
+        assert clip.recording is not None
+        sound = clip.recording.heard()
+        if isinstance(sound, Finding):
             missed += 1
-        words = sound.words
-        put = [_as_put(word.written or word.text) for word in words]
-        add_aligned(recognised, clip.words, [word.text for word in words], put)
+            if failed is not None:
+                failed(sound)
+        else:
+            said = _said(recognizer, sound, clip.words)
+            missed += said is None
+            if said is not None:
+                right.add(clip.words, list(_put(punctuator, said)))
+            words = recognizer.transcribe(sound, digits="never").words
+            put = [_as_put(word.written or word.text) for word in words]
+            add_aligned(recognised, clip.words, [word.text for word in words], put)
         if progress is not None:
             progress(number, len(clips))
     return right, recognised, missed
+
+
+def _said(recognizer: Recognizer, sound: Audio, words: Sequence[Written]) -> list[_Spoken] | None:
+    """The words with their times; None if not all are found."""
+    try:
+        found = recognizer.align(sound, " ".join(word.plain for word in words)).words
+    except BadOption:
+        return None
+    if len(found) != len(words):
+        return None
+    return [_Spoken(word.text, word.start, word.end) for word in found]
 
 
 def score_rival(clips: Sequence[Clip], texts: Mapping[str, str]) -> WrittenScore:

@@ -111,7 +111,7 @@ def test_the_command_scores_recordings_and_a_rival(written_bundle: Path, tmp_pat
     assert "100.0" in ran.stdout.split(str(written))[-1]
     files = [str(manifest), str(written), "--out", str(tmp_path / "spoken.jsonl")]
     listened = asr("punctuation", "listen", *files, "--bundle", str(written_bundle))
-    assert listened.returncode == 0 and "recordings in" in listened.stderr
+    assert listened.returncode == 2 and "no text whose words were all found" in listened.stderr
     for wrong, said in (
         (["evaluate", str(written), "--apart"], "no effect without --written"),
         (["evaluate", str(tmp_path / "gone.txt"), "--written"], "cannot be read"),
@@ -123,6 +123,33 @@ def test_the_command_scores_recordings_and_a_rival(written_bundle: Path, tmp_pat
         )
         assert refused.returncode == 2 and said in refused.stderr, refused.stderr
         assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_stretches_are_heard_and_what_cannot_be_read_is_named(
+    clips: list[Path], tmp_path: Path
+) -> None:
+    manifest, written = tmp_path / "clips.jsonl", tmp_path / "written.jsonl"
+    first = {"id": "first", "audio": str(clips[0]), "start": 0.0, "end": 2.2}
+    gone = {"id": "gone", "audio": "gone.wav"}
+    manifest.write_text(f"{json.dumps(first)}\n{json.dumps(gone)}\n")
+    texts = {"first": "The man said to the universe,", "gone": "Sir."}
+    written_lines(written, *texts.items())
+    scored = asr("evaluate", str(written), "--written", "--recordings", str(manifest))
+    named = f"asr: {manifest}:2: {tmp_path / 'gone.wav'} does not exist: check the path\n"
+    assert scored.returncode == 1 and named in scored.stderr
+    assert "right words, with pauses (1 clip left out): 6 words" in scored.stdout
+    heard = scored.stdout.split("recognised words")[1]
+    assert "comma" in heard and "full stop" not in heard
+    out = tmp_path / "spoken.jsonl"
+    listened = asr("punctuation", "listen", str(manifest), str(written), "--out", str(out))
+    assert listened.returncode == 1 and named in listened.stderr
+    assert listened.stderr.endswith(f"1 recording in {out}; 1 left out\n")
+    written_lines(written, ("gone", "Sir."))
+    before = out.read_bytes()
+    listened = asr("punctuation", "listen", str(manifest), str(written), "--out", str(out))
+    assert listened.returncode == 2 and out.read_bytes() == before
+    assert "no text whose words were all found" in listened.stderr
 
 
 def test_a_text_without_words_is_a_sentence(written_bundle: Path, tmp_path: Path) -> None:
