@@ -64,7 +64,8 @@ function recall() {
   $("forget").hidden = !memory;
   if (!memory) return;
   $("remember").checked = true;
-  for (const [id, value] of Object.entries(memory.fields)) {
+  for (const id of REMEMBERED_FIELDS.filter((one) => one in memory.fields)) {
+    const value = memory.fields[id];
     if (id === "model" && value) $("model").append(new Option(value, value));
     $(id).value = value;
   }
@@ -83,7 +84,8 @@ function stateOf({ job, state, note }) {
 function remembered() {
   try {
     const memory = JSON.parse(localStorage.getItem(PLACE));
-    return Array.isArray(memory?.results) && memory.fields ? memory : null;
+    if (!Array.isArray(memory?.results) || !memory.fields) return null;
+    return { ...memory, results: memory.results.filter((result) => Array.isArray(result?.words)) };
   } catch {
     return null;  // storage is switched off
   }

@@ -260,6 +260,16 @@ def test_two_tabs_remember_the_results_of_both_and_forget_together(
     expect(spoken.locator("#queue li")).to_have_count(0)
 
 
+def test_a_memory_of_another_version_leaves_the_page_whole(page: Page) -> None:
+    kept = {"id": "a", "name": "a.wav", "state": "done", "words": [], "seconds": 1}
+    other = {"results": [kept, None, {"words": None}], "fields": {"gone": "x", "hotwords": "Ann"}}
+    page.evaluate("text => localStorage.setItem('earshot', text)", json.dumps(other))
+    page.reload()
+    expect(page.locator("#queue .name")).to_have_text(["a.wav"])
+    expect(page.locator("#hotwords")).to_have_value("Ann")
+    expect(page.get_by_label("Model", exact=True).locator("option")).to_have_count(2)
+
+
 @pytest.fixture
 def other(spoken: Page) -> Page:
     """A second tab, which has the result of the first one from the memory."""
