@@ -232,9 +232,10 @@ def error_event(error: ApiError, event_id: str | None = None) -> ErrorEvent:
 
 def missing_field(name: str) -> ApiError:
     """The refusal of a form without the field of that name."""
+    shown = "file=@recording.wav" if name == "file" else f"{name}=..."
     message = (
         f"The field {name!r} is missing: send it as a part of multipart/form-data, as "
-        "`curl -F file=@recording.wav` does."
+        f"`curl -F {shown}` does."
     )
     return ApiError(422, message, param=name, code="missing_field")
 
@@ -242,6 +243,9 @@ def missing_field(name: str) -> ApiError:
 def complaint(error: ErrorDetails) -> str:
     """Pydantic's message about one value, as the second half of a sentence."""
     message = error["msg"].removeprefix("Value error, ")
+    pattern = error.get("ctx", {}).get("pattern", "")
+    if "mix" in pattern:  # which says nothing to people
+        message = f"choose mix{', split' * ('split' in pattern)} or the number of a channel"
     return f"{message[:1].lower()}{message[1:]}, got {repr(error['input'])[:100]}"
 
 

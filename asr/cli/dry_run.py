@@ -71,7 +71,7 @@ def foretell(
     tell(f"{said}; nothing was written")
     _tell_mute([item for item, length in lengths.items() if not length])
     if len(left) < len(inputs):
-        tell(f"{len(inputs) - len(left):,} are done already")
+        tell(f"{counted(len(inputs) - len(left), 'recording')} done already")
     tell_passed_over(inputs)
     if not (lengths or remote) and len(left) == len(inputs):
         raise typer.Exit(2)

@@ -279,7 +279,7 @@ def tune(
     if tuning.words < FEW_WORDS:
         typer.echo(
             f"the clips have {counted(tuning.words, 'word')}, too few to trust: weights that were "
-            f"tuned on fewer than {FEW_WORDS} may suit no other recording",
+            f"tuned on fewer than {FEW_WORDS:,} may suit no other recording",
             err=True,
         )
     written = {**chosen, **tuning.best.values}

@@ -135,7 +135,7 @@ def test_a_dry_run_names_what_is_left(folder: Path, tiny_bundle: Path) -> None:
     left = transcribe(folder, tiny_bundle, "--dry-run")
     assert left.returncode == 0 and left.stdout == f"{folder / 'deep' / 'talk.flac'}\n"
     assert "asr: 1 recording, 5 s by their headers; nothing was written\n" in left.stderr
-    assert "asr: 1 are done already\n" in left.stderr
+    assert "asr: 1 recording done already\n" in left.stderr
     assert len(journalled(folder.parent / "out")) == 1
 
 

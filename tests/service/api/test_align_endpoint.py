@@ -49,6 +49,7 @@ def test_what_cannot_be_aligned_is_refused(
     assert answer.status_code in (404, 422)
     error = assert_shape(answer)
     assert (error["param"], error["code"]) == (param, code)
+    assert code != "missing_field" or "as `curl -F text=...` does" in (error["message"] or "")
 
 
 def test_speech_is_where_words_are(

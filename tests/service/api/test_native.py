@@ -108,6 +108,15 @@ def test_channels_and_layouts_that_cannot_be_are_refused(
     assert assert_shape(response)["param"] == param
 
 
+@pytest.mark.parametrize(
+    ("url", "said"), [(URL, "choose mix, split or the"), ("/v1/vad", "choose mix or the")]
+)
+def test_channels_that_cannot_be_are_told_in_words(client: Client, url: str, said: str) -> None:
+    response = client.http.post(url, params={"channels": "0"}, content=b"")
+    message = f"The field 'channels' does not fit: {said} number of a channel, got '0'."
+    assert assert_shape(response)["message"] == message
+
+
 def test_a_track_is_chosen_and_one_that_is_not_there_is_422(
     client: Client, recognizer: Recognizer
 ) -> None:
