@@ -1,14 +1,14 @@
 """Plain words, and what a model says of them -> each word as people write it."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Generic, TypeVar
 
-from asr.punctuation.marks import CAPITAL, DASH, LOWER, MARKS, NONE, STOP, cased
+from asr.punctuation.marks import CAPITAL, DASH, LOWER, MARKS, NONE, QUESTION, STOP, cased
 from asr.punctuation.model import Answer, Asked, Punctuator, Timed
-from asr.punctuation.numbers import numbers
+from asr.punctuation.numbers import digit_words, numbers
 
 PAUSE_S = 0.8
 """No number goes on over a pause of this length."""
@@ -38,6 +38,7 @@ class Writer(Generic[Word]):
     def __init__(self, punctuator: Punctuator, language: str | None) -> None:
         self._asked = Asked(punctuator)
         self._forms, self._language = punctuator.forms, language
+        self._digits = digit_words(language) if language is not None else frozenset()
         self._waiting: deque[Word] = deque()  # for an answer
         self._run: list[tuple[Word, Answer]] = []
         self._starts = False  # whether a sentence has just ended
@@ -56,18 +57,25 @@ class Writer(Generic[Word]):
         yield from self._written()
 
     def _answered(self, word: Word, answer: Answer) -> Iterator[WrittenWord[Word]]:
-        if self._run and word.start - self._run[-1][0].end >= PAUSE_S:
+        if self._run and self._ends_before(word):
             yield from self._written()
         if self._starts and answer.case == LOWER:
             answer = replace(answer, case=CAPITAL)
         self._starts = answer.mark == STOP
         self._run.append((word, answer))
-        if answer.mark != NONE or len(self._run) == _LONGEST_RUN:
+        may_go_on = answer.mark == NONE or (answer.mark != QUESTION and word.text in self._digits)
+        if not may_go_on or len(self._run) == _LONGEST_RUN:
             yield from self._written()
+
+    def _ends_before(self, word: Word) -> bool:
+        last, answer = self._run[-1]
+        long = word.start - last.end >= PAUSE_S
+        return long or (answer.mark != NONE and word.text not in self._digits)
 
     def _written(self) -> Iterator[WrittenWord[Word]]:
         run, self._run = self._run, []
-        yield from _run(run, self._forms, self._language)
+        for part in _parts(run, self._digits, self._language):
+            yield from _run(part, self._forms, self._language)
 
 
 def written_words(
@@ -81,6 +89,25 @@ def written_words(
     writer = Writer[Word](punctuator, language)
     yield from writer.add(words)
     yield from writer.end()
+
+
+def _parts(
+    run: list[tuple[Word, Answer]], digits: Set[str], language: str | None
+) -> Iterator[list[tuple[Word, Answer]]]:
+    """The run cut at its marks, but for those in a number that is said digit by digit: they stand
+    for its pauses, as in a telephone number, unless there is one behind every digit."""
+    marked = {place for place, (_, answer) in enumerate(run[:-1]) if answer.mark != NONE}
+    if marked and language is not None:
+        words = [word.text for word, _ in run]
+        for number in numbers(words, language):
+            inside = marked.intersection(range(number.first, number.end - 1))
+            is_row = digits >= set(words[number.first : number.end])
+            if is_row and 2 * len(inside) <= number.end - number.first:
+                marked -= inside
+    first = 0
+    for end in (*(place + 1 for place in sorted(marked)), len(run)):
+        yield run[first:end]
+        first = end
 
 
 def _run(

@@ -118,6 +118,50 @@ def test_a_number_does_not_go_on_over_a_long_pause(punctuator: Punctuator) -> No
     assert written[1] != ""
 
 
+def grouped(groups: Sequence[str], pause: float, before: str, after: str) -> list[Spoken]:
+    """Words without a gap between them, and groups of words with pauses around them."""
+    now, said = 0.0, []
+    for group, gap in ((before, 0.0), *((group, pause) for group in groups), (after, 0.0)):
+        for word in group.split():
+            said.append(Spoken(word, now, now + 0.3))
+            now += 0.3
+        now += gap
+    return said
+
+
+@pytest.mark.parametrize("pause", [0.05, 0.2, 0.4, 0.7])
+@pytest.mark.parametrize(
+    ("groups", "number"),
+    [
+        (["five five five", "one seven three four"], "5551734"),
+        (["nine five six oh", "four two three"], "9560423"),
+        (["oh seven seven", "nine one", "six four oh two"], "077916402"),
+    ],
+)
+def test_digits_said_in_groups_are_one_number(
+    shipped: Punctuator, groups: list[str], number: str, pause: float
+) -> None:
+    said = grouped(groups, pause, "my number is", "call me after six")
+    written = [found.written for found in written_words(shipped, said, "en") if found.written]
+    assert number in [read_back(text)[0] for text in written], written
+
+
+@pytest.mark.parametrize(
+    ("groups", "before", "after"),
+    [
+        (["one", "five", "seven", "nine"], "the answers are", "and no more"),
+        (["one two three", "four five six"], "he counted", "and then ran"),
+        (["five", "five men came"], "it was ten past", "in"),
+    ],
+)
+def test_digits_that_are_no_number_stay_words(
+    shipped: Punctuator, groups: list[str], before: str, after: str
+) -> None:
+    said = grouped(groups, 0.4, before, after)
+    written = [read_back(found.written)[0] for found in written_words(shipped, said, "en")]
+    assert [text.lower() for text in written] == [word.text for word in said]
+
+
 def test_letters_that_spell_a_name_have_one_case(punctuator: Punctuator) -> None:
     said = spoken([*"bcdfghjklmnpqrstvwxz"] * 20)
     row: set[bool] = set()

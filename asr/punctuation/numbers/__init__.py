@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 from asr.punctuation.numbers import spelling
 from asr.punctuation.numbers.english import english
+from asr.punctuation.numbers.grammar import OH, SMALL
 from asr.punctuation.numbers.number import Number
 from asr.punctuation.numbers.others import LANGUAGES, others, reads_back
 from asr.punctuation.numbers.spelling import spell
 
-__all__ = ["Number", "is_read_as", "numbers", "spell"]
+__all__ = ["Number", "digit_words", "is_read_as", "numbers", "spell"]
+
+_DIGITS = frozenset({word for word, value in SMALL.items() if value < 10} | OH)
 
 
 def numbers(words: Sequence[str], language: str = "en") -> list[Number]:
@@ -26,6 +29,11 @@ def numbers(words: Sequence[str], language: str = "en") -> list[Number]:
     if language == "en":
         return english(words)
     return others(words, language) if language in LANGUAGES else []
+
+
+def digit_words(language: str) -> frozenset[str]:
+    """The words of digits in a language whose digits, said one by one, are one number."""
+    return _DIGITS if language == "en" else frozenset()
 
 
 def is_read_as(text: str, words: Sequence[str], language: str = "en") -> bool:
