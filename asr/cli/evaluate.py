@@ -196,17 +196,22 @@ def _written(
             err=True,
         )
     failed = Failures()
-    _print_written("right words, without sound", written.score_clips_alone(punctuator, clips))
+    scores = {"right words, without sound": written.score_clips_alone(punctuator, clips)}
     if recordings is not None:
         with bar("evaluating") as progress:
             right, recognised, missed = written.score_clips_heard(
                 recognizer, clips, progress, partial(failed.unread, recordings)
             )
-        _print_written(f"right words, with pauses ({counted(missed, 'clip')} left out)", right)
-        _print_written("recognised words", recognised)
+        if not recognised.words:
+            raise BadData(
+                f"{recordings} cannot be evaluated on: none of its recordings can be read."
+            )
+        scores[f"right words, with pauses ({counted(missed, 'clip')} left out)"] = right
+        scores["recognised words"] = recognised
     if against is not None:
-        rival = written.score_rival(clips, written.read_written(against))
-        _print_written(str(against), rival)
+        scores[str(against)] = written.score_rival(clips, written.read_written(against))
+    for title, score in scores.items():
+        _print_written(title, score)
     failed.end()
 
 

@@ -77,7 +77,8 @@ def collect(
     """The examples of every decoder that the recogniser has, in all recordings that can be read.
 
     Raises:
-        BadData: a manifest cannot be used, or names a recording that another has too.
+        BadData: a manifest cannot be used, or names a recording that another has too, or none of
+            speech or of noise can be read.
     """
     decoders = ["greedy"] if recognizer.lm is None else ["greedy", "beam"]
     normal = recognizer.bundle.normalise
@@ -100,7 +101,17 @@ def collect(
         done += len(group)
         if progress is not None:
             progress(done, total)
+    _refuse_unread(examples, manifests, [path for path, clips in quiet if clips])
     return examples
+
+
+def _refuse_unread(examples: Examples, speech: Sequence[Path], noise: Sequence[Path]) -> None:
+    """BadData where no recording of speech, or of noise, could be read."""
+    heard = examples.utterances, examples.noise["greedy"].words
+    for manifests, clips in zip((speech, noise), heard, strict=True):
+        if manifests and not clips:
+            names = ", ".join(map(str, manifests))
+            raise BadData(f"{names} cannot be calibrated on: none of the recordings can be read.")
 
 
 def _add(

@@ -211,13 +211,30 @@ def test_where_no_recording_can_be_read_nothing_could_be_done(
     assert len(named) == 6 and "none of its recordings can be read" in last
 
 
+def texts_of_manifest(path: Path) -> Path:
+    """The texts of the manifest as people write them."""
+    rows = [json.loads(row) for row in MANIFEST.read_text("utf-8").splitlines()]
+    texts = [{"id": row["id"], "written": f"{row['text'].capitalize()}."} for row in rows]
+    path.write_text("\n".join(map(json.dumps, texts)))
+    return path
+
+
+def test_where_no_recording_can_be_read_no_marks_are_scored(
+    written_bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copy(MANIFEST, tmp_path)
+    written, recordings = texts_of_manifest(tmp_path / "written.jsonl"), tmp_path / MANIFEST.name
+    given = ["--written", "--recordings", recordings, "--bundle", written_bundle]
+    done = commands.asr("evaluate", written, *given)
+    assert done.returncode == 2 and not done.stdout
+    *named, last = done.stderr.splitlines()
+    assert len(named) == 6 and "none of its recordings can be read" in last
+
+
 def test_marks_are_scored_of_the_recordings_that_can_be_read(
     damaged: Path, written_bundle: Path, tmp_path: Path
 ) -> None:
-    written = tmp_path / "written.jsonl"
-    rows = [json.loads(row) for row in MANIFEST.read_text("utf-8").splitlines()]
-    texts = [{"id": row["id"], "written": f"{row['text'].capitalize()}."} for row in rows]
-    written.write_text("\n".join(map(json.dumps, texts)))
+    written = texts_of_manifest(tmp_path / "written.jsonl")
     given = ["evaluate", str(written), "--written", "--recordings", str(damaged)]
     done = CliRunner().invoke(app, [*given, "--bundle", str(written_bundle)])
     assert done.exit_code == 1 and "recognised words: " in done.stdout

@@ -120,6 +120,22 @@ def test_recordings_that_cannot_be_read_are_named_and_left_out(
         calibrate(Recognizer.load(bundle, "cpu"), [speech])
 
 
+@pytest.mark.parametrize("unread", ["speech", "noise"])
+def test_where_no_recording_can_be_read_nothing_is_written(
+    bundle: Path, noise: Path, tmp_path: Path, unread: str
+) -> None:
+    before, gone = bundle.joinpath("bundle.json").read_bytes(), tmp_path / "gone.jsonl"
+    gone.write_text('{"audio": "gone.wav", "text": "gone"}\n')
+    speech, noise = (gone, noise) if unread == "speech" else (CLIPS, gone)
+    given = ["calibrate", str(speech), "--noise", str(noise), "--bundle", str(bundle)]
+    done = CliRunner().invoke(app, given, standalone_mode=False)
+    assert isinstance(done.exception, BadData)
+    assert str(done.exception).endswith(
+        "gone.jsonl cannot be calibrated on: none of the recordings can be read."
+    )
+    assert bundle.joinpath("bundle.json").read_bytes() == before
+
+
 def test_a_clip_counts_once(bundle: Path, tmp_path: Path) -> None:
     recognizer = Recognizer.load(bundle, "cpu")
     with pytest.raises(BadData, match=r"names 18 clips that .* has named before.*: name each once"):
