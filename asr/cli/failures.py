@@ -17,14 +17,10 @@ class Failures:
     def __init__(self) -> None:
         self.number = 0
 
-    def told(self, sentence: str) -> None:
-        """Names one."""
-        self.number += 1
-        tell(sentence)
-
     def unread(self, manifest: Path, why: "Finding") -> None:
         """Names a recording with its line."""
-        self.told(f"{manifest}:{why.line}: {why.reason}")
+        self.number += 1
+        tell(f"{manifest}:{why.line}: {why.reason}")
 
     def end(self) -> None:
         """Ends the command with 1 if there were any."""

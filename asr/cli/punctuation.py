@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,12 +11,8 @@ from asr.cli.failures import Failures
 from asr.cli.options import BundleOption
 from asr.cli.progress import bar
 from asr.counting import counted
-from asr.errors import BadData, BadOption
+from asr.errors import BadData
 from asr.files import replacing
-
-if TYPE_CHECKING:
-    from asr.audio import Audio
-    from asr.runtime import Recognizer
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -45,7 +41,8 @@ def listen(
     1: written, but some recordings could not be read; 2: nothing could be done.
     """
     from asr.corpus import Finding, read_recordings
-    from asr.evaluation.written import read_written
+    from asr.evaluation.written import read_written, times_of
+    from asr.punctuation.marks import parse
     from asr.runtime import Recognizer
 
     recordings = {recording.id: recording for recording in read_recordings(manifest)}
@@ -60,7 +57,9 @@ def listen(
                 if isinstance(sound, Finding):
                     failed.unread(manifest, sound)
                 else:
-                    times = _times(recognizer, sound, text)
+                    words = [word.plain for word in parse(text) if word is not None]
+                    said = times_of(recognizer, sound, words)
+                    times = [[round(word.start, 2), round(word.end, 2)] for word in said]
             kept, left = kept + bool(times), left + (not times)
             if times:
                 line = json.dumps({"id": id, "written": text, "times": times})
@@ -73,20 +72,6 @@ def listen(
             )
     typer.echo(f"{counted(kept, 'recording')} in {out}; {left:,} left out", err=True)
     failed.end()
-
-
-def _times(recognizer: "Recognizer", sound: "Audio", text: str) -> list[list[float]]:
-    """When each word is said; none if not all are found."""
-    from asr.punctuation.marks import parse
-
-    words = [word.plain for word in parse(text) if word is not None]
-    try:
-        found = recognizer.align(sound, " ".join(words)).words
-    except BadOption:  # there is no word to find
-        return []
-    if len(found) != len(words):
-        return []
-    return [[round(word.start, 2), round(word.end, 2)] for word in found]
 
 
 @app.command()

@@ -33,6 +33,7 @@ from asr.punctuation.marks import (
     parse,
     read_back,
 )
+from asr.punctuation.model import Timed
 from asr.runtime import Recognizer
 
 _MARKS = {
@@ -261,9 +262,9 @@ def score_clips_heard(
             if failed is not None:
                 failed(sound)
         else:
-            said = _said(recognizer, sound, clip.words)
-            missed += said is None
-            if said is not None:
+            said = times_of(recognizer, sound, [word.plain for word in clip.words])
+            missed += not said
+            if said:
                 right.add(clip.words, list(_put(punctuator, said)))
             words = recognizer.transcribe(sound, digits="never").words
             put = [_as_put(word.written or word.text) for word in words]
@@ -273,15 +274,13 @@ def score_clips_heard(
     return right, recognised, missed
 
 
-def _said(recognizer: Recognizer, sound: Audio, words: Sequence[Written]) -> list[_Spoken] | None:
-    """The words with their times; None if not all are found."""
+def times_of(recognizer: Recognizer, sound: Audio, words: Sequence[str]) -> Sequence[Timed]:
+    """The words of a text with their times; none if not all are found."""
     try:
-        found = recognizer.align(sound, " ".join(word.plain for word in words)).words
-    except BadOption:
-        return None
-    if len(found) != len(words):
-        return None
-    return [_Spoken(word.text, word.start, word.end) for word in found]
+        found = recognizer.align(sound, " ".join(words)).words
+    except BadOption:  # there is no word to find
+        return ()
+    return found if len(found) == len(words) else ()
 
 
 def score_rival(clips: Sequence[Clip], texts: Mapping[str, str]) -> WrittenScore:
@@ -319,7 +318,7 @@ def add_aligned(
         score.insert(one)
 
 
-def _put(punctuator: Punctuator, words: Sequence[_Spoken]) -> Iterator[Put]:
+def _put(punctuator: Punctuator, words: Sequence[Timed]) -> Iterator[Put]:
     for word in written_words(punctuator, words, language=None):
         yield _as_put(word.written)
 

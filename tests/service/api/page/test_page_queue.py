@@ -1,6 +1,7 @@
 """Several recordings in a queue: how far each is, what is wrong with it and what one can do."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -234,13 +235,20 @@ def test_a_job_goes_on_when_a_proxy_has_lost_the_service(page: Page, long: dict[
     expect(state(page)).to_contain_text("words in 0:12.0")
 
 
+@contextmanager
+def remembered_job(page: Page, app: FastAPI, file: dict[str, Any]) -> Iterator[None]:
+    """A job that the page has remembered, and that does not get on meanwhile."""
+    page.get_by_label("Remember the key").check()
+    with frozen(app.state.registry.first.pid):
+        page.set_input_files("#file", file)
+        expect(state(page)).to_contain_text("Reading, 0 %")
+        yield
+
+
 def test_a_job_is_followed_again_when_the_page_is_opened_again(
     page: Page, server: tuple[FastAPI, httpx.Client], long: dict[str, Any]
 ) -> None:
-    page.get_by_label("Remember the key").check()
-    with frozen(server[0].state.registry.first.pid):
-        page.set_input_files("#file", long)
-        expect(state(page)).to_contain_text("Reading, 0 %")
+    with remembered_job(page, server[0], long):
         page.reload()
         expect(state(page)).to_contain_text("Reading, 0 %")
     expect(state(page)).to_contain_text("words in 0:12.0")
@@ -249,10 +257,7 @@ def test_a_job_is_followed_again_when_the_page_is_opened_again(
 def test_a_job_that_was_cancelled_is_not_followed_again(
     page: Page, server: tuple[FastAPI, httpx.Client], long: dict[str, Any]
 ) -> None:
-    page.get_by_label("Remember the key").check()
-    with frozen(server[0].state.registry.first.pid):
-        page.set_input_files("#file", long)
-        expect(state(page)).to_contain_text("Reading, 0 %")
+    with remembered_job(page, server[0], long):
         page.get_by_role("button", name="Cancel").click()
         expect(state(page)).to_have_text("Cancelled")
     page.reload()
