@@ -243,9 +243,6 @@ def missing_field(name: str) -> ApiError:
 def complaint(error: ErrorDetails) -> str:
     """Pydantic's message about one value, as the second half of a sentence."""
     message = error["msg"].removeprefix("Value error, ")
-    pattern = error.get("ctx", {}).get("pattern", "")
-    if "mix" in pattern:  # which says nothing to people
-        message = f"choose mix{', split' * ('split' in pattern)} or the number of a channel"
     return f"{message[:1].lower()}{message[1:]}, got {repr(error['input'])[:100]}"
 
 

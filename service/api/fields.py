@@ -1,10 +1,12 @@
 """The fields of requests: their types, limits and meaning."""
 
 import contextlib
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -68,6 +70,23 @@ Language = Annotated[
     str, BeforeValidator(_language), WithJsonSchema({"type": "string", "examples": ["en"]})
 ]
 Phrases = Annotated[list[str], BeforeValidator(_phrases)]
+
+
+def _channels(*words: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """What a field takes that names channels: one of these words, or the number of a channel."""
+    pattern = f"^({'|'.join(words)}|[1-9][0-9]?)$"
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"choose {', '.join(words)} or the number of a channel")
+        return value
+
+    schema = {"type": "string", "pattern": pattern, "examples": ["mix"]}
+    return AfterValidator(check), WithJsonSchema(schema)
+
+
+Channel = Annotated[str, *_channels("mix")]
+Channels = Annotated[str, *_channels("mix", "split")]
 
 
 def _option(name: str, most: int | None = None, example: Any = None, of: type = Options) -> Any:
@@ -215,7 +234,7 @@ class RequestFields(LayoutFields, HowFields):
 
     track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
     """Which audio track of a film is used, counted from 1; by default the one marked as default."""
-    channels: Annotated[str, Field(pattern="^(mix|split|[1-9][0-9]?)$", examples=["mix"])] = "mix"
+    channels: Channels = "mix"
     """`mix` reads the mean of all channels, `split` each by itself into one transcript in order of
     time, and a number that channel alone, counted from 1."""
     nbest: int | None = _option("nbest", most=50, example=1)
@@ -297,7 +316,7 @@ class AlignForm(LayoutFields):
     """The id of a served model, or one of OpenAI's names, which stand for the default one."""
     track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
     """Which audio track of a film is used, counted from 1; by default the one marked as default."""
-    channels: Annotated[str, Field(pattern="^(mix|[1-9][0-9]?)$", examples=["mix"])] = "mix"
+    channels: Channel = "mix"
     """`mix` reads the mean of all channels, and a number that channel alone, counted from 1."""
     response_format: Annotated[
         Literal["json", "txt", "srt", "vtt", "tsv", "ctm", "textgrid", "eaf"],
@@ -330,7 +349,7 @@ class SpeechQuery(Fields):
     """The id of a served model, or one of OpenAI's names, which stand for the default one."""
     track: Annotated[int | None, Field(ge=1, le=100, examples=[1])] = None
     """Which audio track of a film is used, counted from 1; by default the one marked as default."""
-    channels: Annotated[str, Field(pattern="^(mix|[1-9][0-9]?)$", examples=["mix"])] = "mix"
+    channels: Channel = "mix"
     """`mix` reads the mean of all channels, and a number that channel alone, counted from 1."""
     pause: Annotated[float, Field(ge=0.1, le=60, examples=[0.8])] = PAUSE_S
     """Seconds without a word that end a stretch of speech."""
