@@ -6,60 +6,46 @@
 Shapes: B batch, U frames, V units.
 """
 
-import ctypes
 import hashlib
 import heapq
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
-from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, get_type_hints, overload
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, get_type_hints, overload
 
 from asr.audio import (
-    PIECEWISE,
     Audio,
-    AudioSource,
-    Limits,
     Recording,
     levelled,
-    read_header,
 )
-from asr.audio.sources import plain
 from asr.bundle import Bundle, default_bundle
 from asr.bundle.session import session
 from asr.decoding import Calibration
-from asr.errors import AsrError, BadAudio, BadBundle, BadData, BadOption
+from asr.errors import BadBundle, BadData, BadOption
 from asr.files import as_path
 from asr.machine import usable_cores
-from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection, check_channels
+from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection
 from asr.punctuation import Punctuator
 from asr.runtime.alignment import Token, align_text, tokens
+from asr.runtime.devices import open_engine
 from asr.runtime.engine import Engine, LogProbs, Wave
 from asr.runtime.kept import KeptRow
 from asr.runtime.lattices import join, lattice_parts, lattices, rows
 from asr.runtime.reader import Decoded, Length, Partial, Reader, joined
-from asr.runtime.windows import WINDOW_SECONDS, Grid, Window, cut
+from asr.runtime.sources import Source, are_several, checked, in_groups, open_sources, selected
+from asr.runtime.windows import Grid, Window, cut
 from asr.transcript import Segment, Transcript, Word
 
 if TYPE_CHECKING:
     from asr.decoding.beam import BeamSearch
 
-DEVICES = ("auto", "cpu", "cuda")
-_MOST_THREADS = 1024
-_SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, Mapping, AbstractSet)
-"""What can be iterated over and is one source, or none: sets have no order."""
 _HELD_BATCHES = 4
 """Batches' worth of audio held at once: enough to sort by length, bounded for any list."""
 
-Source: TypeAlias = AudioSource | Audio
 SomeSource = TypeVar("SomeSource", bound=Source)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -130,7 +116,7 @@ class Recognizer:
         except BadOption as error:
             raise BadBundle(f"{opened.path} needs a newer earshot: its {error}") from error
         given = None if lm is None else as_path(lm, "the language model")
-        recognizer = cls(opened, _engine(opened, device, threads), given or opened.lm, threads)
+        recognizer = cls(opened, open_engine(opened, device, threads), given or opened.lm, threads)
         try:
             _ = recognizer._calibrations
         except BadData as error:
@@ -213,13 +199,13 @@ class Recognizer:
                 track or channel, or ends before the start.
         """
         chosen = self.options(**options)
-        selection = _selection(track, channels, start, duration, chosen)
-        several = _several(source)
+        selection = selected(track, channels, start, duration, chosen)
+        several = are_several(source)
         sources: Any = source if several else [source]
-        recordings = _recordings(sources, selection, several)
+        recordings = open_sources(sources, selection, several)
         transcripts = [
             Transcript.together(channels_said, start)
-            for group in _groups(recordings, _HELD_BATCHES * self.engine.batch_seconds)
+            for group in in_groups(recordings, _HELD_BATCHES * self.engine.batch_seconds)
             for channels_said in self._said(group, chosen)
         ]
         return transcripts if several else transcripts[0]
@@ -243,12 +229,10 @@ class Recognizer:
         is damaged.
         """
         chosen = self.options(**options)
-        selection = _selection(track, channels, start, duration, chosen)
+        selection = selected(track, channels, start, duration, chosen)
         if chosen.nbest > 1:
             raise BadOption("nbest has no effect on a stream of segments; call transcribe.")
-        recording = _checked(source, selection)
-        if not isinstance(recording, Recording):
-            recording = Recording(recording)
+        recording = checked(source, selection)
         count = recording.channels() if selection.is_split else 1
         streams = (
             self._segments(recording, index, chosen, index + 1 if count > 1 else None)
@@ -283,9 +267,7 @@ class Recognizer:
         if selection.is_split:
             raise BadOption("a text has one channel: choose channels mix, or a channel's number.")
         written = tokens(text, self.bundle.tokenizer, self.bundle.normalise)
-        recording = _checked(source, selection)
-        if not isinstance(recording, Recording):
-            recording = Recording(recording)
+        recording = checked(source, selection)
         length = Length()
         parts = lattice_parts(self.engine, length.of(recording.channel(0)), self._grid)
         return Transcript.together([self._aligned(parts, length, written)], start)
@@ -492,134 +474,3 @@ class Recognizer:
         from asr.runtime.search import load_search  # and without the compiler's
 
         return load_search(self.bundle, self.lm)
-
-
-def _several(source: object) -> bool:
-    """Whether these are recordings, rather than one."""
-    if isinstance(source, tuple) and len(source) == 2:  # else (samples, rate)
-        samples, rate = source
-        number = isinstance(rate, int | float) or getattr(rate, "ndim", None) == 0
-        swapped = isinstance(samples, int | float) and hasattr(rate, "ndim")
-        return not (number or swapped or hasattr(samples, "ndim"))
-    if hasattr(source, "ndim") or hasattr(source, "read"):  # an array; a file
-        return False
-    return isinstance(source, Iterable) and not isinstance(source, _SINGLE)
-
-
-def _selection(
-    track: int | None, channels: str | int, start: float, duration: float, options: Options
-) -> Selection:
-    selection = Selection(track=track, channels=str(channels), start=start, duration=duration)
-    check_channels(options, selection)
-    return selection
-
-
-def _checked(source: Source, selection: Selection) -> "Recording | Audio":
-    """A source that may be read several times."""
-    if not isinstance(source, Audio):
-        return Recording(plain(source, "the audio", Limits()), selection, PIECEWISE)
-    if selection != Selection():
-        raise BadOption(
-            "track, channels, start and duration have no effect on sound that is loaded; give them "
-            "where it is loaded."
-        )
-    samples = source.samples
-    sound = isinstance(samples, np.ndarray) and samples.ndim == 1 and samples.dtype == np.float32
-    if not (sound and np.isfinite(samples).all()):
-        raise BadAudio("the audio is no row of finite float32 samples: let asr.audio.load make it")
-    return source
-
-
-def _recordings(
-    sources: Iterable[Source], selection: Selection, several: bool
-) -> "Iterator[Recording | tuple[Audio, ...]]":
-    """Each of the sources; an error says which of several it is about."""
-    for number, source in enumerate(sources, start=1):
-        try:
-            recording = _recording(source, selection)
-        except AsrError as error:
-            if not several:
-                raise
-            raise type(error)(f"source {number}: {error.sentence}", error.details) from error
-        yield recording
-
-
-def _recording(source: Source, selection: Selection) -> "Recording | tuple[Audio, ...]":
-    """A long recording in a file, to be read later; the channels of any other."""
-    checked = _checked(source, selection)
-    if isinstance(checked, Audio):
-        return (checked,)
-    path = checked.source
-    if (
-        isinstance(path, str)
-        and os.path.isfile(path)
-        and read_header(path).seconds > WINDOW_SECONDS
-    ):
-        return checked
-    return replace(checked, limits=Limits()).load()
-
-
-def _groups(
-    recordings: "Iterable[Recording | tuple[Audio, ...]]", seconds: float
-) -> "Iterator[Recording | list[tuple[Audio, ...]]]":
-    """The recordings in groups that end once they hold `seconds` of audio; long ones alone."""
-    group: list[tuple[Audio, ...]] = []
-    held = 0.0
-    for recording in recordings:
-        if isinstance(recording, Recording):
-            if group:
-                yield group
-                group, held = [], 0.0
-            yield recording
-            continue
-        group.append(recording)
-        held += sum(audio.duration for audio in recording)
-        if held >= seconds:
-            yield group
-            group, held = [], 0.0
-    if group:
-        yield group
-
-
-def _engine(bundle: Bundle, device: str, threads: int | None) -> Engine:
-    """The engine for a device; only that engine's libraries are loaded."""
-    if device not in DEVICES:
-        raise BadOption(f"device {device!r} is not known; choose from {', '.join(DEVICES)}.")
-    on_gpu = device != "cpu" and _finds_gpu()
-    if device == "cuda" and not on_gpu:
-        raise BadOption(
-            "device 'cuda' is not there: no GPU is found, or the extra `gpu` is not installed "
-            "(`asr doctor` says which); choose 'cpu' or 'auto'."
-        )
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, Integral)):
-        raise BadOption(f"threads {threads!r} is not a whole number; correct it.")
-    if threads is not None and not 1 <= threads <= _MOST_THREADS:
-        raise BadOption(f"threads {threads} is out of range; choose 1 to {_MOST_THREADS}.")
-    if not on_gpu:
-        from asr.runtime.onnx_engine import OnnxEngine
-
-        return OnnxEngine(bundle, threads)
-    if threads is not None:
-        raise BadOption("threads has no effect on a GPU; leave it out, or choose the device cpu.")
-    from asr.runtime.torch_engine import TorchEngine
-
-    return TorchEngine(bundle, "cuda")
-
-
-def _finds_gpu() -> bool:
-    """Whether torch is installed and finds a GPU; it is loaded only where there is a driver."""
-    if not _has_driver() or find_spec("torch") is None:
-        return False
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def _has_driver() -> bool:
-    if Path("/dev/kfd").exists():  # of AMD's GPUs
-        return True
-    try:
-        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-    except OSError:
-        return False
-    return True
