@@ -92,6 +92,9 @@ _RECOGNISER_ERRORS: dict[type[AsrError], tuple[int, str | None, str]] = {
 }
 
 
+# Codes of errors whose field may have any name: what callers write is not logged.
+_NAMED_BY_CALLERS = ("unknown_field", "not_utf8")
+
 # Status -> when it occurs, and an example: code, field, sentence.
 _EXAMPLES: dict[int, tuple[str, str | None, str | None, str]] = {
     400: (
@@ -218,7 +221,7 @@ async def answer(request: HTTPConnection, error: Exception) -> JSONResponse:
     detail, status = api_error.detail, api_error.status
     request.state.refused = detail.code or f"http_{status}"
     # An unknown field is named by the caller.
-    param = None if detail.code == "unknown_field" else detail.param
+    param = None if detail.code in _NAMED_BY_CALLERS else detail.param
     request.state.error = {"code": detail.code, "param": param}
     if status == 500:
         log.error("a request failed through a fault of the service", exc_info=error)

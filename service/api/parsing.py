@@ -22,7 +22,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.formparsers import MultiPartException, MultiPartParser, MultipartPart
 
 from asr.errors import BadOption
 from asr.transcript import FORMATS, check_layout
@@ -50,6 +50,7 @@ MOST_TEXT = 128 * 1024
 """Bytes that a form may have besides its file."""
 _PIECE = 16 * 1024
 _CHARSETS = (b"utf-8", b"utf8", b"us-ascii")  # some others, as punycode, take quadratic time
+_LATIN = b"iso-8859-1"  # which some clients say of every text; as long as it is ASCII, it is UTF-8
 _BRACKETS = re.compile(r"\[\w*\]$")
 
 Checked = TypeVar("Checked", bound=Fields)
@@ -152,6 +153,11 @@ class _Parser(MultiPartParser):
     def on_end(self) -> None:
         self._is_whole = True
 
+    def on_part_end(self) -> None:
+        if self._current_part.file is None:
+            _check_text(self._current_part)
+        super().on_part_end()
+
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._current_part.file is None:
             self._text += end - start
@@ -180,6 +186,23 @@ class _SpoolParser(_Parser):
             self._files_to_close_on_error[-1] = upload  # type: ignore[call-overload]
 
 
+def _check_text(part: MultipartPart) -> None:
+    """Refuse a field's text that is not in UTF-8, or says that it is not."""
+    _, options = parse_options_header(dict(part.item_headers).get(b"content-type"))
+    charset = options.get(b"charset", b"utf-8").lower()
+    if charset not in _CHARSETS and not (charset == _LATIN and part.data.isascii()):
+        raise _not_utf8(part.field_name, f"in {charset.decode('latin-1')[:100]!r}")
+    try:
+        part.data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _not_utf8(part.field_name, "not in UTF-8") from None
+
+
+def _not_utf8(name: str, what: str) -> ApiError:
+    message = f"The text of the field {name[:100]!r} is {what}: send it in UTF-8."
+    return ApiError(400, message, param=name[:100], code="not_utf8")
+
+
 async def _pieces(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The body in small pieces; after each of them other requests have a turn."""
     async for chunk in body:
@@ -190,7 +213,7 @@ async def _pieces(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
 
 def read_result_query(request: Request) -> ResultQuery:
     """The request's query."""
-    query = read_fields(ResultQuery, request.query_params.multi_items(), "query")
+    query = read_fields(ResultQuery, _query(request), "query")
     _check_shape(query)
     _check_layout(query, [query.response_format])
     return query
@@ -198,12 +221,12 @@ def read_result_query(request: Request) -> ResultQuery:
 
 def read_speech_query(request: Request) -> SpeechQuery:
     """The request's query."""
-    return read_fields(SpeechQuery, request.query_params.multi_items(), "query")
+    return read_fields(SpeechQuery, _query(request), "query")
 
 
 def read_query(request: Request) -> TranscribeQuery:
     """The request's query."""
-    query = read_fields(TranscribeQuery, request.query_params.multi_items(), "query")
+    query = read_fields(TranscribeQuery, _query(request), "query")
     if query.multichannel and (query.format != "json" or query.subtitles):
         raise _conflict("multichannel", "multichannel answers in json, without subtitles.")
     if query.subtitles and query.format != "json":
@@ -215,6 +238,15 @@ def read_query(request: Request) -> TranscribeQuery:
     _check_channels(query)
     _check_layout(query, [query.format, *([query.subtitles] if query.subtitles else [])])
     return query
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    """The fields of the request's query."""
+    items = request.query_params.multi_items()
+    for name, value in items:
+        if "\ufffd" in value:  # what Starlette puts for bytes that are not UTF-8
+            raise _not_utf8(name, "not in UTF-8")
+    return items
 
 
 def read_fields(kind: type[Checked], items: Iterable[tuple[str, Any]], place: str) -> Checked:

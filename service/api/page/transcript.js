@@ -5,6 +5,8 @@ const LONG_PAUSE_S = 2, LONGEST_PAUSE_S = 4, FULL_S = 60;  // end a paragraph, a
 
 let shown = null;  // the item whose words are on the page
 let wordButtons = [];  // one for each of its words
+const channelWords = new Map();  // channel -> the places of its words, in order of time
+let lit = [];  // the words that are heard now
 let paragraphStart = 0;  // the first word of the last paragraph
 let tabStop = 0;  // the word that Tab stops at; the arrows go on from there
 let until = Infinity;  // where the audio is to stop
@@ -57,6 +59,8 @@ function showItem(item) {
   $("words").replaceChildren();
   $("detail").textContent = "";
   wordButtons = [];
+  channelWords.clear();
+  lit = [];
   tabStop = paragraphStart = 0;
   current = -1;
   if (!item) return;
@@ -90,6 +94,9 @@ function appendWords(first) {
     }
     const line = $("words").lastElementChild.lastElementChild;
     wordButtons.push(wordButton(words[at], at));
+    const channel = channelOf(words[at]);
+    if (!channelWords.has(channel)) channelWords.set(channel, []);
+    channelWords.get(channel).push(at);
     line.append(wordButtons[at], " ");
   }
   find();
@@ -153,11 +160,14 @@ function play(at) {
 function follow() {
   const audio = $("audio"), now = audio.currentTime;
   if (now >= until) audio.pause();
-  for (const lit of $("words").querySelectorAll(".now")) lit.classList.remove("now");
+  for (const one of lit) one.classList.remove("now");
+  lit = [];
   if (audio.paused || !shown) return;
-  shown.words.forEach(({ start, end }, at) => {  // one, or one of each channel
-    if (start <= now && now < end) wordButtons[at].classList.add("now");
-  });
+  for (const places of channelWords.values()) {
+    const at = places[lastUpTo(places.length, (place) => shown.words[places[place]].start, now)];
+    if (now < shown.words[at]?.end) lit.push(wordButtons[at]);
+  }
+  for (const one of lit) one.classList.add("now");
   requestAnimationFrame(follow);
 }
 

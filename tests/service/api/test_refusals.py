@@ -235,6 +235,45 @@ def test_a_form_in_another_charset_is_400(client: Client) -> None:
     assert "charset must be utf-8" in (assert_shape(response)["message"] or "")
 
 
+@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/align", "/v1/jobs"])
+@pytest.mark.parametrize(
+    ("kind", "text", "named"),
+    [
+        ("text/plain", "caf\u00e9".encode("latin-1"), "not in UTF-8"),
+        ("text/plain; charset=utf-8", "caf\u00e9".encode("latin-1"), "not in UTF-8"),
+        ("text/plain; charset=ISO-8859-1", "caf\u00e9".encode("latin-1"), "in 'iso-8859-1'"),
+        ("text/plain; charset=utf-16", "cafe".encode("utf-16"), "in 'utf-16'"),
+        ("text/plain; charset=utf-7", b"caf+AOk-", "in 'utf-7'"),
+    ],
+)
+def test_a_field_that_is_not_in_utf8_is_400_and_named(
+    client: Client, clip: Path, path: str, kind: str, text: bytes, named: str
+) -> None:
+    name = "text" if path == "/v1/align" else "hotwords"
+    parts = {"file": ("clip", clip.read_bytes()), name: (None, text, kind)}
+    response = client.http.post(path, files=parts)
+    assert response.status_code == 400
+    error = assert_shape(response)
+    assert (error["param"], error["code"]) == (name, "not_utf8")
+    assert error["message"] == f"The text of the field {name!r} is {named}: send it in UTF-8."
+
+
+@pytest.mark.parametrize("charset", ["UTF-8", "us-ascii", "ISO-8859-1"])
+def test_a_field_of_ascii_may_be_called_so(client: Client, clip: Path, charset: str) -> None:
+    kind = f"text/plain; charset={charset}"
+    parts = {"file": ("clip", clip.read_bytes()), "language": (None, b"en", kind)}
+    response = client.http.post("/v1/audio/transcriptions", files=parts)
+    assert response.status_code == 200
+
+
+def test_a_query_that_is_not_in_utf8_is_400_and_named(client: Client, clip: Path) -> None:
+    url = "/v1/transcribe?format=srt&channels=split&speakers=left%3DZo%EB"
+    response = client.http.post(url, content=clip.read_bytes())
+    assert response.status_code == 400
+    error = assert_shape(response)
+    assert error["param"] == "speakers" and "send it in UTF-8" in (error["message"] or "")
+
+
 @pytest.mark.parametrize("name", ["response_format", "zzz"])
 def test_a_query_beside_a_form_is_422_and_named(client: Client, clip: Path, name: str) -> None:
     url = f"/v1/audio/transcriptions?{name}=text"

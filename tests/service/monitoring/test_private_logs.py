@@ -121,6 +121,8 @@ class Caller:
             self.ask("POST", url, files=file, data={"model": [SECRET, SECRET]})
             part = ("x", self.clip, SECRET, {"Content-Transfer-Encoding": SECRET})
             self.ask("POST", url, files={"file": part}, data={"text": PHRASE})
+            broken = {"file": ("x", self.clip), SECRET: (None, f"{PHRASE} café".encode("latin-1"))}
+            self.ask("POST", url, files=broken)
             for kind in ("multipart/form-data", f"multipart/form-data; boundary={SECRET}", SECRET):
                 for body in (PHRASE, f"--{SECRET}\r\n{PHRASE}\r\n\r\n", f"--{SECRET}\r\nContent-X"):
                     self.ask("POST", url, content=body, headers={"content-type": kind})
@@ -248,6 +250,7 @@ def test_no_line_holds_what_callers_send_or_say(
     assert caller.outcomes >= OUTCOMES
     for said in (
         "POST /v1/align 422 invalid_value (text) in ",
+        "POST /v1/align 400 not_utf8 in ",
         "POST /v1/jobs 422 invalid_option (hotwords) in ",
         "POST /v1/transcribe 415 unsupported_audio (file) in ",
         "POST /v1/audio/transcriptions 422 unknown_field in ",

@@ -43,6 +43,40 @@ def test_a_word_that_is_clicked_is_heard_and_no_more(
     assert words[4].end <= stopped < duration
 
 
+def test_the_word_of_each_channel_that_is_heard_is_lit_at_little_cost(spoken: Page) -> None:
+    """However long the recording is: the words are searched and not gone through at each frame."""
+    lit, reads = spoken.evaluate(
+        """async () => {
+          shown.words = [];
+          showItem(shown);
+          [0, 1.5, 5].forEach((delay, channel) => {
+            const words = Array.from({ length: 3000 }, (_, at) => {
+              const start = 2 * at + delay;
+              return { word: `${channel}-${at}`, start, end: start + 1.9, probability: 1, channel };
+            });
+            hearSegment(shown, { words });
+          });
+          let reads = 0;
+          for (const word of shown.words) {
+            const { start } = word;
+            Object.defineProperty(word, "start", { get: () => { reads += 1; return start; } });
+          }
+          const audio = $("audio"), frame = () => new Promise(requestAnimationFrame);
+          audio.currentTime = 2.1;
+          audio.playbackRate = 0.1;
+          await audio.play();
+          while (!$("words").querySelector(".now")) await frame();
+          reads = 0;
+          for (let at = 0; at < 10; at += 1) await frame();
+          return [Array.from(document.querySelectorAll(".now"), (one) => one.textContent), reads];
+        }"""
+    )
+    assert lit == ["0-1", "1-0"]
+    assert 0 < reads < 10 * 3 * 20
+    spoken.locator("#audio").evaluate("audio => audio.pause()")
+    expect(spoken.locator(".now")).to_have_count(0)
+
+
 def test_it_is_usable_by_keyboard_alone(spoken: Page) -> None:
     spoken.locator("#audio").evaluate("audio => { audio.tabIndex = -1; audio.controls = false; }")
     spoken.evaluate("document.activeElement.blur()")
