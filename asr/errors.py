@@ -29,12 +29,12 @@ def in_brief(error: BaseException) -> str:
 
 
 def ended(sentence: str) -> str:
-    """A sentence that stands by itself, with its full stop.
+    """A sentence that stands by itself, with its full stop, unless it ends with a question.
 
     Errors of a recording have none: they also stand in lists, behind a name or inside
     brackets.
     """
-    return sentence if sentence.endswith(".") else f"{sentence}."
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
 
 
 def how_to_add(extra: str) -> str:

@@ -97,7 +97,7 @@ class _Server(uvicorn.Server):
         settings, registry = self.settings, self.app.state.registry
         drain_s = settings.drain_s + settings.drain_per_second * registry.longest_s
         if self.failure is None:
-            log.info("stopping: requests under way have %g s", drain_s)
+            log.info("stopping: requests under way have %d s", math.ceil(drain_s))
         await self.app.state.jobs.pause()
         # Answers what is left by then; otherwise uvicorn would just close the connections.
         asyncio.get_running_loop().call_later(drain_s, registry.give_up)

@@ -116,8 +116,11 @@ class BodyLimits:
             return await self.app(scope, receive, send)
         largest = self._jobs if scope["path"] == self._job_path else self._uploads
         body = _Body(self, largest, receive, send)
-        claimed = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        claimed = headers.get("content-length", "")
         try:
+            if claimed and "transfer-encoding" in headers:
+                raise EarlyRefusal(_two_lengths())
             if claimed.isdecimal() and int(claimed) > largest.bytes:
                 raise EarlyRefusal(largest.exceeded(f"is {int(claimed)} bytes"))
             return await self.app(scope, body.receive, body.send)
@@ -136,6 +139,16 @@ class BodyLimits:
             code="too_slow",
             headers={"connection": "close"},
         )
+
+
+def _two_lengths() -> ApiError:
+    """The refusal of a body that a proxy before the service may have ended elsewhere."""
+    return ApiError(
+        400,
+        "The request has both Content-Length and Transfer-Encoding: send one of them.",
+        code="bad_http",
+        headers={"connection": "close"},
+    )
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,12 @@ def read_fields(kind: type[Checked], items: Iterable[tuple[str, Any]], place: st
     fields: dict[str, Any] = {}
     for key, value in items:
         name = _BRACKETS.sub("", key)
+        if not isinstance(value, str) and name in kind.model_fields and name != "file":
+            message = (
+                f"The field {name!r} came as a file: send its text, as "
+                f'`curl -F "{name}=<text.txt"` does with what is in a file.'
+            )
+            raise ApiError(422, message, param=name, code="invalid_value")
         if name in lists and key in (name, f"{name}[]"):
             if value != "":
                 fields.setdefault(name, []).append(value)

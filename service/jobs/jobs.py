@@ -85,7 +85,7 @@ class Jobs:
             await self._work.look()
             await self._sync_usage()
             if self._work.waiting:
-                log.info("%d jobs wait from before", self._work.waiting)
+                log.info("waiting from before: %s", counted(self._work.waiting, "job"))
 
     def begin(self) -> None:
         """Begin to work, once the models are warm."""

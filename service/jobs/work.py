@@ -13,6 +13,7 @@ from pathlib import Path
 from fastapi.concurrency import run_in_threadpool
 
 from asr.audio import Limits
+from asr.counting import counted
 from asr.transcript import Segment
 from service.access.usage import Usage
 from service.engine.decode_pool import PATIENT_DECODER, DecodePool, DecodeTimeouts
@@ -174,7 +175,7 @@ class Work:
             with contextlib.suppress(ApiError):
                 await self._disk.ask(self._disk.store.put_back)
         if ids:
-            log.info("%d jobs wait again", len(ids))
+            log.info("waiting again: %s", counted(len(ids), "job"))
 
     def stop(self) -> None:
         """End the process that decodes."""

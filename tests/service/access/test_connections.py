@@ -193,6 +193,10 @@ def test_what_is_no_http_is_400_in_the_same_shape(
     with connected(impatient) as connection:
         connection.sendall(head(None) + b"no size\r\n")
         assert error_in(read_all(connection)) == (400, "bad_http")
+    with connected(impatient) as connection:  # it ends: a proxy may have read on elsewhere
+        both = head(5).removesuffix(b"\r\n") + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+        connection.sendall(both)
+        assert error_in(read_all(connection)) == (400, "bad_http")
     with connected(impatient) as connection:
         long = f"GET / HTTP/1.1\r\nHost: x\r\nX: {'x' * 17_000}"
         connection.sendall(long.encode())

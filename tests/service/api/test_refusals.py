@@ -220,6 +220,20 @@ def test_empty_fields_count_as_left_out(client: Client, clip: Path, recognizer: 
     assert assert_shape(response)["param"] == "zzz"
 
 
+@pytest.mark.parametrize("name", ["model", "hotwords[]", "text"])
+def test_a_file_where_a_text_should_be_is_422_and_named(
+    client: Client, clip: Path, name: str
+) -> None:
+    path = "/v1/align" if name == "text" else "/v1/audio/transcriptions"
+    parts = {"file": ("clip", clip.read_bytes()), name: ("words.txt", b"a man said")}
+    response = client.http.post(path, files=parts)
+    assert response.status_code == 422
+    error = assert_shape(response)
+    param = name.removesuffix("[]")
+    assert error["param"] == param
+    assert (error["message"] or "").startswith(f"The field {param!r} came as a file: send its text")
+
+
 def test_fields_that_hold_too_much_text_are_400(client: Client, clip: Path) -> None:
     parts = {"file": ("clip", clip.read_bytes())}
     data = {"prompt": "x" * 70_000, "hotwords": "x" * 70_000}
