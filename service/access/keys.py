@@ -60,7 +60,8 @@ def _file_lines(file: Path | None) -> list[tuple[str, str]]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadOption(f"the file of API keys {file} cannot be read: {error}.") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
+        raise BadOption(f"the file of API keys {file} cannot be read ({why}).") from error
     return _lines(str(file), lines)
 
 

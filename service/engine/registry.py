@@ -87,7 +87,8 @@ class ModelRegistry:
 
     async def start(self) -> None:
         """Load and warm up every model; errors are those of `try_out` and `Recognizer.load`."""
-        if self._folder is not None:  # two of one name are refused before anything is loaded
+        if self._folder is not None or self._settings.model_aliases:
+            # Two of one name, and an alias of none, are refused before anything is loaded.
             await run_in_threadpool(self.try_out)
         for path in self._other_bundles():
             self._others[path.name] = await self._load(path)
@@ -99,13 +100,14 @@ class ModelRegistry:
 
         Raises:
             BadBundle: one cannot be opened.
-            BadOption: the models folder does not exist, or has a bundle with the first one's name.
+            BadOption: the models folder does not exist, or has a bundle with the first one's name;
+                or an alias stands for no model.
         """
         first = Bundle.open(self._settings.bundle or default_bundle())
         others = self._other_bundles()
         for path in others:
             Bundle.open(path)
-        self._refuse_same_name(first.info.name, [path.name for path in others])
+        self._check_names(first.info.name, [path.name for path in others])
 
     def stop(self) -> None:
         """Stop every model."""
@@ -292,12 +294,18 @@ class ModelRegistry:
             self._update_metrics()
             log.info("model %s is removed", name)
 
-    def _refuse_same_name(self, first: str, others: Collection[str]) -> None:
+    def _check_names(self, first: str, others: Collection[str]) -> None:
         if first in others:
             raise BadOption(
                 f"{self._folder} has another bundle with the first model's name, {first}: rename "
                 "its folder, or set EARSHOT_BUNDLE to it."
             )
+        for alias, name in self._settings.aliases().items():
+            if name and name not in (first, *others):
+                raise BadOption(
+                    f"EARSHOT_MODEL_ALIASES: {alias!r} stands for {name!r}, which is not served; "
+                    f"choose one of {', '.join(sorted((first, *others)))}."
+                )
 
     def _update_metrics(self) -> None:
         """Make the metrics show the models that are served now."""

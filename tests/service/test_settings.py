@@ -80,13 +80,17 @@ DIGEST = "0" * 64
     [
         ({"API_KEYS": "ann:short"}, "EARSHOT_API_KEYS, entry 1, is not NAME:SHA256"),
         ({"API_KEYS": f"ann:{DIGEST}", "ADMIN_KEYS": "bob"}, "EARSHOT_ADMIN_KEYS, entry 1,"),
-        ({"API_KEYS_FILE": "{here}/none"}, "the file of API keys {here}/none cannot be read"),
+        (
+            {"API_KEYS_FILE": "{here}/none"},
+            "the file of API keys {here}/none cannot be read (No such f",
+        ),
         ({"API_KEYS_FILE": "{here}/keys"}, "{here}/keys, entry 2, is not NAME:SHA256"),
         ({"BUNDLE": "{here}/none"}, "{here}/none"),
         ({"BUNDLE": "{here}/damaged"}, "model.onnx"),
         ({"MODELS_FOLDER": "{here}/none"}, "EARSHOT_MODELS_FOLDER {here}/none is not a folder"),
         ({"MODELS_FOLDER": "{here}"}, "damaged: model.onnx"),
         ({"MODELS_FOLDER": "{here}/twins"}, "another bundle with the first model's name, tiny"),
+        ({"MODEL_ALIASES": "fast=other"}, "'fast' stands for 'other', which is not served"),
         ({"HOST": "no host"}, "Cannot listen on no host"),
         ({"HOST": "192.0.2.1"}, "Cannot listen on 192.0.2.1"),
         ({"TRACE_ENDPOINT": "localhost"}, "EARSHOT_TRACE_ENDPOINT"),
