@@ -6,13 +6,10 @@ sent twice is an error, where FastAPI takes the last one. And FastAPI parses a f
 parser, which puts uploads on the disk and gives other requests no turn while it works.
 """
 
-import asyncio
 import contextlib
 import difflib
 import re
-import secrets
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -21,8 +18,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData, Headers
-from starlette.formparsers import MultiPartException, MultiPartParser, MultipartPart
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException
 
 from asr.errors import BadOption
 from asr.transcript import FORMATS, check_layout
@@ -42,15 +39,11 @@ from service.api.fields import (
     TranscribeQuery,
     TranscriptionForm,
 )
+from service.api.parts import CHARSETS, FormParser, SpoolParser, not_utf8, pieces
 from service.errors import ApiError, missing_field
 from service.jobs.disk import disk_failed, spool_full
-from service.jobs.spool import Spool, SpoolFull, Upload
+from service.jobs.spool import SpoolFull
 
-MOST_TEXT = 128 * 1024
-"""Bytes that a form may have besides its file."""
-_PIECE = 16 * 1024
-_CHARSETS = (b"utf-8", b"utf8", b"us-ascii")  # some others, as punycode, take quadratic time
-_LATIN = b"iso-8859-1"  # which some clients say of every text; as long as it is ASCII, it is UTF-8
 _BRACKETS = re.compile(r"\[\w*\]$")
 
 Checked = TypeVar("Checked", bound=Fields)
@@ -59,7 +52,7 @@ Form = TypeVar("Form", TranscriptionForm, JobForm, AlignForm)
 
 async def read_form(request: Request) -> AsyncIterator[TranscriptionForm]:
     """The request's form; its file is closed when the request is over."""
-    parser = _Parser(request.headers, _pieces(request.stream()), max_files=2)
+    parser = FormParser(request.headers, pieces(request.stream()), max_files=2)
     async with _form(request, parser, TranscriptionForm) as form:
         _check_together(form)
         yield form
@@ -67,7 +60,7 @@ async def read_form(request: Request) -> AsyncIterator[TranscriptionForm]:
 
 async def read_align_form(request: Request) -> AsyncIterator[AlignForm]:
     """The request's form; its file is closed when the request is over."""
-    parser = _Parser(request.headers, _pieces(request.stream()), max_files=2)
+    parser = FormParser(request.headers, pieces(request.stream()), max_files=2)
     async with _form(request, parser, AlignForm) as form:
         _check_layout(form, [form.response_format])
         yield form
@@ -77,7 +70,7 @@ async def read_job_form(request: Request, jobs: JobService) -> AsyncIterator[Job
     """The request's form, whose file is in the spool; it stays there if the job is accepted."""
     spool = jobs.spool
     refuse_encoded(request.headers)
-    parser = _SpoolParser(spool, request.headers, _pieces(request.stream()), max_files=2)
+    parser = SpoolParser(spool, request.headers, pieces(request.stream()), max_files=2)
     try:
         length = request.headers.get("content-length", "")
         if length.isdecimal() and not spool.has_room(int(length)):
@@ -97,14 +90,14 @@ async def read_job_form(request: Request, jobs: JobService) -> AsyncIterator[Job
 
 
 @contextlib.asynccontextmanager
-async def _form(request: Request, parser: "_Parser", kind: type[Form]) -> AsyncIterator[Form]:
+async def _form(request: Request, parser: FormParser, kind: type[Form]) -> AsyncIterator[Form]:
     if name := next(iter(request.query_params), None):
         message = f"The query has {name[:100]!r}: send it as a field of the form instead."
         raise ApiError(422, message, param=name[:100], code="unknown_field")
     media_type, options = parse_options_header(request.headers.get("content-type"))
     if media_type != b"multipart/form-data":
         raise missing_field("file")
-    if options.get(b"charset", b"utf-8").lower() not in _CHARSETS:
+    if options.get(b"charset", b"utf-8").lower() not in CHARSETS:
         raise ApiError(400, "The form cannot be read: its charset must be utf-8.")
     try:
         form = await parser.parse()
@@ -129,86 +122,6 @@ async def read_recording(request: Request) -> bytes:
             code="invalid_value",
         )
     return await request.body()
-
-
-class _Parser(MultiPartParser):
-    """Keeps the upload in memory, within the limit on bodies, so that no disk can be full.
-
-    The other fields are text, which is processed in the process that answers HTTP. So they are
-    limited to little.
-    """
-
-    spool_max_size = sys.maxsize
-    _text = 0
-    _is_whole = False
-
-    async def parse(self) -> FormData:
-        """The form; MultiPartException if it is none, or breaks off."""
-        form = await super().parse()
-        if not self._is_whole:
-            await form.close()
-            raise MultiPartException("the boundary that ends it is missing; send all of it.")
-        return form
-
-    def on_end(self) -> None:
-        self._is_whole = True
-
-    def on_part_end(self) -> None:
-        if self._current_part.file is None:
-            _check_text(self._current_part)
-        super().on_part_end()
-
-    def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._current_part.file is None:
-            self._text += end - start
-            if self._text > MOST_TEXT:
-                raise MultiPartException(
-                    f"its fields besides the file hold over {MOST_TEXT} bytes; shorten them."
-                )
-        super().on_part_data(data, start, end)
-
-
-class _SpoolParser(_Parser):
-    """Writes the upload to the spool while it arrives, in threads."""
-
-    def __init__(self, spool: Spool, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._spool = spool
-        self.uploads: list[Upload] = []
-
-    def on_headers_finished(self) -> None:
-        super().on_headers_finished()
-        if self._current_part.file is not None:
-            upload = self._spool.upload(f"job_{secrets.token_hex(12)}")
-            self.uploads.append(upload)
-            self._current_part.file.file.close()
-            self._current_part.file.file = upload  # type: ignore[assignment]
-            self._files_to_close_on_error[-1] = upload  # type: ignore[call-overload]
-
-
-def _check_text(part: MultipartPart) -> None:
-    """Refuse a field's text that is not in UTF-8, or says that it is not."""
-    _, options = parse_options_header(dict(part.item_headers).get(b"content-type"))
-    charset = options.get(b"charset", b"utf-8").lower()
-    if charset not in _CHARSETS and not (charset == _LATIN and part.data.isascii()):
-        raise _not_utf8(part.field_name, f"in {charset.decode('latin-1')[:100]!r}")
-    try:
-        part.data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise _not_utf8(part.field_name, "not in UTF-8") from None
-
-
-def _not_utf8(name: str, what: str) -> ApiError:
-    message = f"The text of the field {name[:100]!r} is {what}: send it in UTF-8."
-    return ApiError(400, message, param=name[:100], code="not_utf8")
-
-
-async def _pieces(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """The body in small pieces; after each of them other requests have a turn."""
-    async for chunk in body:
-        for start in range(0, len(chunk), _PIECE):
-            yield chunk[start : start + _PIECE]
-            await asyncio.sleep(0)
 
 
 def read_result_query(request: Request) -> ResultQuery:
@@ -245,7 +158,7 @@ def _query(request: Request) -> list[tuple[str, str]]:
     items = request.query_params.multi_items()
     for name, value in items:
         if "\ufffd" in value:  # what Starlette puts for bytes that are not UTF-8
-            raise _not_utf8(name, "not in UTF-8")
+            raise not_utf8(name, "not in UTF-8")
     return items
 
 
@@ -275,14 +188,6 @@ def read_fields(kind: type[Checked], items: Iterable[tuple[str, Any]], place: st
                 fields[key] = value
         elif not issubclass(kind, TranscriptionForm) or name not in WITHOUT_EFFECT:
             raise _unknown_field(kind, key, name)
-    if isinstance(fields.get("file"), str):
-        raise ApiError(
-            422,
-            "The field 'file' holds text: send the recording itself as a file part, as "
-            "`curl -F file=@recording.wav` does.",
-            param="file",
-            code="invalid_value",
-        )
     try:
         return kind.model_validate(fields)
     except ValidationError as error:

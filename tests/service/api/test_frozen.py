@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from service.api.fields import TranscriptionForm
-from service.api.parsing import MOST_TEXT
+from service.api.parts import MOST_TEXT
 from service.api.prompt import hot_words
 
 pytestmark = pytest.mark.slow

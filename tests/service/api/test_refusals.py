@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -162,6 +163,11 @@ def test_a_file_sent_as_text_and_a_field_sent_twice_are_422(client: Client, clip
     response = client.http.post(url, data={"file": str(clip), "model": "whisper-1"})
     assert response.status_code == 422
     assert "curl -F file=@" in (assert_shape(response)["message"] or "")
+    for path in (url, "/v1/jobs"):  # as `curl -F "file=<recording"` sends it
+        for text in (clip.read_bytes(), bytes(200_000)):
+            response = client.http.post(path, files={"file": (None, text)})
+            assert response.status_code == 422
+            assert "curl -F file=@" in (assert_shape(response)["message"] or "")
     response = client.http.post(
         url, files={"file": clip.read_bytes()}, data={"model": ["whisper-1", "en"]}
     )
@@ -247,6 +253,22 @@ def test_a_form_in_another_charset_is_400(client: Client) -> None:
     response = client.http.post("/v1/audio/transcriptions", content=b"--x--", headers=headers)
     assert response.status_code == 400
     assert "charset must be utf-8" in (assert_shape(response)["message"] or "")
+
+
+@pytest.mark.parametrize("other", ["", "; filename=x"])
+def test_a_files_name_that_is_not_ascii_comes_as_some_clients_send_it(
+    client: Client, clip: Path, recognizer: Recognizer, other: str
+) -> None:
+    name = quote("caf\u00e9 \u4f60.opus")
+    for content in (clip.read_bytes(), b"nothing"):
+        part = f"Content-Disposition: form-data; name=\"file\"{other}; filename*=utf-8''{name}"
+        body = f"--x\r\n{part}\r\n\r\n".encode() + content + b"\r\n--x--\r\n"
+        headers = {"content-type": "multipart/form-data; boundary=x"}
+        response = client.http.post("/v1/audio/transcriptions", content=body, headers=headers)
+        if content != b"nothing":
+            assert response.json()["text"] == recognizer.transcribe(clip).text
+    called = "x" if other else "caf\u00e9 \u4f60.opus"
+    assert (assert_shape(response)["message"] or "").startswith(f"{called} is not a recording")
 
 
 @pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/align", "/v1/jobs"])
