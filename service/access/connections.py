@@ -221,6 +221,13 @@ class Connection(_Counted, H11Protocol):
         self._stop_arrival_timer()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        headers = dict(event.headers)
+        if not headers.get(b"sec-websocket-key") or headers.get(b"sec-websocket-version") != b"13":
+            message = (
+                "The WebSocket cannot be opened: send Sec-WebSocket-Key, and 13 as "
+                "Sec-WebSocket-Version."
+            )
+            return self._end(ApiError(400, message, code="bad_http"))
         self._stop_arrival_timer()
         self._stop_unread_timer()
         address, self._counted = self._counted, None

@@ -201,6 +201,11 @@ def test_what_is_no_http_is_400_in_the_same_shape(
         long = f"GET / HTTP/1.1\r\nHost: x\r\nX: {'x' * 17_000}"
         connection.sendall(long.encode())
         assert b"its head has over 16 KiB" in read_all(connection)
+    for fields in ("sec-websocket-version: 13", "sec-websocket-key: x\r\nsec-websocket-version: 8"):
+        with connected(impatient) as connection:
+            upgrade = "host: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+            connection.sendall(f"GET /v1/realtime HTTP/1.1\r\n{upgrade}{fields}\r\n\r\n".encode())
+            assert error_in(read_all(connection)) == (400, "bad_http")
     with connected(impatient) as connection:  # an answer that needs no body ends it
         connection.sendall(head(None, "/health/live").replace(b"POST", b"GET"))
         assert read_all(connection).startswith(b"HTTP/1.1 200")
