@@ -54,7 +54,17 @@ class TooLong(AsrError):
 
 
 class BadOption(AsrError):
-    """An option has a value that cannot be, or contradicts another."""
+    """An option has a value that cannot be, or contradicts another.
+
+    Args:
+        option: its name, where the recording decides whether the value can be.
+    """
+
+    def __init__(
+        self, sentence: str = "", details: Sequence[str] = (), option: str | None = None
+    ) -> None:
+        super().__init__(sentence, details)
+        self.option = option
 
 
 class BadData(AsrError):

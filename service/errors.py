@@ -270,9 +270,8 @@ def recogniser_error(error: Exception) -> ApiError | None:
     """What a client is told of an error of the recogniser; None if it is our own fault."""
     for known, (status, param, code) in _RECOGNISER_ERRORS.items():
         if isinstance(error, known):
-            first = str(error).partition(" ")[0]
-            if param is None and first in ("channels", "track"):  # the option's name
-                param = first
+            if isinstance(error, BadOption):
+                param = error.option
             return ApiError(status, ended(str(error)), param=param, code=code)
     return None
 

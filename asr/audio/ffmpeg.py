@@ -129,7 +129,7 @@ def no_such_track(label: str, track: int, count: int) -> BadOption:
     choice = "one sound track: leave the track out"
     if count > 1:
         choice = f"{count} sound tracks: choose 1 to {count}"
-    return BadOption(f"track {track} is not in {label}, which has {choice}")
+    return BadOption(f"track {track} is not in {label}, which has {choice}", option="track")
 
 
 def _promised_seconds(container: "InputContainer", stream: "AudioStream") -> float:

@@ -22,7 +22,8 @@ def of_channels(pieces: Iterable[Piece], selection: Selection, label: str) -> It
         if selection.channel > samples.shape[1]:
             raise BadOption(
                 f"channels {selection.channel} is not in {label}, which has {samples.shape[1]}: "
-                "choose another number, or mix."
+                "choose another number, or mix.",
+                option="channels",
             )
         yield rate, samples[:, selection.channel - 1 : selection.channel]
 
@@ -47,5 +48,6 @@ def of_time(pieces: Iterable[Samples], selection: Selection, label: str) -> Iter
         seconds = at / SAMPLE_RATE
         raise BadOption(
             f"start {selection.start:g} is not within {label}, which lasts {seconds:.1f} s: choose "
-            "an earlier one."
+            "an earlier one.",
+            option="start",
         )

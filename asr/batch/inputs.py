@@ -79,9 +79,13 @@ class Inputs(list[Input]):
         return self
 
     def plan(self, stems: Sequence[str], holds: Callable[[str], bool]) -> None:
-        """Gives each recording its stem, and keeps those whose stem is held."""
+        """Gives each recording its stem, and keeps those whose stem is held.
+
+        Where none can be read all are kept: every part of the work says why there is none.
+        """
+        hopeless = all(item.problem for item in self)
         pairs = zip(self, stems, strict=True)
-        self[:] = [replace(item, stem=stem) for item, stem in pairs if holds(stem)]
+        self[:] = [replace(item, stem=stem) for item, stem in pairs if hopeless or holds(stem)]
 
 
 def list_inputs(

@@ -164,7 +164,10 @@ def _addresses(store: Any, found: Mapping[str, Mapping[str, Any]], top: str) -> 
     """The files among what was found, with their paths below `top`."""
     above = len(_safe(_path(top)).parts)
     files = [
-        Address(store.unstrip_protocol(name), _version(about) if about.get("size") else None)
+        Address(
+            store.unstrip_protocol(name),
+            None if about.get("size") is None else _version(about),
+        )
         for name, about in sorted(found.items())
         if about.get("type") == "file" and not name.endswith("/")
     ]

@@ -7,9 +7,10 @@ Results go to stdout, everything else to stderr. Exit code 0: done; 1: some inpu
 import errno
 import sys
 from importlib.metadata import version as installed_version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from asr.cli import (
     adapt,
@@ -33,11 +34,28 @@ from asr.cli import (
     study,
     transcribe,
 )
+from asr.cli.damaged import damaged_code
 from asr.cli.output import Stdout, one_line
 from asr.errors import AsrError, ended
 
+
+class _Commands(TyperGroup):
+    """The commands, of which none asks anything: an EOFError is no answer that somebody denied."""
+
+    def invoke(self, context: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(context)
+        except Exception as error:
+            if (damaged := damaged_code(error)) is not None:
+                raise damaged from error
+            if isinstance(error, EOFError):  # which typer takes for such an answer
+                raise RuntimeError("something ended too early") from error
+            raise
+
+
 app = typer.Typer(
     name="asr",
+    cls=_Commands,
     help="Train, ship and run your own speech recogniser.",
     no_args_is_help=True,
     add_completion=False,

@@ -179,7 +179,11 @@ def _sum_up(job: "FolderJob", tally: "Tally") -> None:
         )
         if tally.skipped:
             speed += f"; {spoken(tally.skipped)} more had been read by an earlier run"
-    tell(f"{tally.finished:,} of {tally.total:,} written to {job.output}{speed}")
+    if job.shard.count > 1 and not tally.total:
+        part = f"{job.shard.index}/{job.shard.count}"
+        tell(f"no recording is in part {part}, so there was nothing to do")
+    else:
+        tell(f"{tally.finished:,} of {tally.total:,} written to {job.output}{speed}")
     for path in tally.outdated[:NAMED]:
         tell(f"{path} is of a recording that has changed since: add its format, or delete it")
     if (more := len(tally.outdated) - NAMED) > 0:

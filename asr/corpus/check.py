@@ -4,7 +4,6 @@ The rules on text and files need no decoding; those on audio use measurements fr
 the recordings (`asr.corpus.recordings.cache`).
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.audio import SAMPLE_RATE
-from asr.corpus.findings import Finding, explained
+from asr.corpus.findings import Finding, explained, no_file
 from asr.corpus.manifest import Utterance, read_manifest
 from asr.corpus.recordings.measurements import Measurement
 from asr.counting import counted
@@ -75,10 +74,7 @@ def check_ids(utterances: Iterable[Utterance]) -> Iterator[Finding]:
 def check_files(utterances: Sequence[Utterance]) -> Iterator[Finding]:
     """Findings on missing recordings."""
     for utterance in utterances:
-        if not os.path.isfile(utterance.audio):  # pathlib fails where a name is too long
-            reason = f"there is no file {utterance.audio}"
-            if os.path.isdir(utterance.audio):
-                reason = f"{utterance.audio} is a folder: name a recording"
+        if (reason := no_file(utterance.audio)) is not None:
             yield Finding(utterance.line, "missing audio", reason)
 
 

@@ -1,5 +1,6 @@
 """Findings: what can be wrong with a manifest line, and how it is reported."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,17 @@ class Finding:
     def is_error(self) -> bool:
         """Whether the line cannot be trained on."""
         return self.kind not in WARNINGS
+
+
+def no_file(path: Path) -> str | None:
+    """Why a recording cannot lie at a path; None where there is a file."""
+    if os.path.isfile(path):  # pathlib fails where a name is too long
+        return None
+    if os.path.isdir(path):
+        return f"{path} is a folder: name a recording"
+    if os.path.exists(path):  # a pipe can be read once, and a manifest's recordings are read often
+        return f"{path} is not a regular file: save the recording to a file first"
+    return f"there is no file {path}"
 
 
 def explain(path: Path | str, findings: Iterable[Finding], most: int | None = None) -> str:

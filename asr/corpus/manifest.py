@@ -111,6 +111,11 @@ def read_recordings(path: Path) -> list[Utterance]:
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a manifest that are not empty, with their numbers; BadData as above."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise BadData(
+            f"{path} is a pipe or a device, and a manifest is read several times: save it to a "
+            "file first."
+        )
     try:
         # What is not UTF-8 comes as surrogates, so that its line can be named.
         with path.open(encoding="utf-8", errors="surrogateescape") as file:

@@ -14,7 +14,7 @@ import jiwer
 
 from asr.audio import Audio
 from asr.corpus import Finding, Utterance, read_recordings
-from asr.errors import BadData, BadOption
+from asr.errors import BadData, BadOption, ended
 from asr.punctuation import Punctuator, written_words
 from asr.punctuation.marks import (
     COLON,
@@ -234,11 +234,16 @@ def score_clips_alone(punctuator: Punctuator, clips: Sequence[Clip]) -> WrittenS
     return _score_words(punctuator, (clip.words for clip in clips))
 
 
+def refuse(why: Finding) -> None:
+    """Lets no recording be left out: raises BadData, which names it."""
+    raise BadData(ended(why.reason))
+
+
 def score_clips_heard(
     recognizer: Recognizer,
     clips: Sequence[Clip],
     progress: Callable[[int, int], None] | None = None,
-    failed: Callable[[Finding], None] | None = None,
+    failed: Callable[[Finding], None] = refuse,
 ) -> tuple[WrittenScore, WrittenScore, int]:
     """The scores on the right words with their times, and on recognised words.
 
@@ -246,7 +251,11 @@ def score_clips_heard(
     those whose words were not all found, which only the second score has.
 
     Args:
-        failed: told of each recording that cannot be read.
+        failed: told of each recording that cannot be read; by default the first is an error.
+
+    Raises:
+        BadOption: the bundle has no model of marks.
+        BadData: a recording cannot be read, where `failed` allows none to be left out.
     """
     punctuator = recognizer.punctuator
     if punctuator is None:
@@ -259,8 +268,7 @@ def score_clips_heard(
         sound = clip.recording.heard()
         if isinstance(sound, Finding):
             missed += 1
-            if failed is not None:
-                failed(sound)
+            failed(sound)
         else:
             said = times_of(recognizer, sound, [word.plain for word in clip.words])
             missed += not said

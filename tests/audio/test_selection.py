@@ -45,10 +45,14 @@ def test_nothing_is_decoded_past_the_end() -> None:
 
 
 def test_what_is_not_there_is_refused(both: np.ndarray) -> None:
-    with pytest.raises(BadOption, match=r"channels 3 is not in the audio, which has 2: choose"):
+    channels = r"channels 3 is not in the audio, which has 2: choose"
+    with pytest.raises(BadOption, match=channels) as refused:
         load_selected((both, SAMPLE_RATE), Selection(channels="3"))
-    with pytest.raises(BadOption, match=r"start 2 is not within the audio, which lasts 2\.0 s"):
+    assert refused.value.option == "channels"
+    start = r"start 2 is not within the audio, which lasts 2\.0 s"
+    with pytest.raises(BadOption, match=start) as refused:
         load_selected((both, SAMPLE_RATE), Selection(start=2.0))
+    assert refused.value.option == "start"
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,9 @@ def test_a_film_of_others() -> None:
 def test_a_track_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = film("matroska", None, tmp_path)
     sentence = rf"track 3 is not in {path}, which has 2 sound tracks: choose 1 to 2"
-    with pytest.raises(BadOption, match=sentence):
+    with pytest.raises(BadOption, match=sentence) as refused:
         load(path, track=3)
+    assert refused.value.option == "track"
     for source in (encoded(ONE), (ONE, 16_000)):
         assert load(source, track=1).samples.any()  # type: ignore[arg-type]
         with pytest.raises(BadOption, match="which has one sound track"):

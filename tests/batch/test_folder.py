@@ -418,3 +418,28 @@ def test_a_folder_without_a_job_has_no_status(tmp_path: Path) -> None:
     said = asr("transcribe", "--status", tmp_path)
     assert said.returncode == 2
     assert said.stderr == f"asr: no job has written to {tmp_path}: name the folder of --output.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--exclude", "*"), "--exclude leaves nothing of 3 recordings: exclude less"),
+        (("gone",), "gone does not exist: check the path"),
+    ],
+)
+def test_every_part_says_why_there_is_nothing_to_do(
+    folder: Path, arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    given = [folder, *arguments] if arguments[0] == "--exclude" else arguments
+    for index in range(3):
+        done = asr("transcribe", *given, "-o", tmp_path / "out", "--shard", f"{index}/3")
+        assert done.returncode == 2 and f"asr: {said}" in done.stderr, done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_without_recordings_says_so(folder: Path, tiny_bundle: Path) -> None:
+    (folder / "bad.wav").unlink()
+    said = [transcribe(folder, tiny_bundle, "--shard", f"{index}/16") for index in range(16)]
+    nothing = [done for done in said if "so there was nothing to do\n" in done.stderr]
+    assert len(nothing) >= 14 and not any(done.returncode for done in said)
+    assert nothing[0].stderr.startswith("asr: no recording is in part ")

@@ -329,7 +329,7 @@ def test_a_watched_bucket_is_listed_and_its_files_are_not_asked_for(
     for name, value in (("DEFAULT_REGION", "us-east-1"), ("SECRET_ACCESS_KEY", "secret")):
         monkeypatch.setenv(f"AWS_{name}", value)
     asked: list[str] = []
-    with bucket("ours", {"talks/a.wav": b"a", "talks/b.wav": b"b"}, asked) as address:
+    with bucket("ours", {"talks/a.wav": b"a", "talks/empty.wav": b""}, asked) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "good")
         stores._store.cache_clear()

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,9 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         {"audio": ["x.wav"], "text": "fine"},
         {"audio": ".", "text": "fine"},
         {"audio": f"{'x' * 300}.wav", "text": "fine"},
+        {"audio": "pipe.wav", "text": "fine"},
     )
+    os.mkfifo(tmp_path / "pipe.wav")
     utterances, findings = read_manifest(path)
     findings += [*check_lines(utterances), *check_ids(utterances), *check_files(utterances)]
     findings += check_spelling(utterances, CharacterTokenizer())
@@ -102,6 +105,7 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         14: "`audio` ['x.wav'] is not a string",
         15: f"{tmp_path} is a folder: name a recording",
         16: "no file",
+        17: f"{tmp_path}/pipe.wav is not a regular file: save the recording to a file first",
     }
     assert len(lines) == len(expected)
     for line, (number, reason) in zip(lines, expected.items(), strict=True):
@@ -132,3 +136,9 @@ def test_equal_neighbours_need_a_blank_between_them() -> None:
     assert frames_needed(encode("abc")) == 3
     assert frames_needed(encode("aabbb")) == 8
     assert frames_needed([]) == 0
+
+
+def test_a_manifest_is_no_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.jsonl")  # which nobody writes to
+    with pytest.raises(BadData, match="is a pipe or a device, and a manifest is read several"):
+        read_manifest(tmp_path / "m.jsonl")

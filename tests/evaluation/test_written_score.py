@@ -6,16 +6,20 @@ from pathlib import Path
 import pytest
 from commands import asr
 
+from asr.corpus import Utterance
 from asr.errors import BadData
 from asr.evaluation.written import (
+    Clip,
     Put,
     WrittenScore,
     add_aligned,
     read_clips,
+    score_clips_heard,
     score_rival,
     stretches,
 )
 from asr.punctuation.marks import COMMA, NONE, QUESTION, STOP, Written, parse
+from asr.runtime import Recognizer
 
 
 def words(text: str) -> list[Written]:
@@ -158,3 +162,19 @@ def test_a_text_without_words_is_a_sentence(written_bundle: Path, tmp_path: Path
     done = asr("evaluate", text, "--written", "--bundle", written_bundle)
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.startswith(f"asr: {text} has no words to score") and done.stderr[-1] == "\n"
+
+
+@pytest.mark.slow
+def test_a_recording_that_cannot_be_read_is_not_left_out_unasked(
+    written_bundle: Path, tmp_path: Path
+) -> None:
+    gone = Utterance("gone", tmp_path / "gone.wav", "sir", 1)
+    clip = Clip("gone", gone, words("Sir."))
+    recognizer = Recognizer.load(written_bundle)
+    with pytest.raises(BadData, match=r"gone\.wav does not exist: check the path\.$"):
+        score_clips_heard(recognizer, [clip])
+    named: list[str] = []
+    _, _, missed = score_clips_heard(
+        recognizer, [clip], failed=lambda why: named.append(why.reason)
+    )
+    assert missed == len(named) == 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from asr.corpus.findings import no_file
 from asr.errors import BadData, BadOption
 from asr.files import NO_TEXT, is_text, replacing
 from asr.text import Normaliser, is_read_aloud, normalise
@@ -98,10 +99,8 @@ def _problem(item: Discovery, normal: Normaliser) -> str | None:
         return item.problem
     if not is_text(str(item.audio)):
         return NO_TEXT
-    if item.audio.is_dir():
-        return f"{item.audio} is a folder: name a recording"
-    if not item.audio.is_file():
-        return f"there is no file {item.audio}"
+    if (reason := no_file(item.audio)) is not None:
+        return reason
     if item.end is not None and item.end <= item.start:
         return f"its end {item.end:g} s is not after its start {item.start:g} s"
     if signs := sorted({char for char in item.text if is_read_aloud(char)}):
