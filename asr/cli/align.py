@@ -25,7 +25,7 @@ _MARGIN_S = 0.2
 """The most silence that is kept before and after a clip."""
 
 
-@takes(*LAYOUT, of=Layout)
+@takes(*(name for name in LAYOUT if name != "speakers"), of=Layout)  # a text has one channel
 def align(
     audio: Annotated[Path, typer.Argument(help="The recording.")],
     text: Annotated[Path, typer.Argument(help="Text file with what is said in it, in UTF-8.")],

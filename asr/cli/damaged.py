@@ -18,7 +18,7 @@ def damaged_code(error: BaseException) -> BadMachine | None:
         if (place := _read_last(cause.__traceback__)) is not None:
             return BadMachine(
                 f"{place}, which Python made of its programs, is damaged ({cause}): delete it, "
-                "and Python makes it anew."
+                "and Python makes it anew"
             )
         cause = cause.__context__
     return None

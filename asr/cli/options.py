@@ -90,7 +90,7 @@ def laid_out(formats: Sequence[str], values: dict[str, Any]) -> Layout:
     Raises:
         BadOption: a value cannot be, or has no effect on any of the formats.
     """
-    given = {name: values.pop(name) for name in LAYOUT}
+    given = {name: values.pop(name) for name in LAYOUT if name in values}
     layout = Layout(**{name: value for name, value in given.items() if value is not None})
     check_layout(layout, formats)
     return layout

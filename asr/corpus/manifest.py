@@ -111,7 +111,9 @@ def read_recordings(path: Path) -> list[Utterance]:
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a manifest that are not empty, with their numbers; BadData as above."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    if os.path.isdir(path):  # pathlib fails where a name is too long
+        raise BadData(f"{path} is a folder: name a manifest, such as {path / 'train.jsonl'}.")
+    if os.path.exists(path) and not os.path.isfile(path):
         raise BadData(
             f"{path} is a pipe or a device, and a manifest is read several times: save it to a "
             "file first."

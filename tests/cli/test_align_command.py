@@ -90,3 +90,8 @@ def test_texts_and_recordings_that_cannot_be_read_are_named(text: Path, tmp_path
     ):
         done = asr("align", *arguments)
         assert done.returncode == 2 and reason in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_text_has_no_speakers_by_channel(text: Path) -> None:
+    done = asr("align", CLIP, text, "--format", "srt", "--speakers", "left=Ann")
+    assert done.returncode == 2 and "No such option: --speakers" in done.stderr

@@ -138,7 +138,9 @@ def test_equal_neighbours_need_a_blank_between_them() -> None:
     assert frames_needed([]) == 0
 
 
-def test_a_manifest_is_no_pipe(tmp_path: Path) -> None:
+def test_a_manifest_is_no_folder_and_no_pipe(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=f"{tmp_path} is a folder: name a manifest, such as"):
+        read_manifest(tmp_path)
     os.mkfifo(tmp_path / "m.jsonl")  # which nobody writes to
     with pytest.raises(BadData, match="is a pipe or a device, and a manifest is read several"):
         read_manifest(tmp_path / "m.jsonl")
