@@ -106,7 +106,7 @@ def _others_lists(job: FolderJob, known: Sequence[Journal]) -> Iterator[Path]:
 
 def _exists(place: Place) -> bool:
     """Whether a recording still exists; a store that does not say so has it."""
-    return isinstance(place, Address) or place.exists()
+    return isinstance(place, Address) or os.path.exists(place)
 
 
 def outdated(todo: Iterable[Input], job: FolderJob, journal: Journal) -> Iterator[Path]:

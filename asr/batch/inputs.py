@@ -6,13 +6,14 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from glob import glob, has_magic
+from glob import has_magic
 from itertools import takewhile
 from pathlib import Path
 from typing import Self, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from asr.audio import EXTENSIONS
+from asr.batch.patterns import matches, names_in
 from asr.batch.stores import Address, StoreError, Version, in_store, is_address
 from asr.counting import counted
 from asr.errors import BadOption
@@ -218,8 +219,8 @@ class _Walk:
 
     def _given(self, path: Path, name: Path, inner: Path) -> Iterator[Input]:
         """A file, whose inner path is `name`, or a folder, which stands for `inner`."""
-        if not path.is_dir():
-            missing = None if os.path.exists(path) else f"{path} does not exist: check the path"
+        if not os.path.isdir(path):  # pathlib fails where a folder may not be entered
+            missing = f"{path} does not exist: check the path" if _is_missing(path) else None
             yield Input(path, name, missing)
             return
         empty = True
@@ -235,10 +236,10 @@ class _Walk:
         top = Path(*fixed)
         suffix = Path(pattern).suffix
         by_suffix = suffix not in ("", ".") and not has_magic(suffix)
-        found = sorted(glob(pattern, recursive=True))
-        for path in map(Path, found):
-            inner = path.relative_to(top) if path.is_relative_to(top) else path
-            if path.is_dir():
+        found = sorted(matches(top, Path(pattern).parts[len(top.parts) :]), key=str)
+        for path in found:
+            inner = path.relative_to(top)
+            if os.path.isdir(path):
                 yield from self._below(path, inner, set())
             elif by_suffix or _is_recording(path):
                 yield Input(path, inner)
@@ -254,7 +255,7 @@ class _Walk:
             return
         entered.add(real)
         try:
-            names = sorted(os.listdir(folder))
+            names = names_in(folder)
         except OSError as error:
             yield Input(
                 folder,
@@ -264,9 +265,7 @@ class _Walk:
             return
         for name in names:
             path = folder / name
-            if name.startswith("."):
-                continue
-            if path.is_dir():
+            if os.path.isdir(path):
                 yield from self._below(path, inner / name, entered)
             elif _is_recording(path):
                 yield Input(path, inner / name)
@@ -291,6 +290,17 @@ def version_of(item: Input) -> Version | None:
     except (OSError, ValueError, StoreError):
         return None
     return about.st_size, about.st_mtime_ns
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is nothing at a path; not so where that cannot be seen."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _is_recording(path: Place) -> bool:

@@ -2,6 +2,9 @@
 
 import io
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,15 +82,34 @@ def test_a_dangling_link_is_not_passed_over(tmp_path: Path) -> None:
     assert _inner(list_inputs([tmp_path])) == ["gone.wav"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
-def test_a_folder_that_may_not_be_listed_is_reported(tmp_path: Path) -> None:
+_LIST = """
+import sys
+from asr.batch import list_inputs
+for item in list_inputs(sys.argv[1:]):
+    print(item.path, item.problem)
+"""
+
+
+@pytest.mark.parametrize("mode", [0, 0o444])
+def test_a_folder_that_may_not_be_listed_or_entered_is_reported(mode: int, tmp_path: Path) -> None:
     _make(tmp_path, "a.wav", "locked/b.wav")
-    (tmp_path / "locked").chmod(0)
+    locked = tmp_path / "locked"
+    command = [sys.executable, "-c", _LIST]
+    if os.geteuid() == 0:  # who may list everything, unless it is taken away
+        if (setpriv := shutil.which("setpriv")) is None:
+            pytest.skip("root may list everything")
+        lost = "--bounding-set=-dac_override,-dac_read_search"
+        command = [setpriv, "--inh-caps=-all", lost, *command]
+    locked.chmod(mode)
     try:
-        problems = [item.problem for item in list_inputs([tmp_path])]
+        for given in (tmp_path, f"{tmp_path}/**/*.wav", f"{tmp_path}/**/a.wav"):
+            done = subprocess.run([*command, given], capture_output=True, text=True, check=True)
+            problem = f"{locked} cannot be listed (Permission denied): check its permissions"
+            assert done.stdout == f"{tmp_path}/a.wav None\n{locked} {problem}\n"
+        done = subprocess.run([*command, locked / "b.wav"], capture_output=True, text=True)
+        assert done.stdout == f"{locked}/b.wav None\n"  # its reader says why not
     finally:
-        (tmp_path / "locked").chmod(0o755)
-    assert problems[0] is None and "cannot be listed (Permission denied)" in str(problems[1])
+        locked.chmod(0o755)
 
 
 def test_the_current_folder_may_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +144,19 @@ def test_a_pattern_keeps_the_folders_below_its_fixed_part(tmp_path: Path) -> Non
     assert everything.passed_over == 2
     assert _inner(list_inputs([f"{tmp_path}/b/*.dat"])) == ["x.dat"]  # its suffix was asked for
     assert _inner(list_inputs([f"{tmp_path}/[bc]*"])) == ["b/deep/two.flac", "b/one.wav", "c.wav"]
+
+
+def test_a_pattern_follows_links_to_folders_but_not_in_circles(tmp_path: Path) -> None:
+    _make(tmp_path, "store/a.wav", "job/b.wav", "job/deep/c.wav", "job/.hidden/d.wav")
+    (tmp_path / "job" / "more").symlink_to(tmp_path / "store")
+    for number in range(40):  # glob would try 40 ** 40 ways
+        (tmp_path / "store" / f"back{number}").symlink_to(tmp_path / "job")
+    everything = ["b.wav", "deep/c.wav", "more/a.wav"]
+    for pattern in ("**/*.wav", "**", "**/**/*.wav"):
+        assert _inner(list_inputs([f"{tmp_path}/job/{pattern}"])) == everything
+    assert _inner(list_inputs([f"{tmp_path}/*/**/c.wav"]))[0] == "job/deep/c.wav"
+    assert _inner(list_inputs([f"{tmp_path}/job/.*/*.wav"])) == [".hidden/d.wav"]
+    assert _inner(list_inputs([f"{tmp_path}/j*b/deep/c.wav"])) == ["job/deep/c.wav"]
 
 
 def test_a_pattern_that_matches_nothing_is_reported(tmp_path: Path) -> None:
