@@ -107,6 +107,40 @@ def test_a_folder_with_texts_beside_its_recordings(tmp_path: Path, suffix: str) 
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take no such names")
+def test_links_to_folders_are_followed_once_and_a_locked_folder_is_named(tmp_path: Path) -> None:
+    for name in ("root/one", "store/two", "root/locked/three"):
+        path = tmp_path / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.zeros(800), 16_000)
+        path.with_suffix(".txt").write_text("said")
+    (tmp_path / "root" / "more").symlink_to(tmp_path / "store")
+    (tmp_path / "store" / "back").symlink_to(tmp_path / "root")
+    locked, code = tmp_path / "root" / "locked", "from asr.cli import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "data",
+        "folder",
+        tmp_path / "root",
+        tmp_path / "m.jsonl",
+    ]
+    if os.geteuid() == 0:  # who may list everything, unless it is taken away
+        if (setpriv := shutil.which("setpriv")) is None:
+            pytest.skip("root may list everything")
+        lost = "--bounding-set=-dac_override,-dac_read_search"
+        command = [setpriv, "--inh-caps=-all", lost, *command]
+    locked.chmod(0)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        locked.chmod(0o755)
+    assert done.returncode == 1, done.stderr
+    assert f"{locked} cannot be listed (Permission denied): check its permissions" in done.stderr
+    utterances, _ = read_manifest(tmp_path / "m.jsonl")
+    assert [utterance.id for utterance in utterances] == ["more/two", "one"]
+
+
 def test_a_name_that_is_no_text_is_left_out_alone(tmp_path: Path, tiny_bundle: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

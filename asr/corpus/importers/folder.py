@@ -43,7 +43,13 @@ def folder(
     files = [root]
     if not root.is_file():
         own = None if out is None else os.path.abspath(out)
-        files = [path for path in sorted(root.rglob("*")) if os.path.abspath(path) != own]
+        locked: list[OSError] = []
+        found = sorted(_files_below(root, locked.append))
+        files = [path for path in found if os.path.abspath(path) != own]
+        for error in locked:
+            place = Path(error.filename)
+            why = f"{place} cannot be listed ({error.strerror}): check its permissions"
+            yield Discovery(str(place), place, problem=why)
     recordings = _ending(files, EXTENSIONS)
     if tables := _ending(files, TABLES):
         rows = (row for table in tables for row in _table(table, encoding, separator, say))
@@ -62,6 +68,19 @@ def folder(
             )
         else:
             yield _with_text(audio, beside, encoding, str(audio.relative_to(root).with_suffix("")))
+
+
+def _files_below(root: Path, locked: Callable[[OSError], None]) -> Iterator[Path]:
+    """The files of a folder at any depth; links are followed, and each folder is read once."""
+    entered = set()
+    for folder, folders, names in os.walk(root, onerror=locked, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders.sort()
+        yield from (Path(folder, name) for name in names)
 
 
 def _named(rows: Iterable[Discovery], recordings: Sequence[Path]) -> Iterator[Discovery]:
