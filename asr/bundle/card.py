@@ -109,7 +109,7 @@ def _training(training: TrainingInfo) -> str:
 def _length(training: TrainingInfo) -> str:
     return (
         f"{training.hours:g} hours of speech: {counted(training.epochs, 'epoch')}, "
-        f"{training.steps} steps."
+        f"{counted(training.steps, 'step')}."
     )
 
 

@@ -54,15 +54,14 @@ def check(
     if config and bundle:
         raise BadOption("--bundle has no effect with --config, whose units count: leave one out.")
     unheard: Path | str | None = dev
-    hint = None
     if config:
-        network, tokenizer, normal, unheard = _from_config(config, source, dev)
+        network, tokenizer, normal, unheard, hint = _from_config(config, source, dev)
     else:
         opened = Bundle.open(bundle or default_bundle())
         network, tokenizer, normal = opened.model, opened.tokenizer, opened.normalise
         hint = (
-            f"asr: these units are of {language_name(opened.info.language)}, as in {opened.path}; "
-            "for others name a config (--config), which may have data.units.alphabet: from_texts"
+            f"these units are of {language_name(opened.info.language)}, as in {opened.path}; for "
+            "others name a config (--config), which may have data.units.alphabet from_texts"
         )
     with bar("reading") as progress:
         surveyed = survey(
@@ -78,7 +77,7 @@ def check(
         typer.echo(explain(source, surveyed.findings))
     typer.echo(surveyed.table())
     if hint and any(found.kind == "unknown characters" for found in surveyed.findings):
-        typer.echo(hint, err=True)
+        typer.echo(f"asr: {hint}.", err=True)
     if not surveyed.usable:
         raise typer.Exit(2)
     if write_clean:
@@ -89,24 +88,25 @@ def check(
 
 def _from_config(
     path: Path, source: "Source", dev: Path | None
-) -> "tuple[ModelConfig, Tokenizer, Normaliser, Source | None]":
+) -> "tuple[ModelConfig, Tokenizer, Normaliser, Source | None, str]":
     with needs("train"):
         from asr.training.command.plan import read_config
         from asr.training.data.folder import ROOT_VARIABLE
     from asr.corpus import locate, read_utterances
 
     plan = read_config(path)
+    hint = plan.units.hint
     utterances = read_utterances(source, plan.normal)[0]
     tokenizer = plan.units.tokenizer(u.text for u in utterances if u.text)
     if dev or plan.shared_speakers:
-        return plan.network, tokenizer, plan.normal, dev
+        return plan.network, tokenizer, plan.normal, dev, hint
     root = plan.root or os.environ.get(ROOT_VARIABLE)
     known = locate(Path(root).expanduser() if root else Path(source).parent, plan.dev)
     if isinstance(known, Path) and not known.exists():
         typer.echo(f"{known}, the config's data.dev, is not there: no speakers compared", err=True)
-        return plan.network, tokenizer, plan.normal, None
+        return plan.network, tokenizer, plan.normal, None, hint
     same = Path(known).resolve() == Path(source).resolve()
-    return plan.network, tokenizer, plan.normal, None if same else known
+    return plan.network, tokenizer, plan.normal, None if same else known, hint
 
 
 def _write(surveyed: "Survey", manifest: Path, out: Path) -> None:

@@ -31,6 +31,8 @@ from asr.text import Normaliser, Pronouncer, Tokenizer, normalise
 Samples = Callable[[int], npt.NDArray[np.float32]]
 """Returns the samples of the utterance with an index."""
 
+_KEPT = "kept"
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -62,13 +64,17 @@ class Survey:
         return max(len(lines) / max(1, len(lines) + kept), lost / hours if hours else 0.0)
 
     def table(self) -> str:
-        """Lines and hours kept, and those left out by the kind of their first error."""
+        """Lines and hours kept, and those left out by the kind of their first error; `-` is for
+        recordings that were not read, as the line's text or its file was no use."""
         kept = sum(self.hours[utterance.line] for utterance in self.usable)
-        rows = [("kept", len(self.usable), kept)]
+        rows = [(_KEPT, len(self.usable), kept)]
         dropped = hours_by_kind(self.errors, self.hours)
         rows += [(kind, *counts) for kind, counts in sorted(dropped.items())]
         lines = [f"{'':20} {'lines':>8} {'hours':>9}"]
-        lines += [f"{name:20} {count:8} {hours:9.3f}" for name, count, hours in rows]
+        lines += [
+            f"{name:20} {count:8} {f'{hours:.3f}' if hours or name == _KEPT else '-':>9}"
+            for name, count, hours in rows
+        ]
         return "\n".join(lines)
 
 

@@ -51,6 +51,16 @@ class Units:
         """Whether the alphabet is that of the training texts."""
         return self.kind != "sentencepiece" and self.alphabet == FROM_TEXTS
 
+    @property
+    def hint(self) -> str:
+        """What to do where texts have other characters than the English ones of these units."""
+        if self.kind == "sentencepiece" or self.alphabet != ENGLISH:
+            return ""
+        return (
+            "these units are of English: for another language set data.language and "
+            "data.units.alphabet from_texts"
+        )
+
     def count(self) -> int:
         """Number of units, including the blank; known if texts need not be read for it."""
         return self.size if self.kind == "sentencepiece" else len(self.alphabet) + 1

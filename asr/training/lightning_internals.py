@@ -12,6 +12,7 @@ import warnings
 from argparse import SUPPRESS
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 import lightning as L
@@ -196,6 +197,27 @@ _UNKNOWN = re.compile(
 )
 _INNERMOST = re.compile(r"Errors: - (?!Does not validate)(.*?)(?: - Expected a| Given value|$)")
 
+_KIND = r"(typing\.Literal\[[^\]]*\]|<class '[\w.]+'>)"
+_TYPE = re.compile(f"- Expected a {_KIND}")
+_VALUE = re.compile(rf"Expected a {_KIND}\. Got value: (.*?)\.?(?: - Expected a| Given value|$)")
+_UNION_VALUE = re.compile(
+    rf"Errors: (?:- Expected a {_KIND} ?)+Given value type: .* Given value: (.*)"
+)
+_GROUP_WANTED = re.compile(
+    r"(?:Expected a dot import path string: |Unable to load config \")(.*?)"
+    r"(?:\"|\.?$| - Expected a| Given value)"
+)
+_CLASS = re.compile(r"<class '([\w.]+)'>")
+_NOUNS = {
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list in brackets",
+    "NoneType": "null",
+    "str": "a text",
+    "tuple": "a list in brackets",
+}
+
 
 def parser_actions(parser: Any) -> list[Any]:
     """The actions of a parser's keys, or of all its subcommands, without those for help."""
@@ -234,7 +256,8 @@ def type_of(action: Any) -> Any:
 def error_groups(message: str) -> tuple[list[str], str]:
     """The groups of keys in which an error is, outermost first, and the rest of its message."""
     groups = list(_GROUP.finditer(message))
-    return [group[1] or group[2] for group in groups], message[groups[-1].end() :] if groups else ""
+    names = [name for name, _ in groupby(group[1] or group[2] for group in groups)]
+    return names, message[groups[-1].end() :] if groups else ""
 
 
 def unknown_key(message: str) -> str | None:
@@ -245,9 +268,37 @@ def unknown_key(message: str) -> str | None:
 
 def innermost(message: str) -> str:
     """The reason in an error about a value that may have several types."""
-    message = " ".join(message.split())
+    message = " ".join(message.split()).removeprefix("the config cannot be used: ")
+    if wanted := _wanted(message):
+        return wanted
+    message = message.partition(". - Expected a")[0]  # behind a sentence of ours
     match = _INNERMOST.search(message)
     return (match[1] if match else message).strip(" .")
+
+
+def _wanted(message: str) -> str:
+    """What is to be given in place of a value, if the error says no more than its types."""
+    if match := _GROUP_WANTED.search(message):
+        return f"give its keys, not {match[1]!r}"
+    if match := _VALUE.search(message):
+        kinds, value = [match[1]], match[2]
+    elif match := _UNION_VALUE.search(message):
+        kinds, value = _TYPE.findall(message), match[2]
+    else:
+        return ""
+    # One choice may be in several types, as "16" and 16 are.
+    choices = dict.fromkeys(choice for kind in kinds for choice in _choices(kind))
+    *first, last = [choice for choice in choices if choice != "null"] + ["null"] * (
+        "null" in choices
+    )
+    listed = f"{', '.join(first)} or {last}" if first else last
+    return f"give {listed}, not {value!r}"
+
+
+def _choices(kind: str) -> list[str]:
+    if name := _CLASS.fullmatch(kind):
+        return [_NOUNS.get(name[1], name[1])]
+    return [choice.strip("'\" ") for choice in kind[kind.index("[") + 1 : -1].split(",")]
 
 
 def group_values(values: Any) -> dict[str, Any]:

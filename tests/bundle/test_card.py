@@ -54,9 +54,9 @@ def test_each_training_behind_the_weights_is_said(tiny_bundle: Path) -> None:
     info = Bundle.open(tiny_bundle).info
     first = {"epochs": 12, "steps": 700, "hours": 15.89}  # told before trainings were chained
     second = {"epochs": 3, "steps": 90, "hours": 2.0, "before": first}
-    chained = TrainingInfo.of({"epochs": 1, "steps": 9, "hours": 0.5, "before": second})
+    chained = TrainingInfo.of({"epochs": 1, "steps": 1, "hours": 0.5, "before": second})
     assert (
-        "Trained on 0.5 hours of speech: 1 epoch, 9 steps. Before that, the weights on 2 hours "
+        "Trained on 0.5 hours of speech: 1 epoch, 1 step. Before that, the weights on 2 hours "
         "of speech: 3 epochs, 90 steps. Before that, the weights on 15.89 hours of speech: "
         "12 epochs, 700 steps." in card(replace(info, training=chained))
     )

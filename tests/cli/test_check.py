@@ -61,12 +61,27 @@ def test_the_layers_and_units_of_a_config_decide(manifest: Path, tmp_path: Path)
     others = tmp_path / "others.jsonl"  # the config's own development set has the same speakers
     others.write_text('{"audio": "x.wav", "text": "x", "speaker": "nobody"}\n', encoding="utf-8")
     done = check(manifest, "--config", ROOT / "configs" / "smoke.yaml", "--dev", others)
-    assert done.returncode == 1 and "these units" not in done.stderr, done.stderr
+    (hint,) = done.stderr.splitlines()
+    assert done.returncode == 1 and "set data.language and data.units.alphabet from_texts" in hint
     assert "Seed set to" not in done.stderr  # nothing is trained
     done = check(manifest, "--config", ROOT / "configs" / "none.yaml")
     assert done.returncode == 2 and "none.yaml" in done.stderr
     done = check(manifest, "--config", ROOT / "configs" / "smoke.yaml", "--bundle", "my_bundle")
     assert done.returncode == 2 and "--bundle has no effect with --config" in done.stderr
+
+
+def test_the_config_of_a_run_has_its_units(manifest: Path, tmp_path: Path) -> None:
+    """`config.yaml` of a run's folder also names the checkpoint that it went on from."""
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "ckpt_path: last.ckpt\nweights_only: null\n"
+        "data:\n  shared_speakers: allow\n  units: {alphabet: from_texts}\n",
+        encoding="utf-8",
+    )
+    done = check(manifest, "--config", config)
+    assert done.returncode == 1 and not done.stderr, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()[-2:]]
+    assert rows[0][:2] == ["kept", "11"] and rows[1] == ["empty", "text", "1", "-"]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line(

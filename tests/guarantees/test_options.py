@@ -237,7 +237,11 @@ def test_what_cannot_be_is_refused(key: str, tmp_path: Path) -> None:
         ("model.freeze.layers", "3", "freeze.layers 3"),
         ("model.freeze.epochs", "0", "at least one epoch"),
         ("model.middle_layer", "2", "model.middle_layer below 2"),
-        ("model.network.cell", "lsmt", "model.network.cell does not fit"),
+        ("model.network.cell", "lsmt", "cell does not fit: give lstm, gru or rnn, not 'lsmt'"),
+        ("model.augment", "3", "model.augment does not fit: give its keys, not '3'"),
+        ("data.units.kind", "letters", "characters, sentencepiece or phones, not 'letters'.$"),
+        ("data.workers", "1.5", "give a whole number, not '1.5'"),
+        ("data.shares", "some", "give a list in brackets or null, not 'some'"),
         ("model.network.directions", "3", "model.network.directions does not fit"),
         ("model.network.norm", "behind", "no effect without residual"),
         ("model.network.projection", "-1", "give a size, or 0"),
@@ -249,6 +253,7 @@ def test_what_cannot_be_is_refused(key: str, tmp_path: Path) -> None:
         ("model.init_from", str(BUNDLE), r"trained with model.network .*hidden=256 \(not 8\)"),
         ("data.test_share", "1", "below 1 alone, or 0"),
         ("trainer.devices", "0", "devices"),
+        ("trainer.devices", "x", "the trainer cannot be set up: .*devices"),
         ("trainer.precision", "16-mixed", "needs a GPU"),
     ],
 )
@@ -268,6 +273,37 @@ def test_a_key_of_a_file_is_refused_too(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("model:\n  augment:\n    masks:\n      time_widht: 3\n", encoding="utf-8")
     with pytest.raises(BadOption, match=r"time_widht; did you mean .*masks\.time_width"):
+        fit.run("fit", ["--config", str(config)])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("trainer: {}\n".encode("utf-16"), "is not UTF-8: save it as that"),
+        (b"data:\n\ttrain: a\n", r"config\.yaml:2: .*indent with spaces, not tabs"),
+        (b"", "has no keys"),
+        (b"- data\n", "has no keys"),
+        (b"trainer: 5\n", r"config\.yaml:1: trainer takes keys below it"),
+        (b"data:\n  train: a\n\ndata:\n  dev: b\n", r"yaml:4: data stands in line 1 already"),
+        (b"data:\n  shares:\n  - {share: 0.1, share: 0.2}\n", "yaml:3: share stands in line 3"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused(content: bytes, words: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_bytes(content)
+    with pytest.raises(BadOption, match=words):
+        fit.run("fit", ["--config", str(config)])
+
+
+def test_a_config_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match=r"there is no config .*none\.yaml"):
+        fit.run("fit", ["--config", str(tmp_path / "none.yaml")])
+
+
+def test_a_config_of_windows_is_read(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_bytes(b"\xef\xbb\xbfdata:\r\n  trian: a\r\n")
+    with pytest.raises(BadOption, match=r"no key data\.trian"):
         fit.run("fit", ["--config", str(config)])
 
 

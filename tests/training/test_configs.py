@@ -1,5 +1,8 @@
 """Every config that ships trains: two steps on real clips, for each cell and kind of unit."""
 
+import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 import soundfile
 import torch
 
+from asr.errors import BadOption
 from asr.training.command import fit
 
 pytestmark = pytest.mark.slow
@@ -129,3 +133,39 @@ def test_subwords_are_one_key_and_travel_with_the_checkpoint(tmp_path: Path) -> 
     )
     assert checkpoint["state_dict"]["network.head.weight"].shape[0] == 48
     assert checkpoint["earshot"]["tokenizer"]["kind"] == "sentencepiece"
+
+
+def test_the_readme_says_what_another_language_takes(tmp_path: Path) -> None:
+    """Its options, on clips whose texts have letters that English lacks."""
+    corpus = corpus_of(tmp_path)
+    manifest = (corpus / "manifest.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in manifest.splitlines()]
+    texts = [json.dumps(line | {"text": f"größe {line['text']}"}) for line in lines]
+    (corpus / "manifest.jsonl").write_text("\n".join(texts), encoding="utf-8")
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    said = re.search(r"another language, such as German, add `(.*?)` and `(.*?)`\.", readme)
+    assert said
+    checkpoint = two_steps(
+        ROOT / "configs" / "default_en.yaml",
+        tmp_path / "run",
+        *("--data.shares", "null", "--model.augment.noise", "null"),
+        *(option for part in said.groups() for option in shlex.split(part)),
+    )
+    assert checkpoint["earshot"]["language"] == "de"
+    assert {"ö", "ß"} <= set(checkpoint["earshot"]["tokenizer"]["alphabet"])
+
+
+def test_a_checkpoint_of_other_units_is_told_by_their_kind_and_number(tmp_path: Path) -> None:
+    smoke, run = ROOT / "configs" / "smoke.yaml", tmp_path / "run"
+    two_steps(smoke, run)
+    with pytest.raises(
+        BadOption, match="in 29 units of kind characters, the config has 48 units of"
+    ):
+        fit.run(
+            "validate",
+            [
+                *("--config", str(smoke), "--data.root", str(corpus_of(tmp_path))),
+                *("--data.units.kind", "sentencepiece", "--data.units.size", "48"),
+                *("--ckpt_path", str(run / "checkpoints" / "last.ckpt")),
+            ],
+        )

@@ -143,7 +143,7 @@ def test_a_scale_that_can_be_halved_is_not_held_against_a_step(tmp_path: Path) -
 
 def test_a_loss_that_is_not_finite_counts_with_a_scale_too(tmp_path: Path) -> None:
     module = CtcTraining(network=TINY, patience=0)
-    with pytest.raises(AsrError, match="1 steps in a row"):
+    with pytest.raises(AsrError, match="1 step in a row"):
         fitted(module, Poison({1}, nan_sound), plugins=[Half(256.0)], default_root_dir=tmp_path)
     assert all(weight.isfinite().all() for weight in module.parameters())
 

@@ -98,9 +98,10 @@ class Guard(Callback):
         rank_zero_info(f"step {trainer.global_step}: {what} of {named} is not finite: skipped")
         if self._in_a_row > self._patience:
             raise AsrError(
-                f"training stopped at step {trainer.global_step}: {self._in_a_row} steps in a row "
-                f"had a loss or gradient that is not finite, the last with {named}; listen to "
-                "these clips, or lower model.optimizer.learning_rate, and resume."
+                f"training stopped at step {trainer.global_step}: "
+                f"{counted(self._in_a_row, 'step')} in a row had a loss or gradient that is not "
+                f"finite, the last with {named}; listen to these clips, or lower "
+                "model.optimizer.learning_rate, and resume."
             )
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:  # noqa: ARG002

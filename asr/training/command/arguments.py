@@ -26,6 +26,11 @@ def given(arguments: Sequence[str], key: str, default: str) -> str:
     return str(found or default)
 
 
+def values(arguments: Sequence[str], key: str) -> list[str]:
+    """Every value that is given for a key."""
+    return [value for name, value in _pairs(arguments) if name == f"--{key}"]
+
+
 def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     for argument, following in pairwise([*arguments, ""]):
         name, given, value = argument.partition("=")

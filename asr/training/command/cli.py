@@ -98,7 +98,10 @@ class RunCLI(PlainCLI):
                     kwargs["callbacks"] += [BestCheckpoint(folder), LastCheckpoint(folder, saving)]
         elif config.logger is None:
             kwargs["logger"] = False
-        trainer = super().instantiate_trainer(**kwargs)
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except TypeError as error:  # such as devices that are no number
+            raise BadOption(f"the trainer cannot be set up: {innermost(str(error))}.") from error
         refuse_half_on_cpu(trainer, config.precision)
         return trainer
 

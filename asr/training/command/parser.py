@@ -3,11 +3,14 @@
 import dataclasses
 import difflib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from lightning.pytorch.cli import LightningArgumentParser
 
 from asr.errors import BadOption
+from asr.training.command.arguments import values
+from asr.training.command.configs import check_config
 from asr.training.lightning_internals import (
     error_groups,
     innermost,
@@ -44,6 +47,13 @@ class StrictParser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def parse_args(self, args: Any = None, *others: Any, **options: Any) -> Any:
+        """The values of the arguments; the files of `--config` are checked before."""
+        for path in values(args or (), "config"):
+            groups = {key.partition(".")[0] for key in self.keys() if "." in key}
+            check_config(Path(path), groups)
+        return super().parse_args(args, *others, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """BadOption instead of a page of usage."""

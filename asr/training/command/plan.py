@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from asr.errors import BadOption
+from lightning.pytorch.cli import LightningArgumentParser
+
 from asr.model import ModelConfig
 from asr.text import PLAIN, Normaliser, Tokenizer, Units, normaliser
 from asr.training.command.cli import (
@@ -38,6 +39,15 @@ class _ParsedOnly(_CreatesNothing, TrainingCLI):
     """Of a recogniser."""
 
 
+class _OfConfig(_ParsedOnly):
+    """Of a config, also of one that a run has saved, which names what it went on from."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        for key in ("ckpt_path", "weights_only"):
+            parser.add_argument(f"--{key}", default=None, type=str | bool | None)
+
+
 class _ParsedMarks(_CreatesNothing, PunctuationCLI):
     """Of a model of marks."""
 
@@ -47,6 +57,8 @@ class _KeptUnits:
 
     def __init__(self, path: Path | None) -> None:
         self._tokenizer = kept_tokenizer(path)
+
+    hint = ""
 
     def tokenizer(self, texts: object) -> Tokenizer:  # noqa: ARG002
         """The tokenizer of the initial weights."""
@@ -69,10 +81,8 @@ class Plan:
 
 def read_config(path: Path) -> Plan:
     """The plan of a config; BadOption if it does not parse."""
-    if not path.is_file():
-        raise BadOption(f"there is no config {path}; name a YAML file of `asr fit`.")
     with without_messages("Seed set to .*"):  # nothing is trained
-        config = parse(["--config", str(path)], _ParsedOnly, run=False).config
+        config = parse(["--config", str(path)], _OfConfig, run=False).config
     units = config.data.units
     network = ModelConfig.from_dict(config.model.network.as_dict())
     kept = _KeptUnits(config.model.init_from) if units is None else units_of(units)
@@ -84,7 +94,7 @@ def read_config(path: Path) -> Plan:
 
 def built(arguments: Sequence[str]) -> tuple[CtcTraining, SpeechData]:
     """The untrained model and the data for these arguments of `fit`, without a trainer."""
-    cli = parse(arguments, _ParsedOnly, run=False)
+    cli = parse(arguments, _OfConfig, run=False)
     made = cli.parser.instantiate_classes(cli.config)
     return made.model, made.data
 

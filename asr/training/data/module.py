@@ -233,10 +233,12 @@ class SpeechData(L.LightningDataModule):
             if same and units.kind != "sentencepiece":
                 same = state == units.tokenizer([]).state()
             if not same:
+                told = f"{tokenizer.n_units} units of kind {state['kind']}"
+                own = f"{units.count()} units of kind {units.kind}"
                 raise BadOption(
-                    f"{checkpoint} spells in {tokenizer.n_units} {state['kind']}, the config has "
-                    f"other units ({units}): give those that it was trained with, or start a new "
-                    "run."
+                    f"{checkpoint} spells in {told}, the config has "
+                    f"{own if own != told else 'others'}: give those that it was trained with, or "
+                    "start a new run."
                 )
         self._tokenizer = tokenizer
 
@@ -339,7 +341,8 @@ class SpeechData(L.LightningDataModule):
             )
         may_drop = training and self.bad_lines == "drop"
         most_dropped = self.most_dropped if may_drop else None
-        refuse_faults(surveyed, path, name, most_dropped, self.batch_seconds)
+        hint = self.units.hint if self.units is not None else ""
+        refuse_faults(surveyed, path, name, most_dropped, self.batch_seconds, hint)
         dataset = SpeechDataset(
             surveyed.usable,
             surveyed.samples,
