@@ -6,6 +6,8 @@ service answers with an HTTP status. Anything else that escapes is a fault of ou
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
+from typing import Self
 
 
 class AsrError(Exception):
@@ -20,6 +22,12 @@ class AsrError(Exception):
         super().__init__("\n".join([sentence, *details]))
         self.sentence = sentence
         self.details = tuple(details)
+
+    def behind(self, place: str) -> Self:
+        """The same error, whose sentence says first where it is."""
+        error = copy(self)
+        AsrError.__init__(error, f"{place}: {self.sentence}", self.details)
+        return error
 
 
 def in_brief(error: BaseException) -> str:

@@ -24,6 +24,9 @@ from asr.errors import AsrError, BadAudio, BadOption, TooLong, ended
 
 log = logging.getLogger(__name__)
 
+_LONGEST_PATH = 200
+"""Characters of a path that an error repeats."""
+
 
 class ErrorDetail(BaseModel):
     """An error in OpenAI's shape."""
@@ -287,6 +290,8 @@ def _wrong_field(error: ErrorDetails) -> ApiError:
 
 def _http_error(request: HTTPConnection, error: HTTPException) -> ApiError:
     path, method = request.url.path, request.scope["method"]
+    if len(path) > _LONGEST_PATH:
+        path = f"{path[:_LONGEST_PATH]}…"
     allowed = Headers(error.headers).get("allow", "other methods")
     messages = {
         404: f"There is nothing at {path}; /openapi.json lists what this service answers.",

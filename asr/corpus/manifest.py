@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from asr.audio import Audio, load_stretch
+from asr.audio import Audio, load_stretch, read_header
 from asr.corpus.findings import Finding, Kind
 from asr.errors import BadAudio, BadData, BadOption, TooLong
 from asr.files import is_text
@@ -133,6 +133,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             '({"audio": "clip.wav", "text": "what is said"}).'
         ) from None
     except UnicodeEncodeError as error:
+        if read_header(path).seconds:
+            raise BadData(
+                f"{path} is a recording: name a manifest, with one JSON line per clip "
+                '({"audio": "clip.wav", "text": "what is said"}).'
+            ) from error
         raise BadData(
             f"{path}:{number}: the line cannot be read, as it is not UTF-8: convert the manifest, "
             "such as by `iconv -f latin1 -t utf-8`."

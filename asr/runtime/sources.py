@@ -67,7 +67,7 @@ def open_sources(
         except AsrError as error:
             if not several:
                 raise
-            raise type(error)(f"source {number}: {error.sentence}", error.details) from error
+            raise error.behind(f"source {number}") from error
         yield recording
 
 

@@ -62,10 +62,11 @@ class Usage:
         """Raise ApiError (429) if a key has had its seconds, with those of its jobs that wait."""
         if self.most_seconds and self.of(key).seconds + waiting_s >= self.most_seconds:
             wait = math.ceil(_DAY_S * (self.day + 1) - self._clock())
+            jobs = ", or its jobs will have them" if waiting_s else ""
             raise ApiError(
                 429,
-                f"This key has had its {self.most_seconds:g} seconds of audio for today, or its "
-                "jobs will have them: try again tomorrow (UTC).",
+                f"This key has had its {self.most_seconds:g} seconds of audio for today{jobs}: try "
+                "again tomorrow (UTC).",
                 code="audio_used_up",
                 headers={"retry-after": str(max(1, wait)), "x-should-retry": "false"},
             )

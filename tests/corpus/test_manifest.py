@@ -10,6 +10,8 @@ from asr.errors import BadData
 from asr.evaluation.evaluate import json_lines
 from asr.text import CharacterTokenizer, frames_needed
 
+SAMPLE = Path(__file__).parents[2] / "samples" / "1272-141231-0000.flac"
+
 
 def manifest(tmp_path: Path, *lines: object) -> Path:
     path = tmp_path / "m.jsonl"
@@ -129,6 +131,11 @@ def test_a_manifest_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"audio": "x.wav", "text": "fine"}\n{"audio": "x.wav", "text": "caf\xe9"}\n')
     with pytest.raises(BadData, match=r"m\.jsonl:2: the line cannot be read, as it is not UTF-8"):
         read_manifest(path)
+
+
+def test_a_recording_in_place_of_a_manifest_is_called_one() -> None:
+    with pytest.raises(BadData, match=r"0000\.flac is a recording: name a manifest"):
+        read_manifest(SAMPLE)
 
 
 def test_equal_neighbours_need_a_blank_between_them() -> None:

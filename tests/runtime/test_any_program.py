@@ -244,8 +244,9 @@ def test_an_error_says_which_of_several_it_is_about(
     silence = (np.zeros(8_000, np.float32), 16_000)
     with pytest.raises(asr.BadAudio, match=r"^source 3: the audio is empty"):
         recognizer.transcribe([silence, silence, b"", None])
-    with pytest.raises(asr.BadOption, match=r"^source 2: start 1 is not within the audio"):
+    with pytest.raises(asr.BadOption, match=r"^source 2: start 1 is not within") as caught:
         recognizer.transcribe([clips[0], silence], start=1.0)
+    assert caught.value.option == "start"
     with pytest.raises(asr.BadAudio, match=r"^the audio is empty"):
         recognizer.transcribe(b"")
 

@@ -23,6 +23,7 @@ def test_a_key_has_its_seconds_each_day() -> None:
     usage.check("ann", 39.0)
     with pytest.raises(ApiError) as caught:
         usage.check("ann", 40.0)
+    assert "or its jobs will have them" in caught.value.detail.message
     assert (caught.value.status, caught.value.detail.code) == (429, "audio_used_up")
     assert caught.value.headers is not None
     assert caught.value.headers["retry-after"] == str(int(DAY) - 100)
@@ -30,8 +31,9 @@ def test_a_key_has_its_seconds_each_day() -> None:
     assert usage.of("ann") == Used(2, 120.0) and usage.of("bob") == Used()
     usage.check("bob", 99.0)
     clock.now += DAY - 101.0
-    with pytest.raises(ApiError):
+    with pytest.raises(ApiError) as caught:
         usage.check("ann")
+    assert "jobs" not in caught.value.detail.message
     clock.now += 1.0
     usage.check("ann")
     assert usage.of("ann") == Used() and usage.kept() == []

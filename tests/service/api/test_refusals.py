@@ -363,6 +363,8 @@ def test_nothing_there_and_method_not_allowed_keep_the_shape(client: Client) -> 
     response = client.http.get("/v2/nothing")
     assert response.status_code == 404
     assert "/v2/nothing" in (assert_shape(response)["message"] or "")
+    long = client.http.get(f"/v2/{'x' * 9000}")
+    assert len(assert_shape(long)["message"] or "") < 300
     response = client.http.get("/v1/audio/transcriptions")
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
