@@ -1,5 +1,6 @@
 """One real server for all tests of the service, with the tiny bundle."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from service.settings import Settings
 def processes_find_the_tests_modules() -> Iterator[None]:
     """Worker processes may be told to run what stands in `faulty`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         yield
 
 
