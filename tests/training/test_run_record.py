@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from commands import asr
+from full_disk import full_disk
 from lightning.pytorch.callbacks import Callback
 from runs import SMALL, TRAIN, command_line, ended, fit_here, start
 
@@ -158,6 +159,19 @@ def test_a_full_disk_is_one_sentence_and_the_checkpoint_before_is_whole(tmp_path
     (run / ".run.json.partial").unlink(missing_ok=True)  # space has been made
     fit.run("fit", [*fit.resume_arguments(run), "--trainer.callbacks=null", *SHORT])
     assert newest(run / "checkpoints") == last
+
+
+def test_a_disk_that_is_full_at_the_first_checkpoint_leaves_nothing_to_go_on_from(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    with (
+        full_disk(30_000),
+        pytest.raises(AsrError, match=r"last\.ckpt cannot be written") as caught,
+    ):
+        train(run, "--saving.every_steps=1")
+    assert "start the run again" in str(caught.value) and "--resume" not in str(caught.value)
+    assert newest(run / "checkpoints") is None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")

@@ -50,9 +50,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if (reason := no_space(error)) is None:
                 raise
             run = shlex.quote(str(target.parent.parent))
+            kept = any((target.parent / name).exists() for name in (LAST, PREVIOUS))
+            what = (
+                f"go on with `asr fit --resume {run}`; the checkpoint before it is whole"
+                if kept
+                else "start the run again, as it has no checkpoint yet"
+            )
             raise AsrError(
-                f"{target} cannot be written ({reason}): free space on its disk, and go on with "
-                f"`asr fit --resume {run}`; the checkpoint before it is whole."
+                f"{target} cannot be written ({reason}): free space on its disk, and {what}."
             ) from error
 
 
