@@ -215,7 +215,8 @@ def _now() -> str:
 def _commit() -> str | None:
     """The checkout's commit, with a `+` if files have changed; None outside a checkout."""
     folder = Path(__file__).parent
-    git = ["git", "-C", str(folder)]
+    # Without locks: on a full disk one would stay behind, and no commit could be made any more.
+    git = ["git", "--no-optional-locks", "-C", str(folder)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
         changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
