@@ -106,7 +106,8 @@ def check_speakers(
     for utterance in utterances:
         if utterance.speaker in speakers:
             reason = (
-                f"the speaker {utterance.speaker!r} is also in {name}; see data.shared_speakers"
+                f"the speaker {utterance.speaker!r} is also in {name}: keep each speaker in one of "
+                "the two, or set data.shared_speakers to allow"
             )
             yield Finding(utterance.line, "shared speaker", reason)
 

@@ -537,7 +537,9 @@ def test_a_german_table_with_any_separator_in_latin_1(tmp_path: Path, between: s
     done = asr("data", "folder", tmp_path, out, "--language", "de", *how)
     assert done.returncode == 1 and "texte.csv:3: it has nothing in a column path" in done.stderr
     assert [line["text"] for line in rows(out)] == ["grüße straße"]
+    (tmp_path / "texte.csv").write_bytes(table.encode("utf-16"))
     none = tmp_path / "none.jsonl"
+    assert "--encoding utf-16" in refused(asr("data", "folder", tmp_path, none), none)
     assert "choose utf-8, latin-1" in refused(
         asr("data", "folder", tmp_path, none, "--encoding", "klingon"), none
     )

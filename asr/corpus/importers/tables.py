@@ -2,6 +2,7 @@
 
 import csv
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,11 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         with path.open(encoding=encoding, newline=None) as file:
             lines = [line.rstrip("\n") for line in file]
     except UnicodeDecodeError as error:
+        begins = path.read_bytes()[:2]
+        usual = "utf-16 is" if begins in (BOM_UTF16_LE, BOM_UTF16_BE) else "latin-1 may be"
         raise BadData(
             f"{path} is not {encoding} ({error.reason}): convert it, or name its encoding to "
-            "`asr data folder` (or `ljspeech`); --encoding latin-1 is usual for older tables."
+            f"`asr data folder` (or `ljspeech`): --encoding {usual} right here."
         ) from error
     except OSError as error:
         raise BadData(f"{path} cannot be read ({error}).") from error
