@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -22,6 +23,7 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
 
 from asr.errors import BadOption
+from asr.files import is_text
 from asr.transcript import FORMATS, check_layout
 from service.access.upload_limits import refuse_encoded
 from service.api.dependencies import JobService
@@ -155,10 +157,11 @@ def read_query(request: Request) -> TranscribeQuery:
 
 def _query(request: Request) -> list[tuple[str, str]]:
     """The fields of the request's query."""
-    items = request.query_params.multi_items()
+    sent = request.scope["query_string"].decode("ascii", "surrogateescape")
+    items = parse_qsl(sent, keep_blank_values=True, errors="surrogateescape")
     for name, value in items:
-        if "\ufffd" in value:  # what Starlette puts for bytes that are not UTF-8
-            raise not_utf8(name, "not in UTF-8")
+        if not is_text(name + value):
+            raise not_utf8(name.encode("ascii", "replace").decode(), "not in UTF-8")
     return items
 
 

@@ -58,7 +58,8 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         with path.open(encoding=encoding, newline=None) as file:
             lines = [line.rstrip("\n") for line in file]
     except UnicodeDecodeError as error:
-        begins = path.read_bytes()[:2]
+        with path.open("rb") as file:
+            begins = file.read(2)
         usual = "utf-16 is" if begins in (BOM_UTF16_LE, BOM_UTF16_BE) else "latin-1 may be"
         raise BadData(
             f"{path} is not {encoding} ({error.reason}): convert it, or name its encoding to "

@@ -294,6 +294,15 @@ def test_a_field_that_is_not_in_utf8_is_400_and_named(
     assert error["message"] == f"The text of the field {name!r} is {named}: send it in UTF-8."
 
 
+def test_a_querys_names_are_in_utf8_and_its_text_may_have_any_letter_of_it(
+    client: Client, clip: Path
+) -> None:
+    response = client.http.post("/v1/transcribe?%E9=x", content=clip.read_bytes())
+    assert response.status_code == 400 and assert_shape(response)["code"] == "not_utf8"
+    sound = client.http.post("/v1/transcribe?hotwords=caf%EF%BF%BD", content=clip.read_bytes())
+    assert sound.json()["error"]["code"] != "not_utf8"  # what UTF-8 says for a missing letter
+
+
 @pytest.mark.parametrize("charset", ["UTF-8", "us-ascii", "ISO-8859-1"])
 def test_a_field_of_ascii_may_be_called_so(client: Client, clip: Path, charset: str) -> None:
     kind = f"text/plain; charset={charset}"
