@@ -133,31 +133,34 @@ def _clips(found: Transcript, least: float) -> Iterator["Clip"]:
 def _runs(words: tuple[Word, ...], gaps: list[float]) -> Iterator[tuple[int, int]]:
     """First word and end of each clip: phrases that follow one another, as many as it may hold.
 
-    A phrase that is too long by itself is left out.
+    A phrase that is too long by itself is left out, and one that lacks words of the text.
     """
     first = end = 0
-    for begins, ends, torn in _phrases(words, gaps):
-        if torn or words[ends - 1].end - words[first].start > _LONGEST_S:
+    for begins, ends, torn, whole in _phrases(words, gaps):
+        if torn or not whole or words[ends - 1].end - words[first].start > _LONGEST_S:
             if end > first:
                 yield first, end
             first = begins
-        short = words[ends - 1].end - words[begins].start <= _LONGEST_S
-        first, end = (first, ends) if short else (ends, ends)
+        fits = whole and words[ends - 1].end - words[begins].start <= _LONGEST_S
+        first, end = (first, ends) if fits else (ends, ends)
     if end > first:
         yield first, end
 
 
-def _phrases(words: tuple[Word, ...], gaps: list[float]) -> Iterator[tuple[int, int, bool]]:
-    """First word and end of what is said between pauses; whether words are missing before it."""
-    first, torn = 0, True
+def _phrases(words: tuple[Word, ...], gaps: list[float]) -> Iterator[tuple[int, int, bool, bool]]:
+    """First word and end of what is said between pauses; whether words are missing before it, and
+    whether none are missing within it, where no pause tells which sound is theirs."""
+    first, torn, whole = 0, True, True
     for index, word in enumerate(words):
         following = words[index + 1].start if index + 1 < len(words) else math.inf
         missing = _between(gaps, word.end, following)
-        if missing or following - word.end >= _GAP_S:
-            yield first, index + 1, torn
-            first, torn = index + 1, missing or following - word.end >= PAUSE_S
+        if following - word.end >= _GAP_S:
+            yield first, index + 1, torn, whole
+            first, torn, whole = index + 1, missing or following - word.end >= PAUSE_S, True
+        else:
+            whole &= not missing
 
 
 def _between(times: list[float], start: float, end: float) -> bool:
     at = bisect_left(times, start - 1e-6)
-    return at < len(times) and times[at] < end
+    return at < len(times) and times[at] < end + 1e-6

@@ -63,6 +63,18 @@ def test_clips_are_cut_with_their_texts(tmp_path: Path) -> None:
     assert len(set(first) & set(spoken)) >= len(first) / 2
 
 
+def test_no_clip_has_a_text_with_words_left_out_of_its_middle(tmp_path: Path) -> None:
+    """Where a word is not found among words that follow at once, its sound may be theirs."""
+    clip, text = ROOT / "samples" / "1272-141231-0000.flac", tmp_path / "text.txt"
+    words = ["the", "man", "said", "to", "the", "universe", "sir", "i", "exist"]
+    text.write_text(" ".join([*words[:5], "zyzzyva", *words[5:]]), encoding="utf-8")
+    assert asr("align", clip, text).stderr == "asr: 1 of 10 words not found\n"
+    done = asr("align", clip, text, "--cut", tmp_path / "out", "--least", 0)
+    assert done.returncode == 0, done.stderr
+    utterances, _ = read_manifest(tmp_path / "out" / "manifest.jsonl")
+    assert [utterance.text for utterance in utterances] == ["sir i exist"]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
