@@ -14,7 +14,7 @@ from asr.corpus.importers import Discovery
 from asr.corpus.recordings.cache import Progress
 from asr.counting import counted
 from asr.errors import BadData
-from asr.text import PhoneTokenizer, Pronouncer
+from asr.text import Normaliser, PhoneTokenizer, Pronouncer
 from asr.text.languages import language_name
 from asr.text.pronunciations import WithGuesses
 
@@ -50,6 +50,8 @@ class Material:
     """A sentence for each item that cannot be used."""
     repeated: int = 0
     """Clips to test on that are learnt from too."""
+    bare: frozenset[str] = frozenset()
+    """Letters of the texts that are learnt without their accents."""
 
 
 def gather(
@@ -73,12 +75,12 @@ def gather(
         left = set(range(len(speech.usable))) - chosen
         train = speech.part(left, folder / "train.jsonl")
         cut = speech.part(chosen, folder / "test.jsonl")
-        problems = speech.problems
+        problems, bare = speech.problems, speech.bare
     else:
         other = _Speech.read(test, folder / "other.jsonl", bundle, progress)
         train = speech.part(range(len(speech.usable)), folder / "train.jsonl")
         cut = other.part(range(len(other.usable)), folder / "test.jsonl")
-        problems = speech.problems + other.problems
+        problems, bare = speech.problems + other.problems, speech.bare | other.bare
         repeated = len(speech.sounds & other.sounds)
     if train.total < LEAST_SECONDS or not cut.seconds:
         raise BadData(
@@ -88,7 +90,7 @@ def gather(
             "least, better five minutes, and some more sentences.",
             problems[:_NAMED],
         )
-    return Material(train, cut, problems, repeated)
+    return Material(train, cut, problems, repeated, bare)
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,14 @@ class _Speech:
     seconds: Sequence[float]
     """Of each usable line."""
     problems: tuple[str, ...]
+    bare: frozenset[str]
+    """As of a `Material`."""
 
     @classmethod
     def read(cls, source: Path, manifest: Path, bundle: Bundle, progress: Progress) -> "_Speech":
         """The lines of a source, of which `manifest` is made."""
-        imported = _imported(source, manifest, bundle)
+        bare = set[str]()
+        imported = _imported(source, manifest, _noting(bundle, bare))
         surveyed = survey(
             manifest,
             bundle.tokenizer,
@@ -113,12 +118,12 @@ class _Speech:
             frames=bundle.model.frames,
             pronounce=_pronouncer(bundle),
             cache=manifest.parent / CACHE,
-            normal=bundle.normalise,
+            normal=bundle.spelling,
         )
         lines = dict(read_lines(manifest))
         seconds = [length / SAMPLE_RATE for length in surveyed.lengths.tolist()]
         problems = imported + tuple(_faults(surveyed, lines, manifest.parent, bundle))
-        return cls(lines, surveyed.usable, seconds, problems)
+        return cls(lines, surveyed.usable, seconds, problems, frozenset(bare))
 
     @property
     def texts(self) -> set[str]:
@@ -142,10 +147,21 @@ CACHE = "sounds"
 """The folder of decoded recordings, within that of an adaptation."""
 
 
-def _imported(source: Path, manifest: Path, bundle: Bundle) -> tuple[str, ...]:
+def _noting(bundle: Bundle, bare: set[str]) -> Normaliser:
+    """The bundle's spelling, which adds the letters that lose their accents to `bare`."""
+
+    def spelled(text: str) -> str:
+        plain = bundle.spelling(text)
+        bare.update(set(bundle.normalise(text)).difference(plain))
+        return plain
+
+    return spelled
+
+
+def _imported(source: Path, manifest: Path, normal: Normaliser) -> tuple[str, ...]:
     """Writes the manifest of a source; a sentence for each item that is left out."""
     try:
-        return importers.write_manifest(_discovered(source), manifest, bundle.normalise).problems
+        return importers.write_manifest(_discovered(source), manifest, normal).problems
     except BadData as error:
         if not error.details:
             raise

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from asr.bundle.info import INFO, BundleInfo, Precision
 from asr.errors import AsrError, BadBundle, BadOption
 from asr.model.config import ModelConfig
-from asr.text import Normaliser, Tokenizer, normaliser, tokenizer_from_state
+from asr.text import Normaliser, Tokenizer, normaliser, spelled_by, tokenizer_from_state
 
 if TYPE_CHECKING:
     from asr.model.acoustic import AcousticModel
@@ -78,6 +78,11 @@ class Bundle:
     def normalise(self) -> Normaliser:
         """Gives texts the normal form in which the model was trained."""
         return normaliser(self.info.normaliser, self.info.language)
+
+    @property
+    def spelling(self) -> Normaliser:
+        """As `normalise`, without the accents that the model has no letters for."""
+        return spelled_by(self.tokenizer, self.normalise)
 
     @property
     def graph(self) -> Path:

@@ -99,6 +99,12 @@ def adapt(
         with _room_in(work), bar("reading") as progress:
             material = gather(speech, work, before, progress, test)
         tell_left_out(material.left_out)
+        if material.bare:
+            typer.echo(
+                "learnt without their accents, as the model has no letters for them: "
+                f"{' '.join(sorted(material.bare))}",
+                err=True,
+            )
         if material.repeated:
             typer.echo(
                 f"also learnt from: {material.repeated} of the "
@@ -177,6 +183,7 @@ def _mix_in(manifest: Path, before: "Bundle", copy: Path) -> None:
     from asr.cli.lm import new_words, put_mixed, told_of_mixture
     from asr.lm import read_ngram
     from asr.lm.estimation.mixing import OF_FEW, mix
+    from asr.text import without_accents
 
     if before.lm is None or (old := read_ngram(before.lm)).kind != "words":
         typer.echo("the bundle has no language model of words for the texts to go into", err=True)
@@ -188,6 +195,7 @@ def _mix_in(manifest: Path, before: "Bundle", copy: Path) -> None:
         spells=lambda word: not before.tokenizer.unknown(word),
         language=before.info.language,
         weight=OF_FEW,
+        plain=without_accents(before.tokenizer),
     )
     told = told_of_mixture(before, OF_FEW, "the texts of the speech it was adapted to")
     silent = put_mixed(copy, mixed.model, mixed, told)

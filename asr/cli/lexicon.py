@@ -174,7 +174,7 @@ def add(
     """
     from asr.bundle import Bundle, default_bundle, put_g2p, put_lexicon
     from asr.lm import read_ngram
-    from asr.text import PhoneTokenizer
+    from asr.text import PhoneTokenizer, without_accents
     from asr.text.pronunciations import G2P, Pronunciations
 
     if not files and g2p is None:
@@ -185,13 +185,19 @@ def add(
     if not isinstance(opened.tokenizer, PhoneTokenizer):
         raise BadOption(f"{opened.path} spells no phones, so that it cannot use a lexicon.")
     phones = opened.tokenizer.phones
-    added = [Pronunciations.load(path, phones) for path in files or []]
+    spelled = without_accents(opened.tokenizer)
+    loaded = [Pronunciations.load(path, phones) for path in files or []]
+    added = Pronunciations({}).merged(
+        *(Pronunciations({spelled(word): said for word, said in one.items()}) for one in loaded)
+    )
     before = Pronunciations({})
     if opened.lexicon is not None:
         before = Pronunciations.load_saved(opened.lexicon)
-    known = Pronunciations({}).merged(*added, before)
+    known, unheard = added.merged(before), list[str]()
     if opened.lm is not None:
-        known = with_words(opened, read_ngram(opened.lm).spellable, known)
+        words = read_ngram(opened.lm).spellable
+        known, heard = with_words(opened, words, known), set(words)
+        unheard = [word for word in added if word not in heard]
     if len(known):
         put_lexicon(opened.path, known, sources)
     new = len(known) - len(before)
@@ -200,6 +206,12 @@ def add(
         f"{opened.path}: {counted(len(known), 'word')} with pronunciations, {new} of them new, "
         f"{changed} changed"
     )
+    if unheard:
+        typer.echo(
+            f"not in the language model: {_named(unheard)}. Such words are written only where they "
+            "are hot words; texts that have them teach them, by `asr lm mix`",
+            err=True,
+        )
 
 
 def with_words(bundle: "Bundle", words: list[str], known: "Pronunciations") -> "Pronunciations":

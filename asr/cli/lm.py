@@ -217,6 +217,7 @@ def mix(
     from asr.lm.estimation.mixing import MOST
     from asr.lm.estimation.mixing import mix as mixed_with
     from asr.lm.estimation.pruning import chained
+    from asr.text import without_accents
 
     before = Bundle.open(bundle or default_bundle())
     if before.lm is None:
@@ -231,6 +232,7 @@ def mix(
         spells=lambda word: not tokenizer.unknown(word),
         language=before.info.language,
         weight=weight,
+        plain=without_accents(tokenizer),
     )
     if mixed.weight > MOST:
         typer.echo(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Generic, TypeVar
 
+from asr.punctuation.given import GivenForms
 from asr.punctuation.marks import CAPITAL, DASH, LOWER, MARKS, NONE, QUESTION, STOP, cased
 from asr.punctuation.model import Answer, Asked, Punctuator, Timed
 from asr.punctuation.numbers import digit_words, numbers
@@ -33,9 +34,13 @@ class Writer(Generic[Word]):
 
     Args:
         language: in which numbers are written in digits; None leaves them in words.
+        given: words whose capitals the caller has given.
     """
 
-    def __init__(self, punctuator: Punctuator, language: str | None) -> None:
+    def __init__(
+        self, punctuator: Punctuator, language: str | None, given: GivenForms | None = None
+    ) -> None:
+        self._given = given or GivenForms()
         self._asked = Asked(punctuator)
         self._forms, self._language = punctuator.forms, language
         self._digits = digit_words(language) if language is not None else frozenset()
@@ -75,7 +80,7 @@ class Writer(Generic[Word]):
     def _written(self) -> Iterator[WrittenWord[Word]]:
         run, self._run = self._run, []
         for part in _parts(run, self._digits, self._language):
-            yield from _run(part, self._forms, self._language)
+            yield from _run(part, self._forms, self._given, self._language)
 
 
 def written_words(
@@ -111,13 +116,18 @@ def _parts(
 
 
 def _run(
-    run: Sequence[tuple[Word, Answer]], forms: Mapping[str, str], language: str | None
+    run: Sequence[tuple[Word, Answer]],
+    forms: Mapping[str, str],
+    given: GivenForms,
+    language: str | None,
 ) -> Iterator[WrittenWord[Word]]:
     """Words without a mark or a long pause between them."""
     cases = _cases(run)
     spelled = [cased(word.text, case, forms) for (word, _), case in zip(run, cases, strict=True)]
+    words = [word.text for word, _ in run]
+    given.put(words, cases, spelled)
     if language is not None:
-        for number in numbers([word.text for word, _ in run], language):
+        for number in numbers(words, language):
             count = number.end - number.first
             spelled[number.first : number.end] = [number.text, *([""] * (count - 1))]
     last = max((place for place, text in enumerate(spelled) if text), default=0)

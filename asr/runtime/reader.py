@@ -26,7 +26,7 @@ from asr.decoding import (
     transcript,
 )
 from asr.options import Options
-from asr.punctuation import Punctuator, Writer
+from asr.punctuation import GivenForms, Punctuator, Writer
 from asr.runtime.engine import LogProbs, Wave, stacked
 from asr.runtime.windows import batches
 from asr.sampling import SAMPLE_RATE
@@ -88,6 +88,10 @@ class Reader:
     """Writes words as people do, where that is asked for."""
     language: str
     """Of the words."""
+    hotwords: Sequence[str] = ()
+    """In normal form."""
+    given: GivenForms | None = None
+    """How hot words are written."""
 
     def read(
         self, lattices: Sequence[LogProbs], durations: Sequence[float], options: Options
@@ -115,7 +119,8 @@ class Reader:
         """Writes words as people do, if that is asked for."""
         if self.punctuator is None:
             return None
-        return Writer(self.punctuator, self.language if options.digits == "always" else None)
+        language = self.language if options.digits == "always" else None
+        return Writer(self.punctuator, language, self.given)
 
     def decode(self, lattices: Sequence[LogProbs], options: Options) -> list[Decoded]:
         """The words of each lattice `(U, V)`, before any calibration."""
@@ -175,7 +180,7 @@ class Reader:
                 yield Decoded(tuple(decoded_words(hypothesis, spans, *rows)))
             return
         paths = self.search(
-            lattices, options.beam_settings(), options.hotwords, options.nbest, self.threads
+            lattices, options.beam_settings(), self.hotwords, options.nbest, self.threads
         )
         aligned = align(log_probs, lengths, [best.units for best, *_ in paths])
         for hypothesis, *rows, (best, *others) in zip(aligned, sure, blank, paths, strict=True):

@@ -13,7 +13,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, get_type_hints, overload
 
@@ -29,7 +29,7 @@ from asr.errors import BadBundle, BadData, BadOption
 from asr.files import as_path
 from asr.machine import usable_cores
 from asr.options import LM_OPTIONS, MIX, Options, OptionValues, Selection
-from asr.punctuation import Punctuator
+from asr.punctuation import GivenForms, Punctuator
 from asr.runtime.alignment import Token, align_text, tokens
 from asr.runtime.devices import open_engine
 from asr.runtime.engine import Engine, LogProbs, Wave
@@ -38,6 +38,7 @@ from asr.runtime.lattices import join, lattice_parts, lattices, rows
 from asr.runtime.reader import Decoded, Length, Partial, Reader, joined
 from asr.runtime.sources import Source, are_several, checked, in_groups, open_sources, selected
 from asr.runtime.windows import Grid, Window, cut
+from asr.text import without_accents
 from asr.transcript import Segment, Transcript, Word
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ class Recognizer:
         selection = Selection(track=track, channels=str(channels), start=start, duration=duration)
         if selection.is_split:
             raise BadOption("a text has one channel: choose channels mix, or a channel's number.")
-        written = tokens(text, self.bundle.tokenizer, self.bundle.normalise)
+        written = tokens(text, self.bundle.tokenizer, self.bundle.spelling)
         recording = checked(source, selection)
         length = Length()
         parts = lattice_parts(self.engine, length.of(recording.channel(0)), self._grid)
@@ -274,7 +275,7 @@ class Recognizer:
 
     def align_lattice(self, lattice: LogProbs, duration: float, text: str) -> Transcript:
         """As `align`, of a recording of so many seconds from its lattice `(U, V)`."""
-        written = tokens(text, self.bundle.tokenizer, self.bundle.normalise)
+        written = tokens(text, self.bundle.tokenizer, self.bundle.spelling)
         return self._aligned([[lattice]], Length(duration), written)
 
     def _aligned(
@@ -342,8 +343,7 @@ class Recognizer:
         if chosen.hotwords:  # those that cannot be spelled are named before any work
             from asr.decoding.beam.hotwords import phrases
 
-            written = phrases(chosen.hotwords, self.bundle.tokenizer, self.bundle.normalise)
-            chosen = replace(chosen, hotwords=tuple(written))
+            phrases(chosen.hotwords, self.bundle.tokenizer, self.bundle.spelling)
         return chosen
 
     def lattices(self, audios: Sequence[Audio]) -> list[LogProbs]:
@@ -441,6 +441,7 @@ class Recognizer:
         search = None if options.decoder == "greedy" else self._search
         letters = self.bundle.tokenizer.n_units
         by_sound = search is not None and search.tokenizer is None
+        hotwords, given = self._hot_words(options.hotwords)
         return Reader(
             tokenizer=self.bundle.tokenizer,
             frame_seconds=frame_seconds,
@@ -451,7 +452,24 @@ class Recognizer:
             threads=self.threads or usable_cores(),
             punctuator=self.punctuator if options.written else None,
             language=self.bundle.info.language,
+            hotwords=hotwords,
+            given=given,
         )
+
+    @cached_property
+    def _hot_words(self) -> "Callable[[tuple[str, ...]], tuple[list[str], GivenForms | None]]":
+        """Hot words in normal form, and how they are written; of the last few lists it is kept."""
+        return lru_cache(4)(self._read_hot_words)
+
+    def _read_hot_words(self, hotwords: tuple[str, ...]) -> tuple[list[str], GivenForms | None]:
+        if not hotwords:
+            return [], None
+        from asr.decoding.beam.hotwords import phrases
+
+        normal = self.bundle.spelling
+        written = map(without_accents(self.bundle.tokenizer), hotwords)
+        given = GivenForms(written, normal, self._search.knows)
+        return phrases(hotwords, self.bundle.tokenizer, normal), given
 
     @cached_property
     def _calibrations(self) -> dict[str, Calibration]:

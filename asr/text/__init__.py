@@ -1,5 +1,6 @@
 """Text: the normal form, and the units in which it is spelled."""
 
+from asr.text.accents import spelled_by, without_accents
 from asr.text.ctc import BLANK, frames_needed
 from asr.text.languages import DEFAULT_LANGUAGE
 from asr.text.normalise import PLAIN, Normaliser, is_read_aloud, normalise, normaliser
@@ -23,5 +24,7 @@ __all__ = [
     "is_read_aloud",
     "normalise",
     "normaliser",
+    "spelled_by",
     "tokenizer_from_state",
+    "without_accents",
 ]

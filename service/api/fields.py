@@ -336,7 +336,7 @@ class AlignForm(LayoutFields):
         """The text to align; ApiError (422) if `recognizer` can spell no word of it."""
         bundle = recognizer.bundle
         try:
-            tokens(self.text, bundle.tokenizer, bundle.normalise)
+            tokens(self.text, bundle.tokenizer, bundle.spelling)
         except BadOption as error:
             raise ApiError(422, str(error), param="text", code="invalid_option") from error
         return KnownText(self.text)
@@ -363,7 +363,7 @@ class JobForm(TranscriptionForm):
 
 
 def _spells(recognizer: Recognizer, phrase: str) -> bool:
-    text = recognizer.bundle.normalise(phrase)
+    text = recognizer.bundle.spelling(phrase)
     return bool(text) and not recognizer.bundle.tokenizer.unknown(text)
 
 

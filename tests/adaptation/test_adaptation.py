@@ -134,7 +134,7 @@ def test_bad_input_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
     (headless / "model.safetensors").unlink()
     for source, bundle, words in (
         (few, tiny_bundle, "too little to learn from and to test on: give 30 s"),
-        (foreign, tiny_bundle, "cannot spell 'ß', 'ü': the bundle's language is English"),
+        (foreign, tiny_bundle, "cannot spell 'ß': the bundle's language is English"),
         (silent, tiny_bundle, "has no recording with a text"),
         (tmp_path / "gone", tiny_bundle, "name a folder of recordings, a table or a manifest"),
         (few, headless, "model.safetensors cannot be read"),
@@ -205,8 +205,10 @@ def test_what_cannot_be_learnt_is_named(tiny_bundle: Path, tmp_path: Path) -> No
     table = tmp_path / "table.csv"
     rows = [f"{line['audio']};{line['text']}" for line in SPEECH]
     rows[3] = f"{SPEECH[3]['audio']};{'word ' * 200}"
+    rows[5] = f"{SPEECH[5]['audio']};Zoë, señor"
     table.write_text("\n".join(["path;text", "gone.wav;one", *rows]), encoding="utf-8")
     material = gather(table, tmp_path, Bundle.open(tiny_bundle), lambda *_: None)
+    assert material.bare == {"ë", "ñ"}
     missing, crowded = material.left_out
     assert missing.endswith(f"there is no file {tmp_path / 'gone.wav'}")
     assert crowded.startswith(f"{SPEECH[3]['audio']}: ")

@@ -151,6 +151,9 @@ def test_a_hot_word_that_no_lexicon_has_is_written_as_it_is_pronounced(tmp_path:
     [
         (["ann", "Łódź"], "hot word 'Łódź' has 'ó', 'ł', 'ź', which this model cannot spell"),
         (["R2D2"], "'2'"),
+        (["R2D2", "ann", "C3"], r"spell, and so has 1 other \('C3'\); write it in"),
+        ([f"x{n}" for n in range(99)], r"so have 98 others \('x1', .*'x10', …\); write"),
+        (["7" * 5_000], r"hot word '7{200}…' has '7', which"),
         (["?!"], "hot word '\\?!' has no letters; leave it out."),
         ([""], "no letters"),
         ([f"{'a' * n}" for n in range(1, 300)], f"over the limit of {MAX_LETTERS}"),

@@ -17,10 +17,12 @@ from asr.errors import BadData, BadOption
 from asr.lm import NGram
 from asr.lm.estimation.mixing import FEWEST, OF_FEW, mix, mixture
 from asr.runtime import Recognizer
+from asr.text import CharacterTokenizer, without_accents
+from asr.text.tokenizers import ENGLISH
 
 CLIP = Path(__file__).parents[1] / "data" / "clips"
 OLD = ["the cat sat on the mat", "a dog sat on the cat", "the mat is on the dog"] * 4
-OWN = ["the cat purrs", "a ferret purrs on the mat", "ferrets purr", "room 12 purrs", "ålund purrs"]
+OWN = ["the cat purrs", "a ferret purrs on the mat", "ferrets purr", "room 12 purrs", "łund purrs"]
 KNOWN = sorted({*" ".join(OLD).split()})
 AFTER = [f"{one} {other}" for one in KNOWN for other in KNOWN]
 
@@ -94,13 +96,21 @@ def test_a_text_gains_its_words_and_says_what_it_lost(tmp_path: Path) -> None:
     mixed = mix(model(OLD), text, silent, spells=lambda word: word.isascii() and word.isalpha(),
                 language="en")  # fmt: skip
     assert set(mixed.new) == {"purrs", "purr", "ferret", "ferrets", "room"}
-    assert dict(mixed.lost) == {"12": len(AFTER), "ålund": len(AFTER)}
+    assert dict(mixed.lost) == {"12": len(AFTER), "łund": len(AFTER)}
     assert mixed.after < mixed.before and 0 < mixed.unknown < 1
     assert 0.01 <= mixed.weight <= 0.5
     assert set(model(OLD).vocabulary) <= set(mixed.model.vocabulary)
-    assert "ålund" not in mixed.model.vocabulary
+    assert "łund" not in mixed.model.vocabulary
     assert probability(mixed.model, "the cat purrs") > 0.1
     assert probability(mixed.model, "dog sat on") > 0.05
+
+
+def test_words_are_taken_in_the_letters_of_the_model(tmp_path: Path) -> None:
+    text = tmp_path / "own.txt"
+    text.write_text("Zoë purrs\nthe café purrs\n", encoding="utf-8")
+    plain = without_accents(CharacterTokenizer(ENGLISH))
+    mixed = mix(model(OLD), text, silent, spells=str.isascii, language="en", plain=plain)
+    assert {"zoe", "cafe"} < set(mixed.new) and not mixed.lost
 
 
 def test_a_text_of_the_old_kind_weighs_less_than_one_of_another(tmp_path: Path) -> None:
@@ -172,7 +182,7 @@ def test_a_bundle_is_mixed_into_a_new_one(tmp_path: Path, tiny_bundle: Path) -> 
     out, _ = asr("lm", "mix", text, new, "--bundle", bundle, "--sources", "ferrets")
     assert "new words       5: purrs" in out
     assert f"lost            {len(AFTER)} words with digits, signs: 12" in out
-    assert f"lost            {len(AFTER)} words with other letters: ålund" in out
+    assert f"lost            {len(AFTER)} words with other letters: łund" in out
     assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
     mixed = Bundle.open(new)
     assert mixed.info.name == "new" and mixed.info.lm is not None

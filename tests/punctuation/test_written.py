@@ -16,7 +16,7 @@ from asr.bundle.session import session
 from asr.errors import BadBundle
 from asr.export.punctuation import punctuation_graph
 from asr.model.config import Cell
-from asr.punctuation import Punctuator, written_words
+from asr.punctuation import GivenForms, Punctuator, Writer, written_words
 from asr.punctuation.marks import MARKS, read_back
 from asr.punctuation.model import AFTER, BLOCK
 from asr.punctuation.numbers import is_read_as
@@ -72,6 +72,29 @@ def test_written_is_plain(
     check_plain(said, written)
     if not digits:
         assert all(written)
+
+
+@settings(max_examples=60)
+@given(WORDS, st.lists(st.text("aßIiσΣ man'’-.1é", max_size=12), max_size=8))
+def test_written_with_given_capitals_is_plain(
+    punctuator: Punctuator, words: list[str], phrases: list[str]
+) -> None:
+    given = GivenForms([*phrases, "McDonald", "THE MAN", "Nineteen", "O'CLOCK", "İ"])
+    writer = Writer[Spoken](punctuator, "en", given)
+    said = spoken(words)
+    check_plain(said, [found.written for found in (*writer.add(said), *writer.end())])
+
+
+def test_capitals_are_those_that_the_caller_gives(shipped: Punctuator) -> None:
+    phrases = ["iPhone", "pH", "Zoe McDONALD", "o’NEILL", "COVID", "hyrule", "Boeing 747", "US"]
+    given = GivenForms([*phrases, "Will", "Dr. Quilter"], knows={"us", "will"}.__contains__)
+    text = "the iphone tells us that the ph will rise as zoe mcdonald and o'neill had covid in may"
+    writer = Writer[Spoken](shipped, "en", given)
+    said = spoken(text.split())
+    found = [read_back(one.written)[0] for one in (*writer.add(said), *writer.end())]
+    assert " ".join(found) == (
+        "The iPhone tells us that the pH will rise as Zoe McDONALD and o'NEILL had COVID in May"
+    )
 
 
 def test_marks_capitals_and_digits_are_put(punctuator: Punctuator) -> None:

@@ -41,6 +41,16 @@ def test_a_clip_has_its_text_as_it_is_written(
     assert all(a.end <= b.start for a, b in zip(found.words, found.words[1:], strict=False))
 
 
+def test_accents_that_the_model_has_no_letters_for_are_left_out(
+    recognizer: Recognizer, said: list[tuple[Path, str]]
+) -> None:
+    clip, text = said[0]
+    accented = text.lower().replace("e", "é").replace("i", "i\u0308")
+    found, plain = recognizer.align(clip, accented), recognizer.align(clip, text)
+    assert " ".join(word.text for word in found.words) == accented and not found.unsaid
+    assert [word.start for word in found.words] == [word.start for word in plain.words]
+
+
 def test_what_was_not_said_is_marked_and_what_is_not_written_is_left_out(
     recognizer: Recognizer, said: list[tuple[Path, str]]
 ) -> None:

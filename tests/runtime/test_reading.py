@@ -178,6 +178,8 @@ def test_hot_words_are_heard(shipped: Recognizer, clips: list[Path]) -> None:
     heard = shipped.transcribe(clips[0], decoder="beam", hotwords=[name], hotword_boost=20.0)
     assert name.lower() in heard.plain.split()
     assert name.lower() not in without.plain.split()
+    accented = shipped.transcribe(clips[0], decoder="beam", hotwords=["MänNÉ"], hotword_boost=20.0)
+    assert accented.plain == heard.plain and "ManNE" in accented.text
 
 
 def test_long_recordings_are_read_in_parts(shipped: Recognizer, clips: list[Path]) -> None:

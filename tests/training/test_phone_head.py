@@ -139,6 +139,10 @@ def test_a_lexicon_and_a_model_are_added_for_words_that_have_no_pronunciation(
     assert f"a lexicon of {len(after)} words with {len(after)} pronunciations" in card
     assert "Pronunciations: made up for a test." in card
     assert f"{len(before)} words with pronunciations, " in capsys.readouterr().out
+    own.write_text("Tatoú\tt a t u\nnowhere\tt o\n", encoding="utf-8")
+    pronunciations.add([own], folder)
+    assert Pronunciations.load_saved(folder / "lexicon.txt")["tatou"] == (("t", "a", "t", "u"),)
+    assert "not in the language model: tatou, nowhere. " in capsys.readouterr().err
     recognizer = Recognizer.load(folder)
     clip = next(TRAIN.glob("*.opus"))
     hot = recognizer.transcribe(clip, hotwords=["otatu"], hotword_boost=10.0, prior_weight=0.0)

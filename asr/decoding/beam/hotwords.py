@@ -19,11 +19,14 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.counting import counted
 from asr.errors import BadOption
 from asr.text import Normaliser, Tokenizer, normalise
 
 MAX_LETTERS = 20_000
 """Bounds the automaton: its states are at most letters, units and spaces of the hot words."""
+_NAMED = 10  # letters and hot words that a message names
+_LONGEST_NAMED = 200  # characters
 BETWEEN, OFF = 0, 1
 """The states without a match: between words, and inside a word.
 """
@@ -82,21 +85,34 @@ def phrases(
         BadOption: one has no letters, or some that no unit spells; or there are too many.
     """
     written = {normal(hotword): hotword for hotword in hotwords}
+    faulty: dict[str, set[str]] = {}
     for phrase, hotword in written.items():
         if not phrase:
-            raise BadOption(f"hot word {hotword!r} has no letters; leave it out.")
+            raise BadOption(f"hot word {short(hotword)} has no letters; leave it out.")
         if unknown := tokenizer.unknown(phrase) if tokenizer is not None else set():
-            letters = ", ".join(map(repr, sorted(unknown)))
-            raise BadOption(
-                f"hot word {hotword!r} has {letters}, which this model cannot spell; "
-                "write it in the model's letters."
-            )
+            faulty[hotword] = unknown
+    if faulty:
+        first, unknown = next(iter(faulty.items()))
+        letters = ", ".join(map(repr, sorted(unknown)[:_NAMED]))
+        others = list(faulty)[1:]
+        named = ", ".join([*map(short, others[:_NAMED]), *(["…"] if others[_NAMED:] else [])])
+        have = "have" if others[1:] else "has"
+        more = f", and so {have} {counted(len(others), 'other')} ({named})" if others else ""
+        raise BadOption(
+            f"hot word {short(first)} has {letters}, which this model cannot spell{more}; "
+            "write it in the model's letters, numbers as words."
+        )
     if (letters_in_all := sum(map(len, written))) > MAX_LETTERS:
         raise BadOption(
             f"the hot words have {letters_in_all} letters, over the limit of {MAX_LETTERS}; "
             "give fewer."
         )
     return list(written)
+
+
+def short(hotword: str) -> str:
+    """The hot word as messages quote it."""
+    return repr(hotword if len(hotword) <= _LONGEST_NAMED else f"{hotword[:_LONGEST_NAMED]}…")
 
 
 @dataclass

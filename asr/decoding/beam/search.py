@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from asr.cache import release
 from asr.decoding.beam import kernel
-from asr.decoding.beam.hotwords import Known, hot_words, phrases
+from asr.decoding.beam.hotwords import Known, hot_words, phrases, short
 from asr.decoding.beam.lexicon import ROOT, UNKNOWN, Boundaries, Lexicon, Spellings, frozen
 from asr.decoding.beam.priors import log_shares, log_shares_of_units
 from asr.errors import BadOption
@@ -234,6 +234,10 @@ class BeamSearch:
         """The sequences in the order of their words."""
         return np.argsort(self.sequences.words, kind="stable")
 
+    def knows(self, word: str) -> bool:
+        """Whether the language model has the word."""
+        return word in self._ids
+
     def _known(self, word: str) -> list[Known]:
         """All ways to say a word of the hot words.
 
@@ -247,7 +251,7 @@ class BeamSearch:
             return [Known(id, units, [node == UNKNOWN for node in nodes])]
         if not (ways := self._pronounced(word)):
             raise BadOption(
-                f"hot word {word!r} is not among the words that this model can pronounce; "
+                f"hot word {short(word)} is not among the words that this model can pronounce; "
                 "leave it out."
             )
         id = self._ids.get(word, 0)

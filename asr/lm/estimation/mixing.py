@@ -69,6 +69,7 @@ def mix(
     spells: Callable[[str], bool],
     language: str,
     weight: float | None = None,
+    plain: Callable[[str], str] = lambda word: word,
 ) -> Mixed:
     """The old model and a text with one sentence per line, interpolated.
 
@@ -76,6 +77,7 @@ def mix(
         spells: whether the units spell a word; others are unknown in the mixture, and counted.
         language: of the text, which decides its normal form.
         weight: of the text; without it, held-out sentences tell, or it is `OF_FEW`.
+        plain: a word in normal form -> the word in letters that the units have.
 
     Raises:
         BadData: the text cannot be read, or has no words.
@@ -87,7 +89,8 @@ def mix(
         raise BadOption(f"the weight {weight:g} of the text must be above 0 and below 1.")
     with tempfile.TemporaryDirectory() as folder, stage("reading") as progress:
         whole, seen, held = (Path(folder) / name for name in ("whole", "seen", "held"))
-        lines, different, counts = _parted(sentences(text, progress, language), whole, seen, held)
+        read = ([plain(word) for word in line] for line in sentences(text, progress, language))
+        lines, different, counts = _parted(read, whole, seen, held)
         if different < FEWEST and weight is None:
             weight = OF_FEW
         if not any(map(spells, counts)):
