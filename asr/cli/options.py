@@ -27,7 +27,10 @@ LmOption = Annotated[
 ]
 HotwordsOption = Annotated[
     Path | None,
-    typer.Option("--hotwords", help="File of words or phrases to favour, one per line."),
+    typer.Option(
+        "--hotwords",
+        help="File of words or phrases to favour, one per line or with commas between them.",
+    ),
 ]
 WEIGHTS = tuple(weight.name for weight in fields(Weights))
 """The options that are weights of the beam search."""
@@ -129,7 +132,8 @@ def reading(hotwords: Path | None = None, lm: Path | None = None, **values: Any)
                 f"the hot words in {hotwords} cannot be read ({reason}); give a text file with a "
                 "word or phrase on each line."
             ) from error
-        given["hotwords"] = tuple(line.strip() for line in lines if line.strip())
+        phrases = (phrase.strip() for line in lines for phrase in line.split(","))
+        given["hotwords"] = tuple(phrase for phrase in phrases if phrase)
         if not given["hotwords"]:
             raise BadOption(f"{hotwords} names no hot words; write one on each line.")
     return given

@@ -53,14 +53,20 @@ def _language(value: Any) -> Any:
         raise PydanticCustomError("no_language", message) from error
 
 
+_BETWEEN = re.compile(r"[,\r\n]")
+
+
 def _phrases(value: Any) -> Any:
-    """Split items that hold several phrases with commas between them."""
+    """Split items that hold several phrases, with commas or line ends between them."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return value
-    phrases = [phrase for item in value for part in item.split(",") if (phrase := part.strip())]
+    phrases = [
+        phrase for item in value for part in _BETWEEN.split(item) if (phrase := part.strip())
+    ]
     if any(len(phrase) > LONGEST_PHRASE for phrase in phrases):
         message = (
-            f"A hot word has at most {LONGEST_PHRASE} characters: separate phrases with commas"
+            f"A hot word has at most {LONGEST_PHRASE} characters: separate phrases with commas or "
+            "line ends"
         )
         raise PydanticCustomError("long_phrase", message)
     return phrases
@@ -182,8 +188,8 @@ class HowFields(Fields):
     beam_size: int | None = _option("beam_size", most=512, example=16)
     lm_weight: float | None = _option("lm_weight", example=0.5)
     hotwords: Annotated[Phrases, Field(examples=[["Nyx", "Eyjafjallajökull"]])] = []
-    """Words or phrases to favour: the field may be sent several times, and commas separate phrases.
-    With any, the default decoder is `beam`."""
+    """Words or phrases to favour: the field may be sent several times, and commas or line ends
+    separate phrases. With any, the default decoder is `beam`."""
     written: bool | None = _option("written")
     digits: Literal["always", "never"] | None = _option("digits")
 

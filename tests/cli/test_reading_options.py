@@ -28,7 +28,7 @@ def asr(
 
 def test_only_what_was_given_is_an_option(tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
-    words.write_text("\ufeffNyx\n\n  New York \n", encoding="utf-8")
+    words.write_text("\ufeffNyx\n\n , New York \n", encoding="utf-8")
     given = reading(words, decoder="beam", nbest=None, lm_weight=0.0)
     assert given == {"decoder": "beam", "lm_weight": 0.0, "hotwords": ("Nyx", "New York")}
     assert reading(None, decoder=None) == {}

@@ -20,6 +20,13 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
     if (kind === "drop") addFiles(event.dataTransfer.files);
   });
 }
+// A list of lines, which a field of one line would join to one phrase.
+$("hotwords").addEventListener("paste", (event) => {
+  const field = event.target, lines = event.clipboardData.getData("text/plain").split(/[\r\n]+/).map((line) => line.trim()).filter(Boolean);
+  if (lines.length < 2) return;
+  event.preventDefault();
+  field.setRangeText(lines.join(", "), field.selectionStart, field.selectionEnd, "end");
+});
 $("locked").addEventListener("submit", (event) => {
   event.preventDefault();
   listModels();

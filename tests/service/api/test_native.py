@@ -196,7 +196,7 @@ def test_an_empty_a_wrong_and_a_large_body(client: Client) -> None:
 def test_the_beam_and_its_options_are_those_of_python(
     client: Client, clip: Path, recognizer: Recognizer
 ) -> None:
-    query = "decoder=beam&hotwords=table,nyx&hotwords=Sally%20Ride&nbest=3&beam_size=8"
+    query = "decoder=beam&hotwords=table%0D%0Anyx,&hotwords=Sally%20Ride&nbest=3&beam_size=8"
     response = client.http.post(f"{URL}?{query}", content=clip.read_bytes())
     expected = recognizer.transcribe(
         clip, decoder="beam", hotwords=["table", "nyx", "Sally Ride"], nbest=3, beam_size=8

@@ -218,6 +218,15 @@ def test_the_text_is_copied_also_by_plain_http(
     assert pasted(by_http) == english.transcribe(clips[0]).text
 
 
+def test_a_pasted_list_of_lines_gets_commas(page: Page) -> None:
+    page.locator("#settings").evaluate("details => { details.open = true; }")
+    page.context.grant_permissions(["clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText(' Ann Lee\\r\\n\\nNyx \\nQuilter\\n')")
+    page.locator("#hotwords").fill("Zoe, ")
+    page.locator("#hotwords").press("Control+V")
+    expect(page.locator("#hotwords")).to_have_value("Zoe, Ann Lee, Nyx, Quilter")
+
+
 def test_where_nothing_can_be_copied_it_says_so(by_http: Page) -> None:
     by_http.evaluate("() => { document.execCommand = () => false; }")  # as a browser may refuse it
     by_http.get_by_role("button", name="Copy text").click()
