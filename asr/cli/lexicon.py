@@ -285,8 +285,14 @@ def _words(source: str, language: str) -> Iterator[str]:
     """The words of a file, or the word itself, in the normal form of a language."""
     from asr.lm.estimation.texts import sentences
     from asr.text import PLAIN, normaliser
+    from asr.text.pronunciations import has_pronunciations
 
     path, normal = Path(source), normaliser(PLAIN, language)
+    if path.is_file() and has_pronunciations(path):
+        raise BadOption(
+            f"{source} has pronunciations in place of a text: give it by --dictionary, or --check "
+            "it."
+        )
     if path.is_file():
         with bar("reading") as progress:
             for sentence in sentences(path, progress, language):

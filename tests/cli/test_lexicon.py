@@ -90,9 +90,12 @@ def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, g2p: Path) -> 
     options = ("--dictionary", PART, "--g2p", g2p)
     bad = tmp_path / "bad.jsonl"
     bad.write_text("{}\n")
+    own = tmp_path / "own.txt"
+    own.write_text("\ufeffkubectl\tK Y UW1 B # mine\n", encoding="utf-8")
     for arguments, message in (
         (("none.txt", *options), "there is no file none.txt"),
         (("?", *options), "'?' is no word"),
+        ((own, *options), "own.txt has pronunciations in place of a text: give it by --dictionary"),
         ((bad, *options), "bad.jsonl, line 1: no line of a manifest with a `text`"),
         (("the", "--dictionary", tmp_path / "no.txt", "--g2p", g2p), "no.txt cannot be read"),
         (("the", "--dictionary", PART, "--g2p", PART), "is no pronunciation model"),

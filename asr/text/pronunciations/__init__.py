@@ -1,6 +1,13 @@
 """Pronunciations of words: dictionaries, and a model for the words that they lack."""
 
-from asr.text.pronunciations.dictionary import ARPABET, Fault, Phones, Pronunciations, read
+from asr.text.pronunciations.dictionary import (
+    ARPABET,
+    Fault,
+    Phones,
+    Pronunciations,
+    has_pronunciations,
+    read,
+)
 from asr.text.pronunciations.g2p import G2P, Guess, Spelling
 from asr.text.pronunciations.lookup import Pronounced, WithGuesses, complete, pronounce
 from asr.text.pronunciations.training import Measured, Trained, measure, split, train
@@ -18,6 +25,7 @@ __all__ = [
     "Trained",
     "WithGuesses",
     "complete",
+    "has_pronunciations",
     "measure",
     "pronounce",
     "read",

@@ -166,6 +166,17 @@ def read(
     return Pronunciations(entries), tuple(faults)
 
 
+def has_pronunciations(path: Path) -> bool:
+    """Whether the first line of a file is a word, a tab and English phones."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            word, _, said = _COMMENT.sub("", file.readline(_LONGEST_LINE)).partition("\t")
+    except (OSError, UnicodeDecodeError):
+        return False  # whoever reads it says so
+    phones = said.split()
+    return bool(word.strip() and phones) and all(_plain(one, None) in ARPABET for one in phones)
+
+
 def _parted(line: str) -> tuple[str, Phones]:
     """The word and the phones of a line; without a tab, the word ends at the first space."""
     word, tab, rest = line.partition("\t")
