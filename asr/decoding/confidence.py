@@ -20,7 +20,7 @@ def certainty(log_probs: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Shannon's entropy H, exponentially normalised (Laptev and Ginsburg, "Fast entropy-based methods
     of word-level confidence estimation for end-to-end ASR", 2023): `(V exp(-H) - 1) / (V - 1)`.
-    Tsallis' entropy of order 1/3 was no better overall (`docs/results.md`).
+    Tsallis' entropy of order 1/3 was no better overall (`docs/history.md`).
 
     Args:
         log_probs: `(B, U, V)` natural logs.

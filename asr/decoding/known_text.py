@@ -7,8 +7,9 @@ a price, instead of being spread over the sound of others.
 The words of a text follow one another; each has a state before it and one for each of its units,
 with a blank between two units. The state before a word takes blanks, spaces and, at a price for
 each frame, any other sound; from there later words may be reached. Paths are compared by Viterbi's
-algorithm within a stretch of the text that moves along; what lies a minute back is settled. So time
-is linear in the recording's length, and memory grows only by its path.
+algorithm within a stretch of the text that moves along; what lies 1,500 frames back, a minute at
+40 ms each, is settled. So time is linear in the recording's length, and memory grows only by its
+path. Prices are in nats, as log-probabilities are.
 
 Shapes: U frames, V units, W words of the stretch, S states of it.
 """

@@ -1,4 +1,4 @@
-"""One training step, one validation step, and the schedule between them.
+"""A run: its losses, its training and validation steps, and what a checkpoint keeps of it.
 
 Shapes: B batch, S samples, T feature frames, F mels, U output frames, V units, D layers' width.
 """

@@ -160,7 +160,7 @@ def hot_words(
 
     Args:
         letters: `(V,)` see `Boundaries`.
-        n_words: words that the language model knows, ids included.
+        n_words: number of word ids, that of unknown words included.
 
     Raises:
         BadOption: `spell` does.

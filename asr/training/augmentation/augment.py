@@ -1,7 +1,7 @@
 """Augmentation: the effects on training clips, in order.
 
 They work on a whole batch, on the training device, inside the training step. Random numbers come
-from torch's generators, which each step seeds (see `CtcTraining`). Development audio is never
+from torch's generators, which each step seeds (`asr.training.schedule`). Development audio is never
 augmented.
 
 Shapes: B batch, S samples.
