@@ -1,8 +1,9 @@
 """The times of a known text in a recording of any length; either may have more than the other.
 
-As in CTC segmentation (Kürzinger et al., 2020), sound that the text does not have costs little, so
-that a text may be a part of what is said. Beyond that, words that were not said are passed over, at
-a price, instead of being spread over the sound of others.
+As in Kürzinger et al., "CTC-segmentation of large corpora for German end-to-end speech recognition"
+(2020), sound that the text does not have costs little, so that a text may be a part of what is
+said. Beyond that, words that were not said are passed over, at a price, instead of being spread
+over the sound of others.
 
 The words of a text follow one another; each has a state before it and one for each of its units,
 with a blank between two units. The state before a word takes blanks, spaces and, at a price for

@@ -110,7 +110,9 @@ class SelfConditioning(nn.Module):
 class RecurrentStack(nn.Module):
     """Recurrent layers, each with LayerNorm and dropout: `(B, T, D)` -> `(B, T, W)`.
 
-    A layer may have a projection, and add what it reads (`ModelConfig.residual`).
+    LayerNorm (Ba et al., "Layer normalization", 2016) acts on each frame alone, so that neither
+    other utterances nor padding enter it. A layer may have a projection, and add what it reads
+    (`ModelConfig.residual`).
 
     Args:
         n_units: units of the head of `SelfConditioning`, if the config has it.

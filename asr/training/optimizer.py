@@ -16,7 +16,7 @@ _MOMENTUM, _LOW, _HIGH = 0.9, 0.85, 0.95
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW and its learning rate schedule."""
+    """AdamW (Loshchilov & Hutter, 2019) and its learning rate schedule."""
 
     learning_rate: float = 1e-3
     """The peak of the learning rate."""

@@ -2,7 +2,8 @@
 
 An acoustic model learns the priors of units too, so a language model counts them twice. Posteriors
 divided by a power of the priors are closer to the likelihood of the audio, as in hybrid models
-(Bourlard and Morgan, 1994; with CTC: Miao et al., 2015).
+(Bourlard and Morgan, "Connectionist speech recognition", 1994; with CTC: Miao et al., "EESEN",
+2015, who count the blank too; here it has no prior).
 
 Shapes: V units, W words, S sequences.
 """

@@ -135,7 +135,8 @@ class SpecAugment:
     """Park et al., "SpecAugment" (2019): sets bands and time spans of each clip to the mean.
 
     The number of time masks depends on a clip's length, so that short and long clips lose the same
-    share of their frames: as many masks of `time_width` as make up `time_share`.
+    share of their frames: as many masks of `time_width` as make up `time_share` (adaptive
+    multiplicity: Park et al., "SpecAugment on large scale datasets", 2020). Time is not warped.
     """
 
     frequency_masks: int = 2
