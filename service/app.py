@@ -49,7 +49,7 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
     registry = ModelRegistry(settings, decoders, metrics, device)
     metrics.queued_audio.set_function(lambda: sum(model.queued_seconds for model in registry.all()))
     metrics.queue.set_function(lambda: sum(model.backlog_s for model in registry.all()))
-    metrics.real_time_factor.set_function(lambda: registry.first.real_time_factor)
+    metrics.real_time_factor.set_function(lambda: registry.first.throughput)
 
     usage = Usage(settings.key_audio_seconds_per_day)
     jobs = Jobs(settings, registry, metrics, usage)
@@ -99,7 +99,7 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
     app.state.decoders, app.state.stop, app.state.reload = decoders, stop, reload
     app.state.jobs, app.state.usage = jobs, usage
     app.state.live = Sessions(
-        settings.live_sessions, lambda: registry.first.real_time_factor, metrics
+        settings.live_sessions, lambda: registry.first.throughput, metrics
     )
     app.state.keys = _keys(settings)
     app.state.admins = read_keys(settings.admin_keys.get_secret_value(), None, "EARSHOT_ADMIN_KEYS")

@@ -295,7 +295,7 @@ def _record(
         manifest=manifest.name,
         decoder=decoder or recognizer.options().decoder,
         command=_command(manifest, decoder),
-        speed=round(evaluation.realtime_factor, 1),
+        speed=round(evaluation.throughput, 1),
         device=_device(recognizer.device),
     )
     typer.echo(f"recorded in {recognizer.bundle.path}", err=True)

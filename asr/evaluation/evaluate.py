@@ -65,7 +65,7 @@ class Evaluation:
     """Why a recording could not be read, by the clip's id: these are not scored."""
 
     @property
-    def realtime_factor(self) -> float:
+    def throughput(self) -> float:
         """Seconds of audio per second of wall time."""
         return self.audio_seconds / self.wall_seconds
 

@@ -29,7 +29,7 @@ def lines(analysis: Analysis, device: str, worst: int) -> Iterator[str]:
         yield f"{name:15} {getattr(score, name)}"
     yield f"audio           {spoken(evaluation.audio_seconds)}"
     yield (
-        f"speed           {evaluation.realtime_factor:.0f} seconds of audio per second, "
+        f"speed           {evaluation.throughput:.0f} seconds of audio per second, "
         f"on {device}, files read and decoded"
     )
     yield from _recall_lines(analysis.recall)

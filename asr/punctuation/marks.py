@@ -109,10 +109,9 @@ def _token(token: str) -> tuple[Written, ...] | None:
     """The words of what stands between two spaces; None if some have no one reading."""
     bare = token.translate(_TRAILING)
     end = len(bare.rstrip("?!.:;,"))
-    trailing, core = bare[end:], token
-    forms = _WORDS.findall(core)
+    trailing = bare[end:]
     words: list[Written] = []
-    for form in forms:
+    for form in _WORDS.findall(token):
         plain = normalise(form)
         if not plain or " " in plain or not all(c.isalpha() or c == "'" for c in plain):
             return None

@@ -121,7 +121,7 @@ class CtcTraining(L.LightningModule):
         return data
 
     @property
-    def errors(self) -> str:
+    def monitored(self) -> str:
         """The metric that `best.ckpt` has least of: errors in phones, characters or words."""
         if self.network.phone_head is not None:
             return "val/per"
@@ -218,8 +218,8 @@ class CtcTraining(L.LightningModule):
         if losses.middle is not None:
             parts["middle_loss"] = losses.middle.sum() / count
             total = (1.0 - self.middle_weight) * total + self.middle_weight * parts["middle_loss"]
-        if losses.views is not None and self.consistency is not None:
-            parts["disagreement"] = losses.views.sum() / count
+        if losses.disagreement is not None and self.consistency is not None:
+            parts["disagreement"] = losses.disagreement.sum() / count
             weight = self.consistency.weight_at(self.trainer.global_step)
             total = total + weight * parts["disagreement"]
         for name, part in parts.items() if log else ():

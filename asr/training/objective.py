@@ -52,7 +52,7 @@ class Losses:
     """Of the head of phones."""
     middle: Tensor | None = None
     """CTC on the middle layer."""
-    views: Tensor | None = None
+    disagreement: Tensor | None = None
     """Disagreement of two views."""
 
 

@@ -208,14 +208,14 @@ class DecodePool:
         self,
         count: int,
         limits: Limits,
-        patience: DecodeTimeouts,
+        timeouts: DecodeTimeouts,
         on_end: Callable[[Cause], None],
         target: str = DECODER,
     ) -> None:
         self._target = target
         self.count = count
         self._limits = limits
-        self._patience = patience
+        self._timeouts = timeouts
         self._on_end = on_end
         self._processes: set[Process] = set()
         self._idle: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()
@@ -325,11 +325,11 @@ class DecodePool:
     async def _decode(self, process: Process, recording: _Recording) -> float:
         # A second process writes to the same memory what the first one wrote.
         memory = [audio.memory for audio in recording.channels] or [Memory()]
-        patience, now = self._patience, asyncio.get_running_loop().time
+        timeouts, now = self._timeouts, asyncio.get_running_loop().time
 
         def within_s() -> float:
             decoded = memory[0].size / SAMPLE_BYTES / SAMPLE_RATE
-            return patience.timeout_s + patience.per_second * decoded
+            return timeouts.timeout_s + timeouts.per_second * decoded
 
         message: Decode | GoOn | None = recording.asked
         given: Sequence[Memory] = memory
@@ -349,8 +349,8 @@ class DecodePool:
             try:
                 # Decoding libraries print messages about damaged files, past all logging.
                 process = Process(
-                    self._target, 1, self._patience.hang_s, self._on_end, self._limits, quiet=True,
-                    by_work=self._patience.by_work,
+                    self._target, 1, self._timeouts.hang_s, self._on_end, self._limits, quiet=True,
+                    by_work=self._timeouts.by_work,
                 )  # fmt: skip
                 await process.begin(None, _START_S)
             except (WorkerDied, WorkerFailed, OSError) as error:

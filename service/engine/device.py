@@ -4,7 +4,6 @@ It keeps the log-probabilities of a recording's windows until all of them are th
 requests come from `service.engine.scheduler`.
 """
 
-import os
 import threading
 import time
 from collections import defaultdict
@@ -17,6 +16,7 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, load
 from asr.bundle import shipped
+from asr.machine import usable_cores
 from asr.runtime import Recognizer
 from asr.runtime.kept import completed
 from asr.runtime.reader import Partial
@@ -151,7 +151,7 @@ class _Device:
         model_factor, text_factor = self._warm()
         return Ready(
             recognizer=replace(recognizer, engine=RemoteEngine(device, batch_seconds)),
-            lanes=max(2, min(MOST_LANES, _cores())) if device == "cpu" else 1,
+            lanes=max(2, min(MOST_LANES, usable_cores())) if device == "cpu" else 1,
             batch_seconds=batch_seconds,
             model_factor=model_factor,
             text_factor=text_factor,
@@ -233,9 +233,3 @@ def _samples(piece: Piece, held: Memory) -> Any:
     return np.frombuffer(
         held.read(SAMPLE_BYTES * piece.start, SAMPLE_BYTES * piece.stop), np.float32
     )
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

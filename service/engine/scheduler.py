@@ -80,13 +80,13 @@ class Scheduler:
     def __init__(
         self,
         load: Load,
-        watch: DeviceTimeouts,
+        timeouts: DeviceTimeouts,
         metrics: Metrics,
         target: str = DEVICE,
     ) -> None:
         self._target = target
         self._load = load
-        self._watch = watch
+        self._timeouts = timeouts
         self._process: Process | None = None
         self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
@@ -265,9 +265,11 @@ class Scheduler:
             self._changed.set()
 
     def _batch_timeout_s(self, batch: Batch) -> float:
-        return (
-            self._watch.hang_s + _MODEL_PATIENCE * self._ready.model_factor * batch.padded_seconds
-        )
+        usual_s = self._ready.model_factor * batch.padded_seconds
+        return self._timeouts.hang_s + _MODEL_PATIENCE * usual_s
+
+    def _search_timeout_s(self, seconds: float) -> float:
+        return self._timeouts.hang_s + _TEXT_PATIENCE * seconds
 
     async def _ask(
         self, channel: int, message: Any, memory: Sequence[Memory], within_s: float
@@ -330,8 +332,7 @@ class Scheduler:
 
     async def _search(self, channel: int, jobs: Sequence[Job]) -> None:
         request = Search(tuple((job.id, job.audio.samples) for job in jobs), jobs[0].options)
-        seconds = sum(job.audio.seconds for job in jobs)
-        within_s = self._watch.hang_s + _TEXT_PATIENCE * seconds
+        within_s = self._search_timeout_s(sum(job.audio.seconds for job in jobs))
         try:
             transcripts = await self._ask(channel, request, (), within_s)
         except WorkerDied:
@@ -354,7 +355,7 @@ class Scheduler:
         assert isinstance(job.options, dict)  # a known text is searched for as a whole
         request = SearchOn(job.id, first, stop, job.audio.samples, is_last, job.options)
         seconds = math.fsum(job.item(index).seconds for index in range(first, stop))
-        within_s = self._watch.hang_s + _TEXT_PATIENCE * seconds
+        within_s = self._search_timeout_s(seconds)
         try:
             segments = await self._ask(channel, request, (), within_s)
         except WorkerDied:
@@ -379,17 +380,17 @@ class Scheduler:
 
     async def _start_process(self) -> Ready:
         """Start a process in place of the previous one; what it reports when it is warm."""
-        channels, watch = MOST_LANES + len(_SEARCH_CHANNELS), self._watch
+        channels, timeouts = MOST_LANES + len(_SEARCH_CHANNELS), self._timeouts
         process = Process(
-            self._target, channels, watch.hang_s, self._count_end, environment=_ENVIRONMENT
+            self._target, channels, timeouts.hang_s, self._count_end, environment=_ENVIRONMENT
         )
         self._process = process
         bundle = self._load.bundle or "the bundle"
         try:
-            ready: Ready = await process.begin(self._load, watch.load_s)
+            ready: Ready = await process.begin(self._load, timeouts.load_s)
         except WorkerLate as error:
             raise BadBundle(
-                f"{bundle} was not loaded within {watch.load_s:g} s: see whether the device "
+                f"{bundle} was not loaded within {timeouts.load_s:g} s: see whether the device "
                 "answers, or raise EARSHOT_LOAD_TIMEOUT_S."
             ) from error
         except WorkerDied as error:

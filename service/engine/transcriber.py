@@ -221,7 +221,7 @@ class Transcriber:
         return self._admission.backlog_s
 
     @property
-    def real_time_factor(self) -> float:
+    def throughput(self) -> float:
         """Seconds of audio that are processed in a second, as learned recently."""
         return self._admission.throughput.value
 

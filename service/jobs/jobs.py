@@ -190,14 +190,14 @@ class Jobs:
             return JobState(record, record.state, record.seconds, heard, None, None)
         first = self._registry.first
         if (one := self._work.running(record.id)) is not None:
-            left_s = first.backlog_s + self._work.left / first.real_time_factor
+            left_s = first.backlog_s + self._work.left / first.throughput
             return JobState(record, "running", one.seconds, one.heard, None, left_s)
         if record.state == "running":  # elsewhere
-            left_s = (record.seconds - record.heard) / first.real_time_factor
+            left_s = (record.seconds - record.heard) / first.throughput
             return JobState(record, "running", record.seconds, record.heard, None, max(0.0, left_s))
         place = self._work.place(record.id)
         audio = place.seconds_before + record.seconds + self._work.left + self._work.left_elsewhere
-        left_s = first.backlog_s + audio / first.real_time_factor / self._work.replicas
+        left_s = first.backlog_s + audio / first.throughput / self._work.replicas
         return JobState(record, "waiting", record.seconds, 0.0, place.number, left_s)
 
     def change(self, id: str) -> asyncio.Event:

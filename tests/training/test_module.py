@@ -129,4 +129,4 @@ def test_the_best_has_the_fewest_errors_in_what_the_language_parts(
     module, trainer = CtcTraining(TINY), L.Trainer(accelerator="cpu", logger=False)
     trainer.datamodule = small_data(language=language)  # type: ignore[attr-defined]
     module.trainer = trainer
-    assert module.errors == metric
+    assert module.monitored == metric

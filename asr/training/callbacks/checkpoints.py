@@ -200,7 +200,7 @@ class BestCheckpoint(RankedCheckpoint):
         )
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        self.monitor = str(pl_module.errors)
+        self.monitor = str(pl_module.monitored)
         super().setup(trainer, pl_module, stage)
 
     def ranked(self, metrics: Mapping[str, Tensor]) -> Tensor | None:

@@ -26,7 +26,7 @@ class StopWithoutGain(Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         module = cast(Any, pl_module)
-        errors = float(getattr(module.tallies["val"], module.errors.removeprefix("val/")))
+        errors = float(getattr(module.tallies["val"], module.monitored.removeprefix("val/")))
         if trainer.sanity_checking:
             self._before = errors
             return

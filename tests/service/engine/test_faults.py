@@ -165,8 +165,8 @@ def test_a_recording_is_not_blamed_for_decoders_that_died_together(
     ends: list[str] = []
 
     async def decode() -> float:
-        patience = DecodeTimeouts(120.0, 1.0, 60.0)
-        decoders = DecodePool(2, Limits(), patience, ends.append, "faulty:doomed")
+        timeouts = DecodeTimeouts(120.0, 1.0, 60.0)
+        decoders = DecodePool(2, Limits(), timeouts, ends.append, "faulty:doomed")
         await decoders.start()
         try:
             (channel,), _ = await decoders.decode(clip.read_bytes(), "the clip", Selection())
@@ -183,8 +183,8 @@ def test_a_job_is_given_up_by_its_work_alone(clip: Path, by_work: bool) -> None:
     """A decoder that waits, as one does that leaves busy processors to others."""
 
     async def decode(body: bytes, within_s: float) -> float:
-        patience = DecodeTimeouts(within_s, 0.0, 5.0, by_work)
-        decoders = DecodePool(1, Limits(), patience, lambda _: None, "faulty:slow")
+        timeouts = DecodeTimeouts(within_s, 0.0, 5.0, by_work)
+        decoders = DecodePool(1, Limits(), timeouts, lambda _: None, "faulty:slow")
         await decoders.start()
         try:
             (channel,), _ = await decoders.decode(body, "the clip", Selection())
