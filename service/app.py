@@ -98,9 +98,7 @@ def create_app(settings: Settings, device: str = DEVICE, decoder: str = DECODER)
     app.state.settings, app.state.registry, app.state.metrics = settings, registry, metrics
     app.state.decoders, app.state.stop, app.state.reload = decoders, stop, reload
     app.state.jobs, app.state.usage = jobs, usage
-    app.state.live = Sessions(
-        settings.live_sessions, lambda: registry.first.throughput, metrics
-    )
+    app.state.live = Sessions(settings.live_sessions, lambda: registry.first.throughput, metrics)
     app.state.keys = _keys(settings)
     app.state.admins = read_keys(settings.admin_keys.get_secret_value(), None, "EARSHOT_ADMIN_KEYS")
     app.state.metrics_keys = read_keys(

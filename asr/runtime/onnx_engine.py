@@ -24,8 +24,6 @@ from asr.sampling import SAMPLE_RATE
 _BATCH = {"int8": 1, "fp32": 8}
 """Utterances per call. Dynamic quantisation uses one scale for a whole batch, so int8 must run each
 alone (guarantee 1); in fp32 a batch is faster, since weights are read once for all."""
-
-
 _LARGE = 60 * SAMPLE_RATE
 """Samples of a call whose memory is given back: kept for the next one, it costs 3 % less time."""
 

@@ -17,11 +17,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, get_type_hints, overload
 
-from asr.audio import (
-    Audio,
-    Recording,
-    levelled,
-)
+from asr.audio import Audio, Recording, levelled
 from asr.bundle import Bundle, default_bundle
 from asr.bundle.session import session
 from asr.decoding import Calibration
@@ -183,9 +179,8 @@ class Recognizer:
         Args:
             source: a path, the bytes of a file, a file opened for reading them, `(samples, rate)`,
                 or what `asr.audio.load` gave; of up to four hours, in a file of up to 24, where its
-                header says how long it is. Several come in a list, a tuple
-                or an iterator, and are read as they are needed; that is fastest, since like
-                lengths share batches.
+                header says how long it is. Several come in a list, a tuple or an iterator, and
+                are read as they are needed; that is fastest, since like lengths share batches.
             track: the sound track of a film, from 1; by default the one that is marked so.
             channels: "mix" reads the mean of all channels, "split" each by itself into one
                 transcript, whose words and segments say in which channel they were; a number reads

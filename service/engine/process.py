@@ -26,8 +26,6 @@ Cause: TypeAlias = Literal["died", "hung"]
 _LONGEST_TICK_S = 1.0
 _TICKS = 10  # in the time after which a silent process counts as hung
 _GONE_S = 10.0
-
-
 _WAITING = 0.05
 """How much the time in which a process waits counts beside that in which it works."""
 
@@ -192,9 +190,7 @@ class Process:
         if not self._by_work or not sys.platform.startswith("linux"):
             return None
         try:
-            return time.clock_gettime(
-                ~self.pid << 3 | 2
-            )  # the clock of a process (clock_getres(2))
+            return time.clock_gettime(~self.pid << 3 | 2)  # the clock of a process: clock_getres(2)
         except OSError:  # it has ended
             return None
 

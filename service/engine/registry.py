@@ -45,8 +45,6 @@ _OPENAI_NAMES = re.compile(
     r"(whisper-1|gpt-transcribe|gpt-live-transcribe|gpt-4o-transcribe(-diarize)?|gpt-4o-mini-transcribe)"
     r"(-\d{4}-\d{2}-\d{2})?"
 )
-
-
 _LOOKS = 10
 """In the time after which a model is unloaded."""
 

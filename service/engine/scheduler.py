@@ -322,8 +322,8 @@ class Scheduler:
                 and not (job.is_partial or taken[0].is_partial)
                 and job.is_background == taken[0].is_background
                 and seconds + job.audio.seconds <= self._batcher.budget
-                and not job.crashes
-                + taken[0].crashes  # a job that may have ended the process goes alone
+                # A job that may have ended the process goes alone.
+                and job.crashes == taken[0].crashes == 0
             ):
                 waiting.remove(job)
                 taken.append(job)

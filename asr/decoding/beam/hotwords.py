@@ -28,8 +28,7 @@ MAX_LETTERS = 20_000
 _NAMED = 10  # letters and hot words that a message names
 _LONGEST_NAMED = 200  # characters
 BETWEEN, OFF = 0, 1
-"""The states without a match: between words, and inside a word.
-"""
+"""The states without a match: between words, and inside a word."""
 MULTIPLIER, SHIFT = -7_046_029_254_386_353_131, 29  # 2 ** 64 / golden ratio, odd and signed
 LOW_BITS = (1 << (64 - SHIFT)) - 1
 

@@ -526,19 +526,9 @@ def _extend(
         reserve = total - floor + surprise if not hot.active or hot_state == OFF else math.inf
         visit = stamp * len(beam) + i
         n_arcs = _spell_on(
-            work,
-            n_inner,
-            visit,
-            node,
-            state,
-            hot_state,
-            hash,
-            reserve,
-            lookahead,
-            lexicon,
-            model,
-            weights,
-        )
+            work, n_inner, visit, node, state, hot_state, hash, reserve,
+            lookahead, lexicon, model, weights,
+        )  # fmt: skip
         if n_separators > 0:
             n_arcs = _end_words(
                 work, n_arcs, n_separators, node, state, hot_state, hash, last, reserve,
@@ -650,12 +640,8 @@ def _select(
     weights: Any,
 ) -> tuple[int, int]:  # fmt: skip
     """Fills the beam `new` with the best candidates; returns their number and that of records."""
-    candidates, sums, same_future, totals = (
-        work.candidates,
-        work.sums,
-        work.same_future,
-        work.totals,
-    )
+    candidates, sums = work.candidates, work.sums
+    same_future, totals = work.same_future, work.totals
     top = _NEVER
     for at in range(count):
         totals[at] = _log_add(sums[at, BLANK_MASS], sums[at, UNIT_MASS])
@@ -764,20 +750,9 @@ def search(
             work.slots[slot] = _NOTHING
         top = _keep(work, beam, masses, n)
         count = _extend(
-            work,
-            beam,
-            masses,
-            n,
-            t,
-            top,
-            n_inner,
-            n_separators,
-            lookahead,
-            lexicon,
-            model,
-            hot,
-            weights,
-        )
+            work, beam, masses, n, t, top, n_inner, n_separators,
+            lookahead, lexicon, model, hot, weights,
+        )  # fmt: skip
         n, n_records = _select(
             work, beam, spare, spare_masses, count, n_records, lexicon.letters, weights
         )
