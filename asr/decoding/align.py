@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from asr.counting import counted
 from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.lattice import LEAST
 from asr.text import BLANK, frames_needed
 
-_LEAST = -1e4  # replaces a log-probability of -inf, so that a path through it stays possible
 _STAY, _NEXT, _OVER = 0, 1, 2
 
 
@@ -41,7 +41,7 @@ def align(
     states = _states(units)  # (B, S)
     within = np.arange(log_probs.shape[1]) < lengths[:, None]  # (B, U)
     emissions = np.take_along_axis(log_probs, states[:, None, :], axis=2)  # (B, U, S)
-    emissions = np.maximum(emissions, np.float32(_LEAST))
+    emissions = np.maximum(emissions, LEAST)
     path = _best_path(emissions, within, states, [len(text) for text in units])  # (B, U)
     said = np.take_along_axis(emissions, path[:, :, None], axis=2)[:, :, 0]  # (B, U)
     scores = np.where(within, said, 0.0).astype(np.float64)

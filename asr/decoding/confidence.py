@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_LOWEST = np.float32(-1e4)  # stands for the logarithm of 0, which has no product with 0
+from asr.decoding.lattice import LEAST
+
 _STEPS = 100
 _ENOUGH = 1e-9  # a negligible step of Newton's method
 
@@ -26,7 +27,7 @@ def certainty(log_probs: NDArray[np.float32]) -> NDArray[np.float32]:
         log_probs: `(B, U, V)` natural logs.
     """
     units = log_probs.shape[-1]
-    terms = np.exp(log_probs) * np.maximum(log_probs, _LOWEST)  # x log x is 0 at 0
+    terms = np.exp(log_probs) * np.maximum(log_probs, LEAST)  # x log x is 0 at 0
     sure: NDArray[np.float32] = (units * np.exp(terms.sum(axis=-1)) - 1) / (units - 1)
     return np.clip(sure, 0.0, 1.0)
 

@@ -23,9 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.decoding.lattice import LEAST, Lattice
 from asr.text import BLANK
-
-Lattice = NDArray[np.float32]
 
 OTHER_SOUND = 2.0
 """Price of a frame whose sound the text does not have, besides that of its likeliest unit."""
@@ -37,7 +36,6 @@ REACH = 1_000
 """Words of the text that are followed at a time, far more than a minute has; and the most that are
 passed over at once."""
 _SETTLED_FRAMES, _EVERY = 1_500, 250
-_LEAST = np.float32(-1e4)  # for a log-probability of -inf, so that a path through it stays possible
 _NEVER = np.float32(-1e30)
 _STAY, _NEXT, _OVER = 0, 1, 2
 
@@ -139,7 +137,7 @@ class TextAligner:
 
     def _follow(self, row: NDArray[np.float32]) -> None:
         """Takes a frame `(V,)`."""
-        row = np.maximum(row, _LEAST)
+        row = np.maximum(row, LEAST)
         emissions = row[self._emitted]  # (S,)
         emissions[self._before] = max(row[self._gaps].max(), row.max() - OTHER_SOUND)
         stay, following = self._score[2:], self._score[1:-1]

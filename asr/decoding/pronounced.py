@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.counting import counted
+from asr.decoding.lattice import LEAST
 from asr.text import BLANK
-
-_LEAST = -1e4  # replaces a log-probability of -inf, so that a path through it stays possible
 
 
 @dataclass
@@ -79,7 +78,7 @@ def _best_path(
     """`(U,)` the nodes of the most probable path."""
     nodes, most = len(graph.units), max(map(len, graph.edges))
     edges = np.array([[*into, *into[:1] * (most - len(into))] for into in graph.edges])  # (S, E)
-    emissions = np.maximum(log_probs, _LEAST)[:, graph.units].astype(np.float64)  # (U, S)
+    emissions = np.maximum(log_probs, LEAST)[:, graph.units].astype(np.float64)  # (U, S)
     score = np.full(nodes, -np.inf)
     score[[node for node, into in enumerate(graph.edges) if node == 0 or 0 in into]] = 0.0
     score += emissions[0]

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.decoding.lattice import Lattice
 from asr.text import BLANK
-
-Lattice = NDArray[np.float32]
 
 
 class Cutter:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from asr.decoding.beam.compiled import compiled, inner
 from asr.decoding.beam.hotwords import BETWEEN, LOW_BITS, MULTIPLIER, OFF, SHIFT
 from asr.decoding.beam.lexicon import ROOT, UNKNOWN
+from asr.decoding.lattice import LEAST
 from asr.text import BLANK
 
 # Columns of a hypothesis in the beam (the first six) and of a candidate.
@@ -55,7 +56,6 @@ CACHED = 1 << 12
 _NONE, _NOTHING = _int(0), _int(-1)
 _UNSPELLED = _int(UNKNOWN)
 _NEVER = -math.inf
-_LEAST = -1e4  # stands for a log-probability of -inf
 _NEGLIGIBLE = -36.0  # below the precision of a sum
 
 
@@ -325,7 +325,7 @@ def _choose_units(row: Any, prior: Any, separates: Any, work: Any, weights: Any)
     scores, chosen, tried, ranked = work.scores, work.chosen, work.tried, work.ranked
     highest = _NEVER
     for unit in range(len(row)):
-        scores[unit] = max(row[unit] - prior[unit], _LEAST)
+        scores[unit] = max(row[unit] - prior[unit], LEAST)
         highest = max(highest, scores[unit])
         chosen[unit] = _NEVER
     count = _NONE
