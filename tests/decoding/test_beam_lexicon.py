@@ -37,14 +37,19 @@ def walk(lexicon: Lexicon, units: list[int]) -> int:
     return node
 
 
+def words_at(lexicon: Lexicon, node: int) -> list[int]:
+    """The words that end at a node; the unknown word 0 if none does."""
+    return lexicon.words[lexicon.word_first[node] : lexicon.word_first[node + 1]].tolist() or [0]
+
+
 def test_every_word_is_found_and_no_other(tokenizer: Tokenizer) -> None:
     lexicon = spelled(tokenizer)
     known = [(id, word) for id, word in enumerate(WORDS) if word and word != "naïve"]
     for id, word in known:
-        assert lexicon.words_at(walk(lexicon, tokenizer.encode(word))) == [id]
-        assert lexicon.words_at(walk(lexicon, tokenizer.encode("at " + word))) == [id]
+        assert words_at(lexicon, walk(lexicon, tokenizer.encode(word))) == [id]
+        assert words_at(lexicon, walk(lexicon, tokenizer.encode("at " + word))) == [id]
     for text in ("at", "be", "bee an t", "stands"):
-        assert lexicon.words_at(walk(lexicon, tokenizer.encode(text))) == [0]
+        assert words_at(lexicon, walk(lexicon, tokenizer.encode(text))) == [0]
     assert len(lexicon.words) == len(known)
 
 
@@ -59,7 +64,7 @@ def test_a_node_knows_the_best_word_it_leads_to() -> None:
 def test_spelling_on_past_all_words_is_unknown_until_the_next_word(tokenizer: Tokenizer) -> None:
     lexicon = spelled(tokenizer)
     assert walk(lexicon, tokenizer.encode("tat")) == UNKNOWN
-    assert lexicon.words_at(walk(lexicon, tokenizer.encode("tat bee"))) == [WORDS.index("bee")]
+    assert words_at(lexicon, walk(lexicon, tokenizer.encode("tat bee"))) == [WORDS.index("bee")]
 
 
 def test_spaces_without_a_word_between_them_spell_nothing() -> None:
@@ -84,18 +89,18 @@ def test_many_children_and_one_child_are_both_found() -> None:
     words = ["", *"abcdefghij", "abc", "abd"]
     lexicon = spelled(CHARACTERS, words, np.zeros(len(words), dtype=np.float32))
     for word in words[1:]:
-        assert lexicon.words_at(walk(lexicon, CHARACTERS.encode(word))) == [words.index(word)]
+        assert words_at(lexicon, walk(lexicon, CHARACTERS.encode(word))) == [words.index(word)]
     for text in ("ab", "abb", "abe", "ba", "k"):
-        assert lexicon.words_at(walk(lexicon, CHARACTERS.encode(text))) == [0]
+        assert words_at(lexicon, walk(lexicon, CHARACTERS.encode(text))) == [0]
 
 
 def test_words_have_any_number_of_pronunciations_and_these_of_words() -> None:
     sounds = [(1, [2, 3]), (2, [2, 3]), (3, [2, 3]), (1, [2]), (1, [3, 3, 3]), (1, [2, 3])]
     lexicon = Lexicon.build(sounds, -np.arange(4, dtype=np.float32), Boundaries.spaced(4, space=1))
     node = lexicon.follow(lexicon.follow(ROOT, 2), 3)
-    assert lexicon.words_at(node) == [1, 2, 3]
+    assert words_at(lexicon, node) == [1, 2, 3]
     assert lexicon.best[node] == -1.0
-    assert lexicon.words_at(lexicon.follow(ROOT, 2)) == [1]
+    assert words_at(lexicon, lexicon.follow(ROOT, 2)) == [1]
     assert lexicon.follow(node, 2) == -1  # nothing is spelled beside the lexicon
     assert len(lexicon.unit) == 2 + 5
 

@@ -268,10 +268,6 @@ class Lexicon(NamedTuple):
             return int(self.first[node]) + found
         return UNKNOWN if self.open else -1
 
-    def words_at(self, node: int) -> list[int]:
-        """The words that end at a node; the unknown word 0 if none does."""
-        return self.words[self.word_first[node] : self.word_first[node + 1]].tolist() or [0]
-
 
 def _merged(
     known: NDArray[np.int64], asked: NDArray[np.int64]
