@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from asr.decoding.confidence import logit
 from asr.decoding.hypothesis import Hypothesis
 from asr.scripts import begins_token, is_unspaced
+from asr.text import SPACE_SIGN
 
-_SPACE = "▁"  # in the spellings of units
 _LEAST = 1e-6  # of a certainty, so that its logarithm is finite
 _HINT = 0.1  # frames, for the same reason
 
@@ -62,7 +62,7 @@ def by_character(
         if not is_unspaced(text):
             yield text, first, end
             continue
-        spelled = [spellings[unit].strip(_SPACE) for unit in units[first:end]]
+        spelled = [spellings[unit].strip(SPACE_SIGN) for unit in units[first:end]]
         at, whole = 0, ""
         for place, more in enumerate(spelled):
             if whole and more and begins_token(whole[-1], more[0]):

@@ -74,7 +74,7 @@ def evaluate(
     recognizer: Recognizer,
     manifest: Path,
     progress: Callable[[int, int], None] | None = None,
-    normaliser: str = "plain",
+    normaliser: str = PLAIN,
     unread: Unread = refuse_unread,
     **options: Any,
 ) -> Evaluation:

@@ -10,6 +10,7 @@ from asr.evaluation.breakdown import MEASURES, Breakdown, Row
 from asr.evaluation.compare import Comparison
 from asr.evaluation.evaluate import Evaluation
 from asr.evaluation.score import aligned
+from asr.text import PLAIN
 
 _SHOWN = 8
 """Groups shown in a breakdown by names; a file has all."""
@@ -19,7 +20,7 @@ def lines(analysis: Analysis, device: str, worst: int) -> Iterator[str]:
     """The lines for a terminal."""
     evaluation = analysis.evaluation
     score = evaluation.score
-    if evaluation.normaliser != "plain":
+    if evaluation.normaliser != PLAIN:
         yield f"normaliser      {evaluation.normaliser}"
     yield f"clips           {len(evaluation.clips)}{_unread(evaluation)}"
     yield f"words           {score.words}"

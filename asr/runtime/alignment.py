@@ -9,10 +9,8 @@ from asr.runtime.engine import LogProbs
 from asr.runtime.reader import Length
 from asr.scripts import joined
 from asr.scripts import tokens as parted
-from asr.text import Normaliser, Tokenizer
+from asr.text import SPACE_SIGN, Normaliser, Tokenizer
 from asr.transcript import Transcript, Word
-
-_SPACE = "▁"
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def align_text(
     """
     spelled = [index for index, token in enumerate(written) if token.units]
     spellings = tokenizer.spellings
-    space = spellings.index(_SPACE) if _SPACE in spellings else None
+    space = spellings.index(SPACE_SIGN) if SPACE_SIGN in spellings else None
     aligner = TextAligner([written[index].units for index in spelled], space)
     for together in parts:
         for part in together:

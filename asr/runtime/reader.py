@@ -274,7 +274,7 @@ def joined(pieces: Iterable[Decoded], nbest: int) -> Decoded:
             for before in best
             for reading in piece.readings
         ]
-        together.sort(key=_score)
+        together.sort(key=_score)  # of equal texts the last one stays: the best
         distinct = {alternative.text: alternative for alternative in together}
         best = nlargest(nbest, distinct.values(), key=_score)
     return Decoded(words, tuple(best))

@@ -5,13 +5,14 @@ from asr.text.ctc import BLANK, frames_needed
 from asr.text.languages import DEFAULT_LANGUAGE
 from asr.text.normalise import PLAIN, Normaliser, is_read_aloud, normalise, normaliser
 from asr.text.phones import Lexicon, PhoneTokenizer, Pronouncer
-from asr.text.tokenizers import CharacterTokenizer, SubwordTokenizer, Tokenizer
+from asr.text.tokenizers import SPACE_SIGN, CharacterTokenizer, SubwordTokenizer, Tokenizer
 from asr.text.units import Units, tokenizer_from_state
 
 __all__ = [
     "BLANK",
     "DEFAULT_LANGUAGE",
     "PLAIN",
+    "SPACE_SIGN",
     "CharacterTokenizer",
     "Lexicon",
     "Normaliser",

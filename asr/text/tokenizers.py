@@ -16,7 +16,8 @@ from asr.errors import BadData, BadOption
 from asr.text.ctc import BLANK
 
 ENGLISH = " 'abcdefghijklmnopqrstuvwxyz"
-_SPACE = "▁"  # as SentencePiece writes the space before a word
+SPACE_SIGN = "▁"
+"""A space in the spellings of units, as SentencePiece writes that before a word."""
 
 
 class Tokenizer(Protocol):
@@ -77,7 +78,7 @@ class CharacterTokenizer:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        return ("", *self.alphabet.replace(" ", _SPACE))
+        return ("", *self.alphabet.replace(" ", SPACE_SIGN))
 
     def encode(self, text: str) -> list[int]:
         if unknown := self.unknown(text):
@@ -167,7 +168,7 @@ class SubwordTokenizer:
 
     def decode(self, units: Iterable[int]) -> str:
         spelled = "".join(self._spellings[unit] for unit in units if unit != BLANK)
-        return " ".join(spelled.replace(_SPACE, " ").split())
+        return " ".join(spelled.replace(SPACE_SIGN, " ").split())
 
     def unknown(self, text: str) -> set[str]:
         return set(text.replace(" ", "")) - self._characters
@@ -176,7 +177,7 @@ class SubwordTokenizer:
         starts = [
             index
             for index, unit in enumerate(units)
-            if index == 0 or self._spellings[unit].startswith(_SPACE)
+            if index == 0 or self._spellings[unit].startswith(SPACE_SIGN)
         ]
         spans = [
             (self.decode(units[first:end]), first, end)
