@@ -95,7 +95,7 @@ class TextAligner:
         self._jump()
 
     def add(self, part: Lattice) -> None:
-        """Follows the next frames of the lattice."""
+        """Follows the next frames of the lattice, `(U, V)`."""
         for row in part:
             self._follow(row)
             if self._frames - self._first >= _SETTLED_FRAMES + _EVERY:

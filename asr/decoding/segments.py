@@ -30,7 +30,7 @@ class Cutter:
         self._held: Lattice | None = None
 
     def add(self, part: Lattice) -> Iterator[tuple[int, Lattice]]:
-        """The segments that are known with the next part, each with its first frame."""
+        """The segments `(U, V)` that are known with the next part, each with its first frame."""
         held = part if self._held is None else np.concatenate([self._held, part])
         while len(held) > self._longest:
             end = _cut(held[: self._longest + 1])
@@ -45,7 +45,7 @@ class Cutter:
 
 
 def segments(lattice: Lattice, longest: int) -> list[tuple[int, Lattice]]:
-    """The segments of a lattice, each with its first frame: one if it is not longer."""
+    """The segments of a lattice `(U, V)`, each with its first frame: one if it is not longer."""
     cutter = Cutter(longest)
     return [*cutter.add(lattice), cutter.end()]
 

@@ -166,7 +166,7 @@ def json_lines(manifest: Path) -> dict[int, dict[str, Any]]:
 
 
 def level(samples: npt.NDArray[np.float32]) -> float:
-    """Power of the louder half of the 25 ms frames, in dB of full scale; -100 for silence."""
+    """Power of the louder half of the 25 ms frames of samples `(S,)`, in dBFS; -100 for silence."""
     frames = max(1, len(samples) // _FRAME)
     parts = np.array_split(np.square(samples, dtype=np.float64), frames)
     powers = np.sort([part.sum() / max(1, len(part)) for part in parts])

@@ -76,7 +76,7 @@ class _Section:
     """Their line numbers."""
 
     def sorted(self, lines: "_Lines") -> "_Section":
-        """The same n-grams by key; a repeated n-gram is refused."""
+        """The same n-grams by key; BadData if one stands there twice."""
         order = np.argsort(self.keys, kind="stable")
         keys, numbers = self.keys[order], self.numbers[order]
         same = np.flatnonzero(np.diff(keys) == 0)
@@ -110,7 +110,7 @@ class _Lines:
         return line
 
     def expect(self, wanted: bytes) -> None:
-        """Takes the next line, which must be `wanted`."""
+        """Takes the next line; BadData unless it is `wanted`."""
         if self.next() != wanted:
             raise self.wrong(f"{wanted.decode()} must stand here")
 
@@ -125,7 +125,10 @@ class _Lines:
         """The `size` n-grams under the next headline.
 
         Args:
-            key: returns the keys of a block of n-grams, given their words and line numbers.
+            key: returns the `(E,)` keys of a block of n-grams, given their words and line numbers.
+
+        Raises:
+            BadData: a line is no n-gram of this length, or there are fewer.
         """
         self.expect(b"\\%d-grams:" % length)
         parts: list[_Section] = []

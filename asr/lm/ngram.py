@@ -61,7 +61,7 @@ class NGram:
 
         Args:
             sizes: number of entries of each length; those of length 1 are the whole vocabulary.
-            entries: keys, scores, and the back-offs of states.
+            entries: keys `(E + 1,)`, scores `(E,)`, and the back-offs of states `(I,)`.
             leads: if it is known already; the model takes it over.
         """
         keys, scores, backoffs = entries

@@ -15,7 +15,11 @@ _MOST_THREADS = 1024
 
 
 def open_engine(bundle: Bundle, device: str, threads: int | None) -> Engine:
-    """The engine for a device; only that engine's libraries are loaded."""
+    """The engine for a device; only that engine's libraries are loaded.
+
+    Raises:
+        BadOption: the device is unknown or not there, or the number of threads cannot be.
+    """
     if device not in DEVICES:
         raise BadOption(f"device {device!r} is not known; choose from {', '.join(DEVICES)}.")
     on_gpu = device != "cpu" and _finds_gpu()

@@ -35,7 +35,7 @@ def completed(
     waves: Sequence[Wave],
     kept: Sequence[KeptRow | None],
 ) -> list[LogProbs]:
-    """The row of each window: from its file, or else from `run`, and then kept there."""
+    """The row `(U, V)` of each window: from its file, or else from `run`, and then kept there."""
     found = [None if file is None else file.load() for file in kept]
     missing = [index for index, row in enumerate(found) if row is None]
     made = iter(run([waves[index] for index in missing]) if missing else ())

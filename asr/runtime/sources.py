@@ -42,7 +42,13 @@ def selected(
 
 
 def checked(source: Source, selection: Selection) -> Recording:
-    """A source as a recording that may be read several times."""
+    """A source as a recording that may be read several times.
+
+    Raises:
+        BadAudio: it is no source, cannot be read, or is loaded and no row of finite float32.
+        TooLong: it is an open file with more bytes than are read.
+        BadOption: it is loaded, and a part of it is asked for.
+    """
     if not isinstance(source, Audio):
         return Recording(plain(source, "the audio", Limits()), selection, PIECEWISE)
     if selection != Selection():

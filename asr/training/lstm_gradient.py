@@ -7,7 +7,14 @@ other work is one product or one elementwise operation over all steps. The forwa
 oneDNN's.
 
 The equations are those of `asr.model.recurrent`; the backward pass follows Graves, "Supervised
-Sequence Labelling with Recurrent Neural Networks" (2012), section 4.6, without peepholes.
+Sequence Labelling with Recurrent Neural Networks" (2012), section 4.6, without peepholes. With dv
+for the gradient of the loss by v, and da for that by the sums that the gates are functions of, it
+is, from the last frame to the first:
+
+    dh[t] = d_out[t] + da[t + 1] U
+    dc[t] = dh[t] * o (1 - tanh(c)^2) + dc[t + 1] * f[t + 1]
+    da[t] = [dc * g * i (1 - i),  dc * c[t - 1] * f (1 - f),  dc * i * (1 - g^2),
+             dh * tanh(c) * o (1 - o)]
 
 Shapes: B batch, T frames, D input width, H hidden units.
 """

@@ -230,7 +230,7 @@ class Transcriber:
         return self._estimate.of(head, size)
 
     def check(self, upload_bytes: int) -> None:
-        """Refuse an upload before it is read if it cannot be answered in time."""
+        """Raise ApiError for an upload, before it is read, that cannot be answered in time."""
         self._refuse_if_unavailable()
         try:
             self._admission.check(upload_bytes * _LEAST_SECONDS_PER_BYTE, time.monotonic())

@@ -132,6 +132,7 @@ class _States:
         return children[symbol]
 
     def new(self, place: tuple[int, int], credit: float) -> int:
+        """Adds a state that no symbol leads to yet."""
         self.children.append({})
         self.place.append(place)
         self.credit.append(credit)

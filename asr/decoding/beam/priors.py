@@ -37,7 +37,7 @@ def log_shares(
 
 
 def log_shares_of_units(model: NGram) -> NDArray[np.float32]:
-    """The same in a long text in which each unit depends on the one before it."""
+    """`(V,)` the same in a long text in which each unit depends on the one before it."""
     units = np.array([*range(1, model.bos), model.eos])
     _, states = model.score(np.zeros_like(units), units)
     states[-1] = model.start

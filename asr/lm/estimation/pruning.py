@@ -61,7 +61,11 @@ def _at_least_what_follows(loss: NDArray[np.float32], model: NGram) -> None:
 
 
 def largest(model: NGram, loss: NDArray[np.float32], count: int) -> NGram:
-    """The model with the `count` entries that cost most to remove, and all single words."""
+    """The model with the `count` entries that cost most to remove, and all single words.
+
+    Args:
+        loss: `(E,)` of `losses`.
+    """
     spare = len(loss) - max(count, len(model.vocabulary))
     if spare <= 0:
         return model

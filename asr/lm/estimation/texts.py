@@ -1,4 +1,7 @@
-"""Sentences of a text file, and the text as an array of ids."""
+"""Sentences of a text file, and the text as an array of ids.
+
+Shapes: T tokens of the text.
+"""
 
 import gzip
 import io
@@ -148,8 +151,8 @@ def word_tokens(
     progress: Progress,
     language: str = DEFAULT_LANGUAGE,
 ) -> tuple[tuple[str, ...], NDArray[np.int32]]:
-    """The vocabulary of a model of these words, and the text in its ids: all sentences in a row,
-    each between `<s>` and `</s>`."""
+    """The vocabulary of a model of these words, and the text in its ids, `(T,)`: all sentences in a
+    row, each between `<s>` and `</s>`."""
     vocabulary = (UNKNOWN, *words, START, END)
     ids = {word: id for id, word in enumerate(words, start=1)}
     rows = (_ids(sentence, ids) for sentence in sentences(path, progress, language))

@@ -48,7 +48,7 @@ class Speed:
 
 
 def lengths_at(lengths: Tensor, factor: float) -> Tensor:
-    """The lengths of clips, in samples, when played `factor` times as fast."""
+    """`(B,)` the lengths of clips, in samples, when played `factor` times as fast."""
     return (lengths * 100 + _hundredths(factor) - 1) // _hundredths(factor)
 
 
