@@ -138,6 +138,21 @@ class Spellings:
         return np.diff(self.starts)
 
 
+class _Grown(NamedTuple):
+    """The nodes of a trie to which sequences were added, and where everything is in them."""
+
+    parent: NDArray[np.int64]
+    """`(N,)`."""
+    unit: NDArray[np.int64]
+    """`(N,)`."""
+    place: NDArray[np.int64]
+    """The new number of each node that was there before."""
+    paths: list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+    """For each level: the nodes that sequences reach there, and which sequences."""
+    node: NDArray[np.int64]
+    """`(S,)` the node at which each sequence ends."""
+
+
 class Lexicon(NamedTuple):
     """The trie in arrays, as the compiled search reads it."""
 
@@ -206,29 +221,9 @@ class Lexicon(NamedTuple):
 
         It takes a few passes over the arrays, however little is added.
         """
-        n_units, n_words = len(self.separates), len(unigram)
-        place = np.arange(len(self.unit))  # where nodes are in the new arrays
-        node = np.full(len(spellings.words), ROOT)  # that each sequence has come to
-        parents, units = [np.full(2, -1)], [np.full(2, BLANK)]
-        paths: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-        active = np.arange(len(node))
-        start, stop, nodes, depth = 0, 2, 2, 0
-        while True:
-            start, stop = int(self.first[start]), int(self.first[stop])  # the level below
-            active = active[spellings.lengths[active] > depth]
-            if start == stop and not len(active):
-                break
-            known = place[self.parent[start:stop]] * n_units + self.unit[start:stop]
-            asked = node[active] * n_units + spellings.units[spellings.starts[active] + depth]
-            edges, kept, found = _merged(known, asked)
-            place[start:stop] = nodes + kept
-            node[active] = nodes + found
-            paths.append((node[active], active))
-            parents.append(edges // n_units)
-            units.append(edges % n_units)
-            nodes, depth = nodes + len(edges), depth + 1
-        parent, unit = np.concatenate(parents), np.concatenate(units)
-
+        n_words = len(unigram)
+        parent, unit, place, paths, node = self._with_nodes_for(spellings)
+        nodes = len(parent)
         scores = np.where(spellings.words < 0, -np.inf, unigram[spellings.words])
         best = np.full(nodes, -np.inf, np.float32)
         best[place] = self.best
@@ -259,6 +254,31 @@ class Lexicon(NamedTuple):
                 entry=entry,
             )
         )
+
+    def _with_nodes_for(self, spellings: Spellings) -> _Grown:
+        """The nodes of the trie and of more sequences, merged level by level."""
+        n_units = len(self.separates)
+        place = np.arange(len(self.unit))
+        node = np.full(len(spellings.words), ROOT)  # that each sequence has come to
+        parents, units = [np.full(2, -1)], [np.full(2, BLANK)]
+        paths: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        active = np.arange(len(node))
+        start, stop, nodes, depth = 0, 2, 2, 0
+        while True:
+            start, stop = int(self.first[start]), int(self.first[stop])  # the level below
+            active = active[spellings.lengths[active] > depth]
+            if start == stop and not len(active):
+                break
+            known = place[self.parent[start:stop]] * n_units + self.unit[start:stop]
+            asked = node[active] * n_units + spellings.units[spellings.starts[active] + depth]
+            edges, kept, found = _merged(known, asked)
+            place[start:stop] = nodes + kept
+            node[active] = nodes + found
+            paths.append((node[active], active))
+            parents.append(edges // n_units)
+            units.append(edges % n_units)
+            nodes, depth = nodes + len(edges), depth + 1
+        return _Grown(np.concatenate(parents), np.concatenate(units), place, paths, node)
 
     def follow(self, node: int, unit: int) -> int:
         """The node after a unit inside a word; -1 if there is none."""
