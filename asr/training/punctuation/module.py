@@ -39,7 +39,7 @@ class PunctuationTraining(L.LightningModule):
             validation, `best.ckpt` and `asr punctuation add` use; 0 for none.
     """
 
-    errors = "val/loss"
+    monitored = "val/loss"
     """The metric that `best.ckpt` has the least of."""
 
     def __init__(
