@@ -14,7 +14,7 @@ from asr.corpus.importers import Discovery
 from asr.corpus.recordings.cache import Progress
 from asr.counting import counted
 from asr.errors import BadData
-from asr.text import Normaliser, PhoneTokenizer, Pronouncer
+from asr.text import Normaliser, PhoneTokenizer, Pronouncer, without_accents
 from asr.text.languages import language_name
 from asr.text.pronunciations import WithGuesses
 
@@ -149,10 +149,12 @@ CACHE = "sounds"
 
 def _noting(bundle: Bundle, bare: set[str]) -> Normaliser:
     """The bundle's spelling, which adds the letters that lose their accents to `bare`."""
+    normal, spell = bundle.normalise, without_accents(bundle.tokenizer)
 
     def spelled(text: str) -> str:
-        plain = bundle.spelling(text)
-        bare.update(set(bundle.normalise(text)).difference(plain))
+        accented = normal(text)
+        plain = spell(accented)
+        bare.update(set(accented).difference(plain))
         return plain
 
     return spelled

@@ -8,7 +8,7 @@ import yaml
 from asr.errors import BadOption
 
 _ENCODING = "utf-8-sig"  # UTF-8, also with the mark that Windows puts in front
-_NULL, _TEXT = "tag:yaml.org,2002:null", "tag:yaml.org,2002:str"
+_TEXT = "tag:yaml.org,2002:str"
 
 
 def check_config(path: Path, groups: Collection[str]) -> None:

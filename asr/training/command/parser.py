@@ -50,9 +50,10 @@ class StrictParser(LightningArgumentParser):
 
     def parse_args(self, args: Any = None, *others: Any, **options: Any) -> Any:
         """The values of the arguments; the files of `--config` are checked before."""
-        for path in values(args or (), "config"):
+        if paths := values(args or (), "config"):
             groups = {key.partition(".")[0] for key in self.keys() if "." in key}
-            check_config(Path(path), groups)
+            for path in paths:
+                check_config(Path(path), groups)
         return super().parse_args(args, *others, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
