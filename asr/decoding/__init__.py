@@ -3,10 +3,10 @@
 from asr.decoding.align import align
 from asr.decoding.calibration import PAUSE_SECONDS, Calibration, times
 from asr.decoding.confidence import Logistic, certainty
+from asr.decoding.cutting import Cutter, cut
 from asr.decoding.greedy import greedy
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.known_text import Found, TextAligner
-from asr.decoding.segments import Cutter, segments
 from asr.decoding.transcripts import transcript
 from asr.decoding.words import (
     DecodedWord,
@@ -28,9 +28,9 @@ __all__ = [
     "align",
     "by_character",
     "certainty",
+    "cut",
     "decoded_words",
     "greedy",
-    "segments",
     "stretch_features",
     "stretches",
     "times",

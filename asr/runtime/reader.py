@@ -19,9 +19,9 @@ from asr.decoding import (
     align,
     by_character,
     certainty,
+    cut,
     decoded_words,
     greedy,
-    segments,
     stretches,
     transcript,
 )
@@ -36,13 +36,13 @@ from asr.transcript import Alternative, Segment, Transcript, Word, sentences
 if TYPE_CHECKING:
     from asr.decoding.beam import BeamSearch
 
-SEGMENT_SECONDS = 30.0
-"""Longest segment of a recording that a beam search takes at once."""
+PIECE_SECONDS = 30.0
+"""Longest piece of a recording that a beam search takes at once."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The words decoded in a recording, or in a segment of one."""
+    """The words decoded in a recording, or in a piece of one."""
 
     words: tuple[DecodedWord, ...]
     readings: tuple[Alternative, ...] = ()
@@ -83,7 +83,7 @@ class Reader:
     calibrations: Mapping[str, Calibration]
     """By the decoder's name."""
     threads: int
-    """Segments that are searched at a time."""
+    """Pieces that are searched at a time."""
     punctuator: Punctuator | None
     """Writes words as people do, where that is asked for."""
     language: str
@@ -127,7 +127,7 @@ class Reader:
         cuts = [
             (index, first, piece)
             for index, lattice in enumerate(lattices)
-            for first, piece in segments(lattice[:, self.columns], self.longest)
+            for first, piece in cut(lattice[:, self.columns], self.longest)
         ]
         found = self._decode_all([piece for *_, piece in cuts], options)
         by_lattice: list[list[Decoded]] = [[] for _ in lattices]
@@ -138,21 +138,21 @@ class Reader:
     def decode_parts(
         self, parts: Iterable[Sequence[LogProbs]], options: Options
     ) -> Iterator[Decoded]:
-        """The words of one lattice `(U, V)`, segment by segment, while its parts come.
+        """The words of one lattice `(U, V)`, piece by piece, while its parts come.
 
         Args:
-            parts: in order, several at a time; segments that end in them are searched together.
+            parts: in order, several at a time; pieces that end in them are searched together.
         """
         cutter = Cutter(self.longest)
         for together in parts:
-            cuts = [cut for part in together for cut in cutter.add(part[:, self.columns])]
+            cuts = [piece for part in together for piece in cutter.add(part[:, self.columns])]
             yield from self.decode_cuts(cuts, options)
         yield from self.decode_cuts([cutter.end()], options)
 
     def decode_cuts(
         self, cuts: Sequence[tuple[int, LogProbs]], options: Options
     ) -> Iterator[Decoded]:
-        """The words of segments of one lattice, each given with its first frame."""
+        """The words of pieces of one lattice, each given with its first frame."""
         found = self._decode_all([piece for _, piece in cuts], options)
         if self.search is not None:
             self.search.release()  # the next windows need the memory
@@ -160,8 +160,8 @@ class Reader:
 
     @property
     def longest(self) -> int:
-        """Frames of the longest segment that is searched at once."""
-        return int(SEGMENT_SECONDS / self.frame_seconds)
+        """Frames of the longest piece that is searched at once."""
+        return int(PIECE_SECONDS / self.frame_seconds)
 
     def _decode_all(self, lattices: Sequence[LogProbs], options: Options) -> list[Decoded]:
         """What each lattice spells, in their order, decoded in batches of like length."""
@@ -232,7 +232,7 @@ class Partial:
     def add(self, parts: Sequence[LogProbs]) -> list[Segment]:
         """The segments that are known with the next parts `(U, V)`, which are searched together."""
         columns = self._reader.columns
-        cuts = [cut for part in parts for cut in self._cutter.add(part[:, columns])]
+        cuts = [piece for part in parts for piece in self._cutter.add(part[:, columns])]
         *known, self._decoded = self._stretches(cuts) or [[]]
         *segments, last = self._segments(known, math.inf) or [Segment(())]
         self._words = list(last.words)
@@ -261,7 +261,7 @@ class Partial:
 
 
 def joined(pieces: Iterable[Decoded], nbest: int) -> Decoded:
-    """The words of a recording from those of its segments."""
+    """The words of a recording from those of its pieces."""
     pieces = list(pieces)
     words = tuple(word for piece in pieces for word in piece.words)
     best = [Alternative("", 0.0)]

@@ -25,7 +25,7 @@ from asr.text.languages import language_code, language_name
 from asr.transcript import LAYOUT, Layout
 from asr.transcript.segments import PAUSE_S
 from service.api.prompt import LONGEST_PHRASE, hot_words
-from service.engine.jobs import KnownText
+from service.engine.tasks import KnownText
 from service.errors import ApiError
 
 # Fields that servers of Whisper-like models take and that have no meaning for this kind of model,

@@ -26,8 +26,8 @@ class Item:
 
     deadline: float
     """When its request must be answered, by a monotonic clock."""
-    job: int
-    """Id of the recording's job."""
+    task: int
+    """Id of the recording's task."""
     index: int
     """Index of the window in the recording."""
     seconds: float
@@ -98,11 +98,11 @@ class Batcher:
         del group[:count]
         return batch
 
-    def drop(self, job: int) -> None:
-        """Forget the waiting items of a job; items on the device are not held here."""
+    def drop(self, task: int) -> None:
+        """Forget the waiting items of a task; items on the device are not held here."""
         for group in self._groups.values():
-            group[:] = [item for item in group if item.job != job]
-        halves = [tuple(item for item in half.items if item.job != job) for half in self._halves]
+            group[:] = [item for item in group if item.task != task]
+        halves = [tuple(item for item in half.items if item.task != task) for half in self._halves]
         self._halves = deque(Batch(items) for items in halves if items)
 
     def split(self, batch: Batch) -> None:

@@ -22,7 +22,7 @@ from asr.runtime.kept import completed
 from asr.runtime.reader import Partial
 from asr.transcript import Segment, Transcript
 from service.engine.decode_pool import SAMPLE_BYTES
-from service.engine.jobs import How, KnownText
+from service.engine.tasks import How, KnownText
 from service.engine.worker import Answer, Handler, Memory
 
 MOST_LANES = 8
@@ -64,9 +64,9 @@ class Ready:
 
 @dataclass(frozen=True)
 class Piece:
-    """Window `index` of a job: samples `[start, stop)` of the memory that comes with it."""
+    """Window `index` of a task: samples `[start, stop)` of the memory that comes with it."""
 
-    job: int
+    task: int
     index: int
     start: int
     stop: int
@@ -77,7 +77,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class RunModel:
-    """Run the model on pieces and keep the log-probabilities; forget those of finished jobs."""
+    """Run the model on pieces and keep the log-probabilities; forget those of finished tasks."""
 
     pieces: tuple[Piece, ...]
     finished: tuple[int, ...]
@@ -85,19 +85,19 @@ class RunModel:
 
 @dataclass(frozen=True)
 class Search:
-    """Search for the words of jobs, or for their times; the answer is their transcripts."""
+    """Search for the words of tasks, or for their times; the answer is their transcripts."""
 
-    jobs: tuple[tuple[int, int], ...]
+    tasks: tuple[tuple[int, int], ...]
     """Id and number of samples of each."""
     options: How
 
 
 @dataclass(frozen=True)
 class SearchOn:
-    """Go on searching for the words of one job in its next windows; the answer is the segments that
-    are known with them."""
+    """Go on searching for the words of one task in its next windows; the answer is the segments
+    that are known with them."""
 
-    job: int
+    task: int
     first: int
     stop: int
     """Windows `[first, stop)`."""
@@ -187,22 +187,22 @@ class _Device:
         rows = completed(self._recognizer.run, waves, kept)
         with self._lock:
             for piece, row in zip(message.pieces, rows, strict=True):
-                self._rows[piece.job][piece.index] = row
-            for job in message.finished:
-                self._rows.pop(job, None)
-                self._partial.pop(job, None)
+                self._rows[piece.task][piece.index] = row
+            for task in message.finished:
+                self._rows.pop(task, None)
+                self._partial.pop(task, None)
 
     def _search(self, message: Search) -> list[Transcript]:
         recognizer = self._recognizer
         with self._lock:
-            rows = [self._rows[job] for job, _ in message.jobs]
+            rows = [self._rows[task] for task, _ in message.tasks]
         lattices = [
             recognizer.join(
                 recognizer.windows(samples), [windows[index] for index in sorted(windows)]
             )
-            for (_, samples), windows in zip(message.jobs, rows, strict=True)
+            for (_, samples), windows in zip(message.tasks, rows, strict=True)
         ]
-        seconds = [samples / SAMPLE_RATE for _, samples in message.jobs]
+        seconds = [samples / SAMPLE_RATE for _, samples in message.tasks]
         if isinstance(message.options, KnownText):
             text = message.options.text
             return [
@@ -215,11 +215,11 @@ class _Device:
         recognizer = self._recognizer
         indices = range(message.first, message.stop)
         with self._lock:
-            rows = [self._rows[message.job].pop(index) for index in indices]
+            rows = [self._rows[message.task].pop(index) for index in indices]
             if message.first == 0:
                 options = recognizer.options(**message.options)
-                self._partial[message.job] = recognizer.partial(options)
-            partial = self._partial[message.job]
+                self._partial[message.task] = recognizer.partial(options)
+            partial = self._partial[message.task]
         windows = recognizer.windows(message.samples)[message.first : message.stop]
         segments = partial.add(
             [recognizer.join([window], [row]) for window, row in zip(windows, rows, strict=True)]

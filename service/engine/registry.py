@@ -25,8 +25,8 @@ from asr.runtime.engine import Wave
 from asr.transcript import Transcript
 from service.engine.decode_pool import DecodePool
 from service.engine.device import DEVICE
-from service.engine.jobs import How
 from service.engine.order import OnSegment
+from service.engine.tasks import How
 from service.engine.transcriber import (
     TAKES_REQUESTS,
     Background,

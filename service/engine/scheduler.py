@@ -34,8 +34,8 @@ from service.engine.device import (
     Search,
     SearchOn,
 )
-from service.engine.jobs import DeviceLost, How, Job, RecordingFailed
 from service.engine.process import Allowance, Cause, Process
+from service.engine.tasks import DeviceLost, How, RecordingFailed, Task
 from service.engine.worker import Memory, WorkerDied, WorkerFailed, WorkerLate
 from service.monitoring.metrics import Metrics
 
@@ -89,12 +89,12 @@ class Scheduler:
         self._timeouts = timeouts
         self._process: Process | None = None
         self._metrics = metrics
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._jobs: dict[int, Job] = {}
+        self._loops: set[asyncio.Task[None]] = set()
+        self._tasks: dict[int, Task] = {}
         self._numbers = count()
         self._batcher = Batcher(math.inf, _MOST_ITEMS)
-        self._to_search: dict[str, deque[Job]] = {kind: deque() for kind in _SEARCH_CHANNELS}
-        self._finished: list[int] = []  # jobs whose log-probabilities are no longer needed
+        self._to_search: dict[str, deque[Task]] = {kind: deque() for kind in _SEARCH_CHANNELS}
+        self._finished: list[int] = []  # tasks whose log-probabilities are no longer needed
         self._suspects: list[Item] = []  # windows that were running when the process ended
         self._changed = asyncio.Event()
         self._up = asyncio.Event()
@@ -121,9 +121,9 @@ class Scheduler:
         return ready
 
     def stop(self) -> None:
-        """End all tasks and the process now."""
-        for task in self._tasks:
-            task.cancel()
+        """End all loops and the process now."""
+        for loop in self._loops:
+            loop.cancel()
         if self._process is not None:
             self._process.stop()
 
@@ -149,19 +149,19 @@ class Scheduler:
         on_progress: Callable[[float], None],
         on_segments: Callable[[list[Segment]], None] | None = None,
         kept: Path | None = None,
-    ) -> Job:
-        """Transcribe a recording and return its finished job.
+    ) -> Task:
+        """Transcribe a recording and return its finished task.
 
-        If this is cancelled, the job is dropped before its next batch.
+        If this is cancelled, the task is dropped before its next batch.
 
         Args:
-            deadline, on_progress, on_segments, kept: as in `Job`.
+            deadline, on_progress, on_segments, kept: as in `Task`.
 
         Raises:
             RecordingFailed: the device fails on it.
             DeviceLost: the device process ended and cannot be restarted.
         """
-        job = Job(
+        task = Task(
             id=next(self._numbers),
             audio=audio,
             options=options,
@@ -171,39 +171,39 @@ class Scheduler:
             on_segments=on_segments,
             transcript=asyncio.get_running_loop().create_future(),
         )
-        self._jobs[job.id] = job
-        if audio.seconds <= _SHORT_S and audio.is_whole and not job.is_background:
-            self._short_arrived = job.added
-        self._queue(job)
-        audio.on_growth = partial(self._queue, job)
+        self._tasks[task.id] = task
+        if audio.seconds <= _SHORT_S and audio.is_whole and not task.is_background:
+            self._short_arrived = task.added
+        self._queue(task)
+        audio.on_growth = partial(self._queue, task)
         try:
-            await job.transcript
+            await task.transcript
         finally:
             audio.on_growth = None
-            del self._jobs[job.id]
-            self._batcher.drop(job.id)
-            self._finished.append(job.id)
-        return job
+            del self._tasks[task.id]
+            self._batcher.drop(task.id)
+            self._finished.append(task.id)
+        return task
 
-    def _queue(self, job: Job) -> None:
+    def _queue(self, task: Task) -> None:
         """Queue the windows of a recording that are new."""
-        windows = self._ready.recognizer.windows(job.audio.samples)
+        windows = self._ready.recognizer.windows(task.audio.samples)
         # While a recording grows, so does its last window.
-        known = windows if job.audio.is_whole else windows[:-1]
-        for index in range(len(job.windows), len(known)):
-            job.windows.append((known[index].start, known[index].stop))
-            self._batcher.add(job.item(index))
+        known = windows if task.audio.is_whole else windows[:-1]
+        for index in range(len(task.windows), len(known)):
+            task.windows.append((known[index].start, known[index].stop))
+            self._batcher.add(task.item(index))
         self._changed.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_end)
+        loop = asyncio.create_task(work)
+        self._loops.add(loop)
+        loop.add_done_callback(self._on_loop_end)
 
-    def _on_task_end(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a task of the scheduler failed", exc_info=error)
+    def _on_loop_end(self, loop: "asyncio.Task[None]") -> None:
+        self._loops.discard(loop)
+        if not loop.cancelled() and (error := loop.exception()) is not None:
+            log.error("a loop of the scheduler failed", exc_info=error)
 
     async def _lane(self, lane: int) -> None:
         while True:
@@ -234,11 +234,11 @@ class Scheduler:
     async def _run(self, lane: int, batch: Batch) -> None:
         pieces, memory, started = [], [], time.monotonic()
         for item in batch.items:
-            if (job := self._jobs.get(item.job)) is not None:
-                kept = job.kept if job.is_long else None
-                pieces.append(Piece(job.id, item.index, *job.windows[item.index], kept))
-                memory.append(job.audio.memory)
-                job.started = started if math.isnan(job.started) else job.started
+            if (task := self._tasks.get(item.task)) is not None:
+                kept = task.kept if task.is_long else None
+                pieces.append(Piece(task.id, item.index, *task.windows[item.index], kept))
+                memory.append(task.audio.memory)
+                task.started = started if math.isnan(task.started) else task.started
         if not pieces:
             return
         finished, self._finished = self._finished, []
@@ -247,21 +247,21 @@ class Scheduler:
         took = time.monotonic() - started
         self._metrics.observe_batch(batch.seconds, batch.padded_seconds, self._batcher.budget, took)
         for piece in pieces:
-            if (job := self._jobs.get(piece.job)) is None:
-                self._finished.append(piece.job)  # it was dropped while it ran
+            if (task := self._tasks.get(piece.task)) is None:
+                self._finished.append(piece.task)  # it was dropped while it ran
                 continue
-            job.done.add(piece.index)
-            job.on_progress(job.share(piece.index))
-            if job.is_run:
-                job.model_done = time.monotonic()
-            self._offer(job)
+            task.done.add(piece.index)
+            task.on_progress(task.share(piece.index))
+            if task.is_run:
+                task.model_done = time.monotonic()
+            self._offer(task)
 
-    def _offer(self, job: Job) -> None:
+    def _offer(self, task: Task) -> None:
         """Let the words be searched for if enough windows are done."""
-        enough = job.ready > job.read and (job.is_partial or job.is_run)
-        if enough and not job.is_searched:
-            job.is_searched = True
-            self._to_search["short" if job.audio.seconds <= _SHORT_S else "long"].append(job)
+        enough = task.ready > task.read and (task.is_partial or task.is_run)
+        if enough and not task.is_searched:
+            task.is_searched = True
+            self._to_search["short" if task.audio.seconds <= _SHORT_S else "long"].append(task)
             self._changed.set()
 
     def _batch_timeout_s(self, batch: Batch) -> float:
@@ -288,94 +288,94 @@ class Scheduler:
             self._batcher.split(batch)
             self._changed.set()
         else:
-            self._give_up(batch.items[0].job, RecordingFailed(f"the model failed on it:\n{error}"))
+            self._give_up(batch.items[0].task, RecordingFailed(f"the model failed on it:\n{error}"))
 
     def _give_up(self, id: int, reason: RecordingFailed | DeviceLost) -> None:
-        job = self._jobs.get(id)
-        if job is not None and not job.transcript.done():
-            job.transcript.set_exception(reason)
+        task = self._tasks.get(id)
+        if task is not None and not task.transcript.done():
+            task.transcript.set_exception(reason)
 
     async def _searcher(self, kind: str) -> None:
         while True:
             await self._up.wait()
-            jobs = self._next_to_search(self._to_search[kind])
-            if jobs and jobs[0].is_partial:
-                await self._search_on(_SEARCH_CHANNELS[kind], jobs[0])
-            elif jobs:
-                await self._search(_SEARCH_CHANNELS[kind], jobs)
+            tasks = self._next_to_search(self._to_search[kind])
+            if tasks and tasks[0].is_partial:
+                await self._search_on(_SEARCH_CHANNELS[kind], tasks[0])
+            elif tasks:
+                await self._search(_SEARCH_CHANNELS[kind], tasks)
             else:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def _next_to_search(self, waiting: deque[Job]) -> list[Job]:
-        """The jobs that have waited longest and have the same options, up to one batch.
+    def _next_to_search(self, waiting: deque[Task]) -> list[Task]:
+        """The tasks that have waited longest and have the same options, up to one batch.
 
         Those that nobody waits for come last.
         """
-        taken: list[Job] = []
+        taken: list[Task] = []
         seconds = 0.0
-        for job in sorted(waiting, key=lambda job: job.is_background):
-            if job.id not in self._jobs:
-                waiting.remove(job)
+        for task in sorted(waiting, key=lambda task: task.is_background):
+            if task.id not in self._tasks:
+                waiting.remove(task)
             elif not taken or (
-                job.options == taken[0].options
-                and not (job.is_partial or taken[0].is_partial)
-                and job.is_background == taken[0].is_background
-                and seconds + job.audio.seconds <= self._batcher.budget
-                # A job that may have ended the process goes alone.
-                and job.crashes == taken[0].crashes == 0
+                task.options == taken[0].options
+                and not (task.is_partial or taken[0].is_partial)
+                and task.is_background == taken[0].is_background
+                and seconds + task.audio.seconds <= self._batcher.budget
+                # A task that may have ended the process goes alone.
+                and task.crashes == taken[0].crashes == 0
             ):
-                waiting.remove(job)
-                taken.append(job)
-                seconds += job.audio.seconds
+                waiting.remove(task)
+                taken.append(task)
+                seconds += task.audio.seconds
         return taken
 
-    async def _search(self, channel: int, jobs: Sequence[Job]) -> None:
-        request = Search(tuple((job.id, job.audio.samples) for job in jobs), jobs[0].options)
-        within_s = self._search_timeout_s(sum(job.audio.seconds for job in jobs))
+    async def _search(self, channel: int, tasks: Sequence[Task]) -> None:
+        request = Search(tuple((task.id, task.audio.samples) for task in tasks), tasks[0].options)
+        within_s = self._search_timeout_s(sum(task.audio.seconds for task in tasks))
         try:
             transcripts = await self._ask(channel, request, (), within_s)
         except WorkerDied:
-            self._search_crashed(jobs)
+            self._search_crashed(tasks)
         except (WorkerFailed, AsrError) as error:
-            if len(jobs) == 1:
-                self._give_up(jobs[0].id, _search_failed(error))
+            if len(tasks) == 1:
+                self._give_up(tasks[0].id, _search_failed(error))
                 return
-            for job in jobs:
-                await self._search(channel, [job])
+            for task in tasks:
+                await self._search(channel, [task])
         else:
-            for job, transcript in zip(jobs, transcripts, strict=True):
-                if not job.transcript.done():
-                    job.transcript.set_result(transcript)
+            for task, transcript in zip(tasks, transcripts, strict=True):
+                if not task.transcript.done():
+                    task.transcript.set_result(transcript)
 
-    async def _search_on(self, channel: int, job: Job) -> None:
+    async def _search_on(self, channel: int, task: Task) -> None:
         """Search for the words of the windows that have been run since the last time."""
-        first, stop = job.read, job.ready
-        is_last = job.is_run
-        assert isinstance(job.options, dict)  # a known text is searched for as a whole
-        request = SearchOn(job.id, first, stop, job.audio.samples, is_last, job.options)
-        seconds = math.fsum(job.item(index).seconds for index in range(first, stop))
+        first, stop = task.read, task.ready
+        is_last = task.is_run
+        assert isinstance(task.options, dict)  # a known text is searched for as a whole
+        request = SearchOn(task.id, first, stop, task.audio.samples, is_last, task.options)
+        seconds = math.fsum(task.item(index).seconds for index in range(first, stop))
         within_s = self._search_timeout_s(seconds)
         try:
             segments = await self._ask(channel, request, (), within_s)
         except WorkerDied:
-            self._search_crashed([job])
+            self._search_crashed([task])
         except (WorkerFailed, AsrError) as error:
-            self._give_up(job.id, _search_failed(error))
+            self._give_up(task.id, _search_failed(error))
         else:
-            if job.transcript.done():
+            if task.transcript.done():
                 return
-            job.take(segments, stop)
+            task.take(segments, stop)
             if is_last:
-                job.transcript.set_result(job.whole())
-            self._offer(job)
+                task.transcript.set_result(task.whole())
+            self._offer(task)
 
-    def _search_crashed(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            job.crashes += 1
-            if job.crashes == _SEARCH_TRIES:
+    def _search_crashed(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            task.crashes += 1
+            if task.crashes == _SEARCH_TRIES:
                 reason = "the device process ended twice during the search for its words"
-                self._give_up(job.id, RecordingFailed(reason))
+                self._give_up(task.id, RecordingFailed(reason))
         self._up.clear()
 
     async def _start_process(self) -> Ready:
@@ -427,7 +427,7 @@ class Scheduler:
                 try:
                     await self._run(0, Batch((item,)))
                 except WorkerDied:
-                    self._give_up(item.job, RecordingFailed("it ended the device process twice"))
+                    self._give_up(item.task, RecordingFailed("it ended the device process twice"))
                     await self._replace(self._process)
                 except (WorkerFailed, AsrError) as error:
                     self._failed(Batch((item,)), error)
@@ -443,19 +443,19 @@ class Scheduler:
             except (AsrError, WorkerFailed, OSError) as error:
                 self.failed = True
                 log.error("the device process cannot be started: %s", error)
-                for number in self._jobs:
+                for number in self._tasks:
                     self._give_up(number, DeviceLost("the device cannot be started"))
                 await asyncio.sleep(_RETRY_START_S)
         self.failed = False
         for queue in self._to_search.values():
             queue.clear()
-        suspects = {(item.job, item.index) for item in self._suspects}
-        for job in self._jobs.values():
-            self._batcher.drop(job.id)
-            job.restart()
-            for index in range(len(job.windows)):
-                if (job.id, index) not in suspects:
-                    self._batcher.add(job.item(index))
+        suspects = {(item.task, item.index) for item in self._suspects}
+        for task in self._tasks.values():
+            self._batcher.drop(task.id)
+            task.restart()
+            for index in range(len(task.windows)):
+                if (task.id, index) not in suspects:
+                    self._batcher.add(task.item(index))
 
 
 def _search_failed(error: WorkerFailed | AsrError) -> RecordingFailed:

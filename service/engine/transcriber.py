@@ -24,9 +24,9 @@ from asr.transcript import Transcript
 from service.engine.admission import Admission, Estimator, Overloaded, Throughput, Ticket
 from service.engine.decode_pool import ChannelAudio, DecodePool
 from service.engine.device import DEVICE, Load
-from service.engine.jobs import DeviceLost, How, Job, RecordingFailed
 from service.engine.order import InOrder, OnSegment
 from service.engine.scheduler import DeviceTimeouts, Scheduler
+from service.engine.tasks import DeviceLost, How, RecordingFailed, Task
 from service.engine.worker import Memory, WorkerFailed
 from service.errors import ApiError
 from service.monitoring.metrics import Metrics
@@ -304,7 +304,7 @@ class Transcriber:
             return await self._result(
                 partial(background.decoders.decode, str(path), name, selection),
                 on_length,
-                lambda channels_audio: self._jobs(
+                lambda channels_audio: self._read(
                     channels_audio,
                     options,
                     math.inf,
@@ -330,14 +330,14 @@ class Transcriber:
         try:
             async with timer:
                 with _failures_told():
-                    job = await self._scheduler.transcribe(
+                    task = await self._scheduler.transcribe(
                         ChannelAudio(held, len(samples)), options, now + within_s, lambda _: None
                     )
         except TimeoutError as error:
             raise _STOPPING if self._stopping else _late(self._deadline_s) from error
         finally:
             self._timers.discard(timer)
-        return job.transcript.result()
+        return task.transcript.result()
 
     async def _process(
         self,
@@ -358,7 +358,7 @@ class Transcriber:
         return await self._result(
             partial(self._decoders.decode, body, name, selection),
             on_length,
-            lambda channels_audio: self._jobs(
+            lambda channels_audio: self._read(
                 channels_audio, options, ticket.deadline, ticket.progress, on_segment
             ),
             is_early=on_segment is not None,
@@ -368,7 +368,7 @@ class Transcriber:
         self,
         decode: Callable[[OnBegin | None], Coroutine[Any, Any, tuple[list[ChannelAudio], float]]],
         on_length: Callable[[list[ChannelAudio]], None],
-        read: Callable[[list[ChannelAudio]], Coroutine[Any, Any, list[Job]]],
+        read: Callable[[list[ChannelAudio]], Coroutine[Any, Any, list[Task]]],
         is_early: bool,
     ) -> Result:
         """The result of a recording.
@@ -376,7 +376,7 @@ class Transcriber:
         Args:
             decode: gives its channels and the seconds that this took, as `DecodePool.decode`.
             on_length: called with the channels once they are whole.
-            read: gives the finished jobs of the channels.
+            read: gives the finished tasks of the channels.
             is_early: whether the model may begin before all of it is decoded.
         """
         begun: asyncio.Future[list[ChannelAudio]] = asyncio.get_running_loop().create_future()
@@ -393,16 +393,16 @@ class Transcriber:
             begin(channels_audio)
             return decode_s, waited_s
 
-        async def jobs() -> list[Job]:
+        async def tasks() -> list[Task]:
             return await read(await begun)
 
-        times, finished = await _all((decoded(), jobs()))
+        times, finished = await _all((decoded(), tasks()))
         return self._timed(finished, *times)
 
-    def _timed(self, jobs: list[Job], decode_s: float, waited_s: float) -> Result:
-        """The result of finished jobs, whose audio waited so long to be decoded."""
-        self._metrics.audio.inc(sum(job.audio.seconds for job in jobs))
-        first = jobs[0]
+    def _timed(self, tasks: list[Task], decode_s: float, waited_s: float) -> Result:
+        """The result of finished tasks, whose audio waited so long to be decoded."""
+        self._metrics.audio.inc(sum(task.audio.seconds for task in tasks))
+        first = tasks[0]
         timings = {
             "decode": decode_s,
             "queue": waited_s + first.started - first.added,
@@ -411,10 +411,10 @@ class Transcriber:
         }
         for stage, took in timings.items():
             self._metrics.stages.labels(stage).observe(took)
-        transcripts = tuple(job.transcript.result() for job in jobs)
+        transcripts = tuple(task.transcript.result() for task in tasks)
         return Result(transcripts, timings, self.recognizer)
 
-    async def _jobs(
+    async def _read(
         self,
         channels_audio: list[ChannelAudio],
         options: How,
@@ -422,11 +422,11 @@ class Transcriber:
         on_progress: Callable[[float], None],
         on_segment: OnSegment | None,
         kept: Path | None = None,
-    ) -> list[Job]:
-        """The finished jobs of the recording's channels; if one fails, all are dropped."""
+    ) -> list[Task]:
+        """The finished tasks of the recording's channels; if one fails, all are dropped."""
         order = None if on_segment is None else InOrder(len(channels_audio), on_segment)
 
-        def transcribe(index: int) -> Coroutine[Any, Any, Job]:
+        def transcribe(index: int) -> Coroutine[Any, Any, Task]:
             return self._scheduler.transcribe(
                 channels_audio[index],
                 options,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from asr.decoding import Cutter, align, greedy, segments
+from asr.decoding import Cutter, align, cut, greedy
 
 
 def normalised(scores: np.ndarray) -> np.ndarray:
@@ -97,8 +97,8 @@ def test_long_lattices_part_in_their_longest_pause() -> None:
     posteriors = np.full((100, 2), 0.1, np.float32)
     posteriors[:, 1] = 0.9
     posteriors[30:34] = posteriors[42:50] = [0.9, 0.1]
-    assert [(first, len(part)) for first, part in segments(np.log(posteriors), 100)] == [(0, 100)]
-    assert [first for first, _ in segments(np.log(posteriors), 60)] == [0, 46]
+    assert [(first, len(part)) for first, part in cut(np.log(posteriors), 100)] == [(0, 100)]
+    assert [first for first, _ in cut(np.log(posteriors), 60)] == [0, 46]
 
 
 @given(st.integers(0, 80), st.integers(1, 30), st.integers(0, 9))
@@ -107,7 +107,7 @@ def test_parts_follow_one_another_and_are_none_too_long(
 ) -> None:
     scores = np.random.default_rng(seed).standard_normal((frames, 3), np.float32)
     lattice = normalised(scores)
-    parts = segments(lattice, longest)
+    parts = cut(lattice, longest)
     assert [first for first, _ in parts] == [
         0,
         *np.cumsum([len(part) for _, part in parts])[:-1],
@@ -123,8 +123,8 @@ def test_a_lattice_that_comes_in_parts_is_cut_at_the_same_places(
     scores = np.random.default_rng(seed).standard_normal((frames, 3), np.float32)
     lattice = normalised(scores)
     cutter = Cutter(longest)
-    found = [cut for part in np.split(lattice, sorted(bounds)) for cut in cutter.add(part)]
+    found = [piece for part in np.split(lattice, sorted(bounds)) for piece in cutter.add(part)]
     found.append(cutter.end())
-    for (first, part), (expected, whole) in zip(found, segments(lattice, longest), strict=True):
+    for (first, part), (expected, whole) in zip(found, cut(lattice, longest), strict=True):
         assert first == expected
         np.testing.assert_array_equal(part, whole)

@@ -18,7 +18,7 @@ from asr.errors import BadBundle, BadData, BadOption
 from asr.lm import write_ngram
 from asr.lm.estimation import from_text
 from asr.runtime import Options, Recognizer
-from asr.runtime.reader import SEGMENT_SECONDS
+from asr.runtime.reader import PIECE_SECONDS
 from asr.text import CharacterTokenizer, Tokenizer
 
 SENTENCES = ["a man said to the universe", "sir i exist", "he began to speak to me"] * 4
@@ -185,9 +185,9 @@ def test_hot_words_are_heard(shipped: Recognizer, clips: list[Path]) -> None:
 def test_long_recordings_are_read_in_parts(shipped: Recognizer, clips: list[Path]) -> None:
     pause = np.zeros(16_000, np.float32)
     speech = np.concatenate([part for clip in clips for part in (load(clip).samples, pause)])
-    long = np.concatenate([speech] * (int(2 * SEGMENT_SECONDS * 16_000 / len(speech)) + 1))
+    long = np.concatenate([speech] * (int(2 * PIECE_SECONDS * 16_000 / len(speech)) + 1))
     found = shipped.transcribe((long, 16_000), decoder="beam", nbest=3)
-    assert found.duration > 2 * SEGMENT_SECONDS
+    assert found.duration > 2 * PIECE_SECONDS
     for earlier, later in pairwise(found.words):
         assert earlier.start < earlier.end <= later.start
     assert found.alternatives[0].text == found.plain

@@ -170,7 +170,7 @@ def ask_all(
 
 def wait_for_device(model: Transcriber, count: int) -> None:
     """Return once so many recordings are decoded and wait for the device, or are on it."""
-    while len(model._scheduler._jobs) != count:
+    while len(model._scheduler._tasks) != count:
         time.sleep(0.02)
 
 

@@ -69,7 +69,7 @@ def test_padding_is_never_more_than_half_as_much_again(items: list[Item], budget
 def test_what_nobody_waits_for_comes_last_and_makes_no_batch_larger(
     waited_for: list[Item], others: list[Item], budget: float, most: int
 ) -> None:
-    behind = [replace(item, deadline=BACKGROUND + item.deadline, job=10) for item in others]
+    behind = [replace(item, deadline=BACKGROUND + item.deadline, task=10) for item in others]
     batches = drained(filled([*behind, *waited_for], budget, most))
     in_front = [batch for batch in batches if not batch.items[0].is_background]
     assert in_front == drained(filled(waited_for, budget, most))
@@ -84,9 +84,9 @@ def test_what_is_dropped_never_comes(items: list[Item], gone: int) -> None:
         batcher.split(first)
     batcher.drop(gone)
     came = [item for batch in drained(batcher) for item in batch.items]
-    assert not any(item.job == gone for item in came)
+    assert not any(item.task == gone for item in came)
     taken = set() if first is None or len(first.items) > 1 else set(first.items)
-    assert set(came) == {item for item in items if item.job != gone} - taken
+    assert set(came) == {item for item in items if item.task != gone} - taken
 
 
 @given(items())
@@ -119,9 +119,9 @@ def test_a_short_clip_overtakes_a_long_recording_and_that_one_is_not_starved() -
         batcher.add(Item(now + 30.0 + 3, 2 + now, 0, 3.0))
         batch = batcher.next()
         assert batch is not None
-        order.append(batch.items[0].job)
+        order.append(batch.items[0].task)
     assert order[0] == 2
-    assert [at for at, job in enumerate(order) if job == 1] == [597, 598, 599, 600]
+    assert [at for at, task in enumerate(order) if task == 1] == [597, 598, 599, 600]
 
 
 @given(items(), st.floats(2.0, 300.0))
@@ -154,10 +154,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.at_work: list[Batch] = []
         self.count = 0
 
-    @rule(deadline=DEADLINES, job=st.integers(0, 5), seconds=SECONDS)
-    def add(self, deadline: float, job: int, seconds: float) -> None:
+    @rule(deadline=DEADLINES, task=st.integers(0, 5), seconds=SECONDS)
+    def add(self, deadline: float, task: int, seconds: float) -> None:
         self.count += 1
-        item = Item(deadline, job, self.count, seconds)
+        item = Item(deadline, task, self.count, seconds)
         self.batcher.add(item)
         self.waiting.add(item)
 
@@ -178,10 +178,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.batcher.split(batch)
         self.waiting.update(batch.items)
 
-    @rule(job=st.integers(0, 5))
-    def drop(self, job: int) -> None:
-        self.batcher.drop(job)
-        self.waiting = {item for item in self.waiting if item.job != job}
+    @rule(task=st.integers(0, 5))
+    def drop(self, task: int) -> None:
+        self.batcher.drop(task)
+        self.waiting = {item for item in self.waiting if item.task != task}
 
     @invariant()
     def counted(self) -> None:

@@ -34,7 +34,7 @@ class DeviceLost(Exception):
 
 
 @dataclass(eq=False)
-class Job:
+class Task:
     """One recording, or one channel of one, on its way through the device."""
 
     id: int
