@@ -5,11 +5,12 @@ Shapes: B batch, S samples, T feature frames, U output frames, F mels, D width o
 units of all heads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 
+from asr.errors import BadOption
 from asr.model.config import ModelConfig
 from asr.model.features import LogMel
 from asr.model.recurrent import RecurrentStack
@@ -26,10 +27,18 @@ class AcousticModel(nn.Module):
         n_units: units of the head for letters or subwords, including the blank.
         n_phones: units of a second head for phones, including the blank; 0 for none. Its
             log-probabilities follow those of the first head; each head is normalised by itself.
+
+    Raises:
+        BadOption: the config has a layer for phones, and there are none.
     """
 
     def __init__(self, config: ModelConfig, n_units: int, n_phones: int = 0) -> None:
         super().__init__()
+        if config.phone_layer and not n_phones:
+            raise BadOption(
+                f"phone_layer {config.phone_layer} has no effect on units without phones: leave it "
+                "out, or train with data.units {kind: phones}."
+            )
         self.config = config
         self.features = LogMel(config.features)
         self.subsampling = Subsampling(config)
@@ -38,9 +47,13 @@ class AcousticModel(nn.Module):
         self.phone_head = nn.Linear(config.width, n_phones) if n_phones else None
 
     @property
-    def heads(self) -> list[nn.Linear]:
-        """The heads in the order of their columns."""
-        return [self.head] if self.phone_head is None else [self.head, self.phone_head]
+    def heads(self) -> list[tuple[int, nn.Linear]]:
+        """The heads in the order of their columns, each with the layer that it reads."""
+        layers = self.config.layers
+        heads = [(layers, self.head)]
+        if self.phone_head is not None:
+            heads.append((self.config.phone_layer or layers, self.phone_head))
+        return heads
 
     def states(self, features: Tensor, lengths: Tensor) -> tuple[Iterator[Tensor], Tensor]:
         """`(B, T, F)` features -> outputs of the recurrent layers, `(B, U, D)`, and lengths."""
@@ -49,9 +62,17 @@ class AcousticModel(nn.Module):
 
     def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """`(B, T, F)` features -> `(B, U, V)` log-probabilities."""
-        x, lengths = self.subsampling(features, lengths)  # (B, U, D)
-        x, lengths = self.recurrent(x, lengths)  # (B, U, D)
-        return torch.cat([spell(head, x) for head in self.heads], dim=-1), lengths
+        states, lengths = self.states(features, lengths)
+        return torch.cat(self.spelled(states), dim=-1), lengths
+
+    def spelled(self, states: Iterable[Tensor]) -> list[Tensor]:
+        """Outputs of the layers in order, `(B, U, D)` -> what each head spells, `(B, U, V)`."""
+        found: dict[int, Tensor] = {}
+        for number, state in enumerate(states, start=1):
+            for column, (layer, head) in enumerate(self.heads):
+                if layer == number:
+                    found[column] = spell(head, state)
+        return [found[column] for column in sorted(found)]
 
     def forward(self, wave: Tensor, wave_lengths: Tensor) -> tuple[Tensor, Tensor]:
         return self.encode(*self.features(wave, wave_lengths))

@@ -96,6 +96,10 @@ class ModelConfig:
     """Dropout after each recurrent layer in training."""
     self_conditioning: int = 0
     """The layer, counted from 1, whose own reading the layers above it read too; 0 for none."""
+    phone_layer: int = 0
+    """The layer, counted from 1, that the phones' head reads; 0 for the last. The layers above it
+    are the letters' own (Krishna et al., "Hierarchical multitask learning for CTC-based speech
+    recognition", 2018)."""
 
     def __post_init__(self) -> None:
         if self.cell not in get_args(Cell):
@@ -132,6 +136,11 @@ class ModelConfig:
             raise BadOption(
                 f"self_conditioning behind layer {self.self_conditioning} cannot be: give a layer "
                 f"below {self.layers}, the last one, or 0 for none."
+            )
+        if not 0 <= self.phone_layer < self.layers:
+            raise BadOption(
+                f"phone_layer {self.phone_layer} cannot be: give a layer below {self.layers}, the "
+                "last one, or 0 for that one itself."
             )
 
     @property

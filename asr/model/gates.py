@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import BadOption
-from asr.model.acoustic import AcousticModel, spell
+from asr.model.acoustic import AcousticModel
 from asr.model.recurrent import RecurrentLayer
 
 Step: TypeAlias = Callable[[Tensor, Tensor, Tensor, float | None], tuple[Tensor, ...]]
@@ -127,14 +127,16 @@ def held(model: AcousticModel, samples: Any, layer: int, value: float) -> Tensor
     if _CELLS[type(layers[0].ahead)].keeps is None:
         raise BadOption("a vanilla RNN has no gate that keeps its memory: inspect an LSTM or GRU.")
     x, lengths = _subsampled(model, samples)
+    states = []
     for number, one in enumerate(layers, start=1):
         if number == layer:
             outputs = [curves["hidden"] for curves in _opened(one, x[0], value).values()]
             found = torch.cat(outputs, dim=-1)[None]
         else:
             found = one(x, lengths)
-        x = _passed_on(model, number, x, found)
-    return torch.cat([spell(head, x[0]) for head in model.heads], dim=-1)
+        states.append(model.recurrent.output(number, x, found))
+        x = model.recurrent.passed_on(number, states[-1])
+    return torch.cat(model.spelled(states), dim=-1)[0]
 
 
 def _subsampled(model: AcousticModel, samples: Any) -> tuple[Tensor, Tensor]:

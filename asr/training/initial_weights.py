@@ -83,7 +83,7 @@ class InitialWeights:
         """Copies these weights into `network`, which spells with `tokenizer`.
 
         If the units differ, the heads keep their own weights, except for characters in both. So
-        does self-conditioning that the trained model lacks.
+        do self-conditioning and layers for letters alone that the trained model lacks.
 
         Raises:
             BadOption: the layers differ.
@@ -95,6 +95,8 @@ class InitialWeights:
             weights |= self._head(network, tokenizer)
         if other_units or self.model.recurrent.conditioning is None:
             weights |= {name: fresh[name] for name in fresh if name.startswith(_CONDITIONING)}
+        if network.config.layers > self.model.config.layers:
+            weights = fresh | weights
         if other_units:
             weights = {k: w for k, w in weights.items() if not k.startswith(_PHONE_HEAD)}
             weights |= {name: fresh[name] for name in fresh if name.startswith(_PHONE_HEAD)}
@@ -103,10 +105,13 @@ class InitialWeights:
     def check_layers(self, config: ModelConfig) -> None:
         """BadOption if a network of `config` cannot take these weights.
 
-        It may gain self-conditioning, which has no effect at first, and read other frames: strides
-        have no weights.
+        It may gain self-conditioning, which has no effect at first, and layers for letters above
+        those that it has, which the phones' head then reads; and read other frames: strides have no
+        weights.
         """
         trained = replace(self.model.config, subsampling=config.subsampling)
+        if config.phone_layer == trained.layers and not trained.phone_layer:
+            trained = replace(trained, layers=config.layers, phone_layer=config.phone_layer)
         gained = trained.self_conditioning or config.self_conditioning
         same_layers(self.path, replace(trained, self_conditioning=gained), config)
 

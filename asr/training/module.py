@@ -187,19 +187,20 @@ class CtcTraining(L.LightningModule):
             features, lengths = features.repeat(2, 1, 1), lengths.repeat(2)  # (2 B, T, F)
         if masks is not None:
             features = masks(features, lengths)
-        states, lengths = network.states(features, lengths)
+        layers, lengths = network.states(features, lengths)
+        states = list(layers)  # (B, U, D) of each; the gradient needs them all
         conditioning = network.recurrent.conditioning
         middle_head = self.middle_head if conditioning is None else conditioning.head
         middle = phones = None
-        for layer, state in enumerate(states, start=1):  # (B, U, D)
-            if layer == self.middle_layer and middle_head is not None:
-                middle, _ = reachable_ctc(spell(middle_head, state), lengths, *batch.lowest)
-        heads = [spell(head, state) for head in network.heads]  # (B, U, V) of each
+        if self.middle_layer and middle_head is not None:
+            gathered = spell(middle_head, states[self.middle_layer - 1])
+            middle, _ = reachable_ctc(gathered, lengths, *batch.lowest)
+        heads = network.spelled(states)  # (B, U, V) of each
         losses, reachable = reachable_ctc(heads[0], lengths, batch.units, batch.unit_lengths)
         if len(heads) > 1:
             phones, _ = reachable_ctc(heads[1], lengths, *batch.lowest)
         apart = None
-        if len(state) > len(batch.wave):  # two views
+        if len(lengths) > len(batch.wave):  # two views
             apart = torch.stack([disagreement(head, lengths) for head in heads]).mean(0)
         return Losses(losses, reachable, phones, middle, apart)
 

@@ -38,6 +38,8 @@ LAYERS: list[dict[str, Any]] = [
     {"projection": 16, "self_conditioning": 2},
     {"projection": 20, "residual": True, "norm": "behind", "directions": 1},
     {"residual": True, "norm": "behind", "cell": "gru", "self_conditioning": 1},
+    {"phone_layer": 2},
+    {"phone_layer": 1, "self_conditioning": 1, "residual": True},
 ]
 
 Graphs = dict[tuple[str, str, int], tuple[AcousticModel, onnxruntime.InferenceSession]]
@@ -104,9 +106,11 @@ def test_graph_is_the_model_in_any_batch(
 @pytest.mark.parametrize("layers", LAYERS, ids=str)
 def test_graph_is_the_model_whatever_its_layers(layers: dict[str, Any], clips: list[Path]) -> None:
     torch.manual_seed(5)
-    model = AcousticModel(ModelConfig(channels=4, layers=3, hidden=24, **layers), 11).eval()
+    phones = 7 if "phone_layer" in layers else 0
+    model = AcousticModel(ModelConfig(channels=4, layers=3, hidden=24, **layers), 11, phones).eval()
     with torch.no_grad():
-        model.head.weight.mul_(10.0)
+        for _, head in model.heads:
+            head.weight.mul_(10.0)
     graph = build_graph(model)
     session = onnxruntime.InferenceSession(graph.SerializeToString())
     speech = load(clips[0]).samples

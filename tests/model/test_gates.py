@@ -77,6 +77,17 @@ def test_a_gate_that_is_held_changes_what_is_read(
         assert torch.allclose(heads.exp().sum(-1), torch.ones(len(heads)), atol=1e-5)
 
 
+def test_phones_do_not_hear_of_layers_above_their_own(wave: torch.Tensor) -> None:
+    torch.manual_seed(2)
+    config = ModelConfig(layers=3, hidden=16, channels=4, phone_layer=2)
+    network = AcousticModel(config, 10, 7).eval()
+    with torch.no_grad():
+        own, _ = network(wave[None], torch.tensor([len(wave)]))
+    letters, phones = (held(network, wave, 3, 0.0) - own[0]).abs().split([10, 7], dim=-1)
+    assert letters.max() > 1e-3 and phones.max() < 1e-5
+    assert (held(network, wave, 2, 0.0) - own[0])[:, 10:].abs().max() > 1e-3
+
+
 def test_a_gate_held_where_it_stands_changes_nothing(wave: torch.Tensor) -> None:
     network = model("lstm")
     hidden = network.config.hidden

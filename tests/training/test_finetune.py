@@ -82,6 +82,24 @@ def test_self_conditioning_is_gained_without_effect_at_first(tiny_bundle: Path) 
         conditioned.check_layers(SHAPE)  # nor is it lost in silence
 
 
+def test_layers_for_letters_are_gained_and_phones_read_as_before(tiny_bundle: Path) -> None:
+    tokenizer = InitialWeights.read(tiny_bundle).tokenizer
+    trained = AcousticModel(SHAPE, tokenizer.n_units, 7).eval()
+    start = InitialWeights(Path("trained"), trained, tokenizer, {})
+    layers = replace(SHAPE, layers=SHAPE.layers + 1, phone_layer=SHAPE.layers)
+    higher = AcousticModel(layers, tokenizer.n_units, 7).eval()
+    start.load_into(higher, tokenizer)
+    wave, lengths = torch.randn(1, 9000), torch.tensor([9000])
+    phones = slice(tokenizer.n_units, None)
+    found, before = higher(wave, lengths)[0], trained(wave, lengths)[0]
+    torch.testing.assert_close(found[..., phones], before[..., phones])
+    again = AcousticModel(layers, tokenizer.n_units, 7).eval()
+    InitialWeights(Path("higher"), higher, tokenizer, {}).load_into(again, tokenizer)
+    torch.testing.assert_close(again(wave, lengths)[0], found)
+    with pytest.raises(BadOption, match=r"layers=2 \(not 3\)"):  # else phones would be above them
+        start.check_layers(replace(layers, phone_layer=0))
+
+
 def test_a_model_may_go_on_with_other_frames(tiny_bundle: Path) -> None:
     start = InitialWeights.read(tiny_bundle)
     finer = AcousticModel(replace(SHAPE, subsampling=2), start.tokenizer.n_units)

@@ -6,6 +6,7 @@ Shapes: B batch, S samples, T feature frames, U output frames, F mels, C channel
 N directions, W width of a layer, V units of all heads.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -37,11 +38,12 @@ def build_graph(model: AcousticModel) -> ModelProto:
     g = GraphWriter()
     features, lengths = write_features(g, model.features)  # (B, T, F)
     x, lengths = _subsampling(g, model.subsampling, features, lengths)  # (B, U, W)
-    x = write_recurrent(g, model.recurrent, x, lengths)  # (B, U, W)
-    spelled = [
-        g.op("LogSoftmax", g.linear(f"head {index}" if index else "head", head, x), axis=-1)
-        for index, head in enumerate(model.heads)
-    ]
+    layers = [layer for layer, _ in model.heads]
+    states = write_recurrent(g, model.recurrent, x, lengths, layers)  # (B, U, W) of each head
+    spelled = []
+    for index, ((_, head), state) in enumerate(zip(model.heads, states, strict=True)):
+        logits = g.linear(f"head {index}" if index else "head", head, state)
+        spelled.append(g.op("LogSoftmax", logits, axis=-1))
     g.op("Concat", *spelled, name="log_probs", axis=-1)  # (B, U, V)
     g.op("Identity", lengths, name="lengths")
     return g.model(
@@ -51,7 +53,7 @@ def build_graph(model: AcousticModel) -> ModelProto:
         ],
         outputs=[
             helper.make_tensor_value_info(
-                "log_probs", FLOAT, ["batch", "frames", sum(h.out_features for h in model.heads)]
+                "log_probs", FLOAT, ["batch", "frames", sum(h.out_features for _, h in model.heads)]
             ),
             helper.make_tensor_value_info("lengths", INT64, ["batch"]),
         ],
@@ -79,18 +81,24 @@ def _subsampling(g: GraphWriter, subsampling: Subsampling, x: str, lengths: str)
     return g.linear("subsampling.project", subsampling.project, x), lengths
 
 
-def write_recurrent(g: GraphWriter, stack: RecurrentStack, x: str, lengths: str) -> str:
-    """`(B, U, D)` -> `(B, U, W)`; ONNX's cells take the frames first."""
+def write_recurrent(
+    g: GraphWriter, stack: RecurrentStack, x: str, lengths: str, layers: Sequence[int]
+) -> list[str]:
+    """`(B, U, D)` -> the output `(B, U, W)` of each of these layers, counted from 1; ONNX's cells
+    take the frames first."""
     # An utterance without frames gets one frame of zeros, which is masked like all padding.
     read = g.op("Cast", g.op("Max", lengths, g.integers(1)), to=INT32)
     x = g.op("Transpose", x, perm=[1, 0, 2])  # (B, U, D) -> (U, B, D)
+    states = {}
     for index, layer in enumerate(stack.layers):
         found = _layer(g, f"recurrent.{index}", cast(RecurrentLayer, layer), x, read)
         x = _output(g, stack, index, x, found)
+        if index + 1 in layers:
+            state = g.op("Transpose", x, perm=[1, 0, 2])  # (U, B, W) -> (B, U, W)
+            states[index + 1] = g.masked(state, g.padding(state, lengths))
         if stack.conditioning is not None and stack.conditioned == index + 1:
             x = _conditioned(g, stack.conditioning, x)
-    x = g.op("Transpose", x, perm=[1, 0, 2])  # (U, B, W) -> (B, U, W)
-    return g.masked(x, g.padding(x, lengths))
+    return [states[layer] for layer in layers]
 
 
 def _output(g: GraphWriter, stack: RecurrentStack, index: int, read: str, found: str) -> str:

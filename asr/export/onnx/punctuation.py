@@ -32,7 +32,8 @@ def build_graph(model: PunctuationModel) -> ModelProto:
     words = g.op("Mul", g.op("Cast", found, to=FLOAT), scale)
     words = g.op("ReduceSum", words, g.integers(2), keepdims=0)  # (B, T, W)
     x = g.op("Concat", words, "sound", axis=-1)
-    x = write_recurrent(g, model.recurrent, x, "lengths")  # (B, T, 2 H)
+    last = [model.config.layers]
+    (x,) = write_recurrent(g, model.recurrent, x, "lengths", last)  # (B, T, 2 H)
     logits = g.linear("head", model.head, x)
     parts, first = [], 0
     for count in model.n_classes:
