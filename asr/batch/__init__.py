@@ -9,12 +9,12 @@ from asr.batch.job import transcribe_files
 from asr.batch.journal import Journal, OutputLost
 from asr.batch.labels import Label, label_files
 from asr.batch.outputs import formats_of, json_line, output_stems, results, spare
-from asr.batch.pipeline import Result
 from asr.batch.shards import Shard
 from asr.batch.status import Part, status
 from asr.batch.stores import Address
 from asr.batch.tally import Tally
 from asr.batch.watch import watch
+from asr.batch.work import Result
 from asr.batch.workplace import journals, workplace
 
 __all__ = [

@@ -18,7 +18,8 @@ from asr.batch.cluster import Cluster
 from asr.batch.flow import Clock
 from asr.batch.folder_job import FolderJob
 from asr.batch.inputs import Input, version_of
-from asr.batch.pipeline import Finish, Result
+from asr.batch.pipeline import Finish
+from asr.batch.work import Result
 from asr.batch.worker import Worker
 from asr.errors import AsrError, BadOption, in_brief
 

@@ -24,9 +24,10 @@ from asr.batch.folder_job import FolderJob
 from asr.batch.inputs import Input
 from asr.batch.journal import Journal, OutputLost
 from asr.batch.outputs import json_line
-from asr.batch.pipeline import Finish, Pipeline, Result, as_it_is
+from asr.batch.pipeline import Finish, Pipeline, as_it_is
 from asr.batch.stores import Version
 from asr.batch.tally import Tally, reason
+from asr.batch.work import Result
 from asr.batch.workplace import (
     ERRORS,
     HIDDEN,

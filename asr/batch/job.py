@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asr.audio import PIECEWISE, Limits
 from asr.batch.inputs import Input, list_inputs
-from asr.batch.pipeline import Heard, Pipeline, Result, in_order
+from asr.batch.long_recordings import Heard
+from asr.batch.pipeline import Pipeline, in_order
+from asr.batch.work import Result
 from asr.errors import BadOption
 from asr.options import Selection, check_channels
 

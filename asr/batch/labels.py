@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from asr.batch.inputs import Input
 from asr.batch.job import transcribe_files
-from asr.batch.pipeline import Result
+from asr.batch.work import Result
 from asr.errors import BadOption
 from asr.files import NO_TEXT, is_text
 

@@ -4,32 +4,32 @@ recording passes through engine and search by itself, window by window, and one 
 fetched first."""
 
 import atexit
-import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from asr.audio import Audio, Limits
+from asr.audio import Limits
 from asr.batch.decoders import Decoder, Long
 from asr.batch.flow import Clock, Link
 from asr.batch.inputs import Input, version_of
+from asr.batch.long_recordings import Heard, Keep, LongRecordings
 from asr.batch.spool import Spool
-from asr.batch.stores import Address, Version
-from asr.errors import AsrError, BadAudio
+from asr.batch.stores import Address
+from asr.batch.work import Result, Work
+from asr.errors import AsrError
 from asr.machine import usable_cores
 from asr.options import Selection
 from asr.transcript import Transcript
 
 if TYPE_CHECKING:
     from asr.options import Options
-    from asr.runtime import LogProbs, Recognizer
-    from asr.runtime.kept import KeptRow
+    from asr.runtime import Recognizer
 
 _FETCHERS = 16
 """Files that are fetched from stores at a time: each waits for the network. Without stores one
@@ -46,8 +46,6 @@ _CPU_BATCH_S = 60.0
 """For each thread of the engine on a CPU, which gains little from larger batches."""
 _HELD_BATCHES = 3
 """Batches' worth of recordings that may wait for a stage: enough to choose some of like length."""
-_LEAST_S = 1.0
-"""The least cost of a recording."""
 _HELD_RESULTS = 100.0
 _PATIENCE_S = 1.0
 _AT_EXIT_S = 20.0
@@ -67,57 +65,7 @@ def _see_off() -> None:
         thread.join(max(0.0, patience - time.monotonic()))
 
 
-@dataclass(frozen=True)
-class Result:
-    """The result of one input: `transcript`, or `error`, a sentence that says why there is none."""
-
-    input: Input
-    transcript: Transcript | None
-    error: str | None
-    version: Version | None = None
-    """Of the file that was read."""
-    skipped: float = 0.0
-    """Seconds of the transcript that a job which was stopped had read already."""
-
-
-@dataclass(frozen=True)
-class _Work:
-    """A recording on its way."""
-
-    place: int
-    input: Input
-    version: Version | None
-    seconds: float
-    """Of all channels that are read."""
-    content: "tuple[Audio, ...] | Long | tuple[LogProbs, ...] | Transcript | str"
-    """What the last stage made of it; a sentence if there is no more to be made."""
-    file: Path | None = None
-    """Where it lies on the disk, if it was fetched from a store."""
-    kept: Path | None = None
-    """Folder of what a stopped job has made of it."""
-    skipped: float = 0.0
-    """As of `Result`."""
-
-    @property
-    def cost(self) -> float:
-        return max(self.seconds, _LEAST_S)
-
-    @property
-    def channels(self) -> tuple[Any, ...]:
-        """Its content by channel, before it is a transcript."""
-        assert isinstance(self.content, tuple)
-        return self.content
-
-    def with_(self, content: Any) -> "_Work":
-        return replace(self, content=content)
-
-
 Finish: TypeAlias = Callable[[Result], Result]
-
-
-Heard: TypeAlias = Callable[[Input, Transcript], None]
-Keep: TypeAlias = Callable[[Input, Version], Path]
-"""The folder for what is made of a long recording until its result is finished."""
 
 
 def as_it_is(result: Result) -> Result:
@@ -154,10 +102,12 @@ class Pipeline:
         # Decoding processes need not load them.
         from asr.runtime.windows import CONTEXT_SECONDS, WINDOW_SECONDS
 
-        self._window_s = WINDOW_SECONDS - 2 * CONTEXT_SECONDS
         self._recognizer, self._options, self._finish = recognizer, options, finish
-        self._keep, self._spool, self._heard = keep, Spool(spool), heard
-        self._start = selection.start
+        self._start, self._spool = selection.start, Spool(spool)
+        added = WINDOW_SECONDS - 2 * CONTEXT_SECONDS
+        self._long_recordings = LongRecordings(
+            recognizer, options, selection.start, added, keep, heard
+        )
         self._source = enumerate(inputs)
         self._next = threading.Lock()
         self._failure: BaseException | None = None
@@ -175,11 +125,11 @@ class Pipeline:
             for several in (count, _LANES)
         )
         held = _HELD_BATCHES * batch
-        self._fetched = Link[_Work](_one, _FETCHERS)
-        self._decoded = Link[_Work](_cost, held, batch)
-        self._long = Link[_Work](_one, _HELD_RESULTS)
-        self._lattices = Link[_Work](_cost, held, batch)
-        self._read = Link[_Work](_one, _HELD_RESULTS)
+        self._fetched = Link[Work](_one, _FETCHERS)
+        self._decoded = Link[Work](_cost, held, batch)
+        self._long = Link[Work](_one, _HELD_RESULTS)
+        self._lattices = Link[Work](_cost, held, batch)
+        self._read = Link[Work](_one, _HELD_RESULTS)
         self._results = Link[tuple[int, Result]](_one, _HELD_RESULTS)
         self.clocks = {
             "fetching": Clock(1),
@@ -301,7 +251,7 @@ class Pipeline:
                 with clock.counting("blocked"):
                     (self._read if work.content else self._fetched).give(work)
 
-    def _on_disk(self, work: _Work) -> _Work:
+    def _on_disk(self, work: Work) -> Work:
         """The recording as a file, which lies there already unless it is in a store."""
         item = work.input
         if item.problem is not None:
@@ -328,12 +278,12 @@ class Pipeline:
                 with clock.counting("blocked"):
                     self._after_decoding(work).give(work)
 
-    def _drop(self, work: _Work) -> None:
+    def _drop(self, work: Work) -> None:
         """The recording has been read."""
         if work.file is not None:
             self._spool.drop(work.file)
 
-    def _after_decoding(self, work: _Work) -> Link[_Work]:
+    def _after_decoding(self, work: Work) -> Link[Work]:
         if isinstance(work.content, str):
             return self._read
         return self._long if isinstance(work.content, Long) else self._decoded
@@ -342,60 +292,16 @@ class Pipeline:
         with _until_stopped(reader):
             self._stage("long recordings", self._long, self._read, partial(self._long_one, reader))
 
-    def _long_one(self, reader: Decoder, batch: Sequence[_Work]) -> list[_Work]:
+    def _long_one(self, reader: Decoder, batch: Sequence[Work]) -> list[Work]:
         (work,) = batch
-        assert isinstance(work.content, Long) and work.version is not None
-        work = replace(work, kept=self._keep and self._keep(work.input, work.version))
-        before = _names(work.kept)
-        used: set[str] = set()
-        said = reader.trying(work.input, partial(self._channels, reader, work, used))
+        done = self._long_recordings.read(reader, work)
         self._drop(work)
-        if not isinstance(said, str) and _has_changed(work):
-            said = _changed(work)
-        if isinstance(said, str):
-            return [work.with_(said)]
-        together = Transcript.together(said, self._start)
-        skipped = len(before & used) / len(said) * self._window_s
-        return [replace(work, content=together, skipped=min(skipped, together.duration))]
+        return [done]
 
-    def _channels(self, reader: Decoder, work: _Work, used: set[str]) -> list[Transcript] | str:
-        """The transcripts of a long recording's channels, or why there are none.
-
-        Args:
-            used: gets the names of the files of its windows.
-        """
-        assert isinstance(work.content, Long)
-        said: list[Transcript] = []
-        heard = self._heard and partial(self._tell, self._heard, work, said)
-        for channel in range(work.content.channels):
-            kept = None
-            if work.kept is not None:
-                kept = partial(self._kept, work.kept / str(channel), used)
-            with closing(reader.pieces(work.input, channel, work.file)) as pieces:
-                waves = (piece.samples for piece in pieces)
-                try:
-                    said.append(self._recognizer.read_waves(waves, self._options, kept, heard))
-                except BadAudio as error:
-                    return str(error)
-        return said
-
-    def _kept(self, prefix: Path, used: set[str], window: int) -> "KeptRow":
-        row = self._recognizer.kept(prefix, window)
-        used.add(row.path.name)
-        return row
-
-    def _tell(
-        self, heard: Heard, work: _Work, said: Sequence[Transcript], so_far: Transcript
-    ) -> None:
-        """Tells what is known of a recording of which some channels are read."""
-        assert isinstance(work.content, Long)
-        unread = [Transcript.of((), 0.0)] * (work.content.channels - len(said) - 1)
-        heard(work.input, Transcript.together([*said, so_far, *unread], self._start))
-
-    def _next_input(self, clock: Clock) -> _Work | None:
+    def _next_input(self, clock: Clock) -> Work | None:
         with clock.counting("starved"), self._next:
             place, item = (-1, None) if self._stopped else next(self._source, (-1, None))
-        return None if item is None else _Work(place, item, None, 0.0, "")
+        return None if item is None else Work(place, item, None, 0.0, "")
 
     def _run_engine(self) -> None:
         self._stage("engine", self._decoded, self._lattices, self._engine)
@@ -406,9 +312,9 @@ class Pipeline:
     def _stage(
         self,
         name: str,
-        source: Link[_Work],
-        target: Link[_Work],
-        run: Callable[[Sequence[_Work]], Iterable[_Work]],
+        source: Link[Work],
+        target: Link[Work],
+        run: Callable[[Sequence[Work]], Iterable[Work]],
     ) -> None:
         clock = self.clocks[name]
         while True:
@@ -422,12 +328,12 @@ class Pipeline:
                 for work in made:
                     (self._read if isinstance(work.content, str) else target).give(work)
 
-    def _engine(self, batch: Sequence[_Work]) -> list[_Work]:
+    def _engine(self, batch: Sequence[Work]) -> list[Work]:
         audios = [audio for work in batch for audio in work.channels]
         lattices = iter(self._recognizer.lattices(audios))
         return [work.with_(tuple(next(lattices) for _ in work.channels)) for work in batch]
 
-    def _transcripts(self, batch: Sequence[_Work]) -> list[_Work]:
+    def _transcripts(self, batch: Sequence[Work]) -> list[Work]:
         lattices: list[Any] = [lattice for work in batch for lattice in work.channels]
         seconds = [work.seconds / len(work.channels) for work in batch for _ in work.channels]
         found = iter(self._recognizer.read(lattices, seconds, self._options))
@@ -445,7 +351,7 @@ class Pipeline:
                 return
             (work,) = taken
             with clock.counting("busy"):
-                result = self._finish(_result(work))
+                result = self._finish(work.result)
                 if work.kept is not None:
                     shutil.rmtree(work.kept, ignore_errors=True)
             with clock.counting("blocked"):
@@ -463,14 +369,7 @@ def _until_stopped(decoder: Decoder) -> Iterator[None]:
         decoder.stop()
 
 
-def _names(folder: Path | None) -> set[str]:
-    """Of the files in a folder; none if there is none."""
-    with suppress(OSError):
-        return set(os.listdir(folder)) if folder is not None else set()
-    return set()
-
-
-def _cost(work: _Work) -> float:
+def _cost(work: Work) -> float:
     return work.cost
 
 
@@ -478,30 +377,21 @@ def _one(_: object) -> float:
     return 1.0
 
 
-def _decoded(work: _Work, decoder: Decoder) -> _Work:
+def _decoded(work: Work, decoder: Decoder) -> Work:
     """Reads the recording."""
     if work.file is None:
         work = replace(work, version=version_of(work.input))
     heard = decoder.read(work.input, work.file)
     if isinstance(heard, str | Long):
         return work.with_(heard)
-    if _has_changed(work):
-        return work.with_(_changed(work))
+    if (change := work.change) is not None:
+        return work.with_(change)
     return replace(work, content=heard, seconds=sum(audio.duration for audio in heard))
 
 
-def _has_changed(work: _Work) -> bool:
-    """Whether the recording is another than when it was begun; nobody changes what was fetched."""
-    return work.file is None and work.version != version_of(work.input)
-
-
-def _changed(work: _Work) -> str:
-    return f"{work.input.path} changed while it was read: run the command again when it is whole"
-
-
 def _one_by_one(
-    run: Callable[[Sequence[_Work]], Iterable[_Work]], batch: Sequence[_Work]
-) -> Iterator[_Work]:
+    run: Callable[[Sequence[Work]], Iterable[Work]], batch: Sequence[Work]
+) -> Iterator[Work]:
     """What `run` makes of a batch; if it fails, of each recording, or the reason why nothing."""
     try:
         yield from run(batch)
@@ -515,12 +405,6 @@ def _one_by_one(
             (work,) = batch
             reason = str(error).strip() or type(error).__name__
             yield work.with_(f"{work.input.path} fails in the model ({reason}): please report it")
-
-
-def _result(work: _Work) -> Result:
-    if isinstance(work.content, Transcript):
-        return Result(work.input, work.content, None, work.version, work.skipped)
-    return Result(work.input, None, str(work.content), work.version)
 
 
 def in_order(pipeline: Pipeline) -> Iterator[Result]:

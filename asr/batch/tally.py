@@ -9,8 +9,8 @@ from pathlib import Path
 
 from asr.batch.flow import Clock
 from asr.batch.inputs import Place
-from asr.batch.pipeline import Result
 from asr.batch.stores import Address, Version
+from asr.batch.work import Result
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from asr.batch.folder import pipeline
 from asr.batch.folder_job import FolderJob, made_by
 from asr.batch.inputs import Input
-from asr.batch.pipeline import Result
+from asr.batch.work import Result
 from asr.errors import BadOption
 
 if TYPE_CHECKING:
