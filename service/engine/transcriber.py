@@ -7,16 +7,14 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from asr.audio import levelled
-from asr.counting import counted
-from asr.errors import AsrError, BadMachine
+from asr.errors import AsrError
 from asr.options import Selection
 from asr.runtime import Recognizer
 from asr.runtime.engine import Wave
@@ -24,9 +22,10 @@ from asr.transcript import Transcript
 from service.engine.admission import Admission, Estimator, Overloaded, Throughput, Ticket
 from service.engine.decode_pool import ChannelAudio, DecodePool
 from service.engine.device import DEVICE, Load
+from service.engine.failures import busy, failures_told, late, lost, not_ready, stopping
 from service.engine.order import InOrder, OnSegment
 from service.engine.scheduler import DeviceTimeouts, Scheduler
-from service.engine.tasks import DeviceLost, How, RecordingFailed, Task
+from service.engine.tasks import How, Task
 from service.engine.worker import Memory, WorkerFailed
 from service.errors import ApiError
 from service.monitoring.metrics import Metrics
@@ -235,7 +234,7 @@ class Transcriber:
         try:
             self._admission.check(upload_bytes * _LEAST_SECONDS_PER_BYTE, time.monotonic())
         except Overloaded as error:
-            raise _busy(error) from error
+            raise busy(error) from error
 
     async def transcribe(
         self,
@@ -263,12 +262,12 @@ class Transcriber:
         try:
             ticket = self._admission.admit(self._estimate(body), time.monotonic())
         except Overloaded as error:
-            raise _busy(error) from error
+            raise busy(error) from error
         timer = asyncio.timeout_at(ticket.deadline)  # asyncio's clock is time.monotonic
         self._timers.add(timer)
         try:
             async with timer:
-                with _failures_told():
+                with failures_told():
                     result = await self._process(
                         body, name, options, selection, ticket, timer, on_segment
                     )
@@ -300,7 +299,7 @@ class Transcriber:
         def on_length(channels_audio: list[ChannelAudio]) -> None:
             background.on_length(sum(audio.seconds for audio in channels_audio))
 
-        with _failures_told():
+        with failures_told():
             return await self._result(
                 partial(background.decoders.decode, str(path), name, selection),
                 on_length,
@@ -329,12 +328,12 @@ class Transcriber:
         self._timers.add(timer)
         try:
             async with timer:
-                with _failures_told():
+                with failures_told():
                     task = await self._scheduler.transcribe(
                         ChannelAudio(held, len(samples)), options, now + within_s, lambda _: None
                     )
         except TimeoutError as error:
-            raise _STOPPING if self._stopping else _late(self._deadline_s) from error
+            raise stopping() if self._stopping else late(self._deadline_s) from error
         finally:
             self._timers.discard(timer)
         return task.transcript.result()
@@ -441,16 +440,16 @@ class Transcriber:
     def _refuse_if_unavailable(self) -> None:
         _ = self.recognizer
         if self._scheduler.failed:
-            raise _LOST
+            raise lost()
 
     def _too_late(self, ticket: Ticket) -> ApiError:
         if self._stopping:
-            return _STOPPING
+            return stopping()
         # It waited for a new process or was restarted on one: another try is likely to succeed.
         return (
-            _LOST
+            lost()
             if self._scheduler.disturbed(ticket.arrived)
-            else _late(ticket.deadline - ticket.arrived)
+            else late(ticket.deadline - ticket.arrived)
         )
 
 
@@ -462,67 +461,3 @@ async def _all(works: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    """Makes errors of the device, and of what decodes, those of a request."""
-    try:
-        yield
-    except BadMachine as error:
-        log.error("an upload cannot be decoded here: %s", error)
-        raise not_ready(
-            "Uploads cannot be decoded for now, through no fault of yours: the service's log says "
-            "why; send the recording again later."
-        ) from error
-    except DeviceLost as error:
-        raise _LOST from error
-    except RecordingFailed as error:
-        log.error("a recording is given up: %s", error)
-        raise ApiError(
-            500,
-            "The model fails on this recording, through no fault of yours: the service's log says "
-            "why.",
-            code="internal_error",
-            headers={"x-should-retry": "false"},
-        ) from error
-
-
-def not_ready(message: str) -> ApiError:
-    """The error for a model that is not available for now."""
-    return ApiError(503, message, code="not_ready", headers={"retry-after": "2"})
-
-
-_LOST = not_ready(
-    "The process that holds the model ended and is being replaced: send the recording again in a "
-    "few seconds."
-)
-_STOPPING = ApiError(
-    503,
-    "The service is being stopped before it could finish this recording: send it again.",
-    code="stopping",
-    headers={"retry-after": "5"},
-)
-
-
-def _late(within_s: float) -> ApiError:
-    return ApiError(
-        504,
-        f"The recording was not transcribed within {within_s:.0f} s: send a shorter one, or try "
-        "again when the load is lower.",
-        code="deadline_passed",
-        headers={"x-should-retry": "false"},
-    )
-
-
-def _busy(error: Overloaded) -> ApiError:
-    reason = {
-        "queue_full": "The queue is full",
-        "deadline": "There is more work than can be done in time",
-    }[error.reason]
-    return ApiError(
-        503,
-        f"{reason}: try again in {counted(error.retry_s, 'second')}.",
-        code=error.reason,
-        headers={"retry-after": str(error.retry_s)},
-    )

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from service.api.dependencies import Registry
 from service.engine.decode_pool import DecodePool
+from service.engine.failures import not_ready
 from service.engine.registry import ModelState
-from service.engine.transcriber import TAKES_REQUESTS, not_ready
+from service.engine.transcriber import TAKES_REQUESTS
 from service.errors import ErrorBody, refusals
 
 router = APIRouter(prefix="/health", tags=["health"])

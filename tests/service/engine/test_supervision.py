@@ -29,6 +29,7 @@ from serving import (
 
 from asr.runtime import Recognizer
 from service.app import create_app
+from service.errors import ApiError
 from service.settings import Settings
 
 pytestmark = pytest.mark.slow  # processes are waited for that do nothing, and started anew
@@ -193,6 +194,12 @@ def test_what_a_dead_device_had_is_503_where_none_can_be_started_and_it_goes_on_
             assert assert_shape(response)["code"] == "not_ready"
     assert readiness(http).json()["models"][1]["status"] == "failed"
     assert http.get("/v1/models").status_code == 200
+    errors = []
+    for _ in range(2):
+        with pytest.raises(ApiError) as refused:
+            small.check(1)
+        errors.append(refused.value)
+    assert errors[0] is not errors[1]  # one for all would hold the frames of all its callers
     away.rename(bundle)
     wait_until(lambda: readiness(http).status_code == 200)
     assert http.post(url, content=clip.read_bytes()).status_code == 200
