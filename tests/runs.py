@@ -34,7 +34,7 @@ HUNG = 1500
 
 processes = multiprocessing.get_context("forkserver")
 # What takes eight seconds to import is imported once, and each process begins with it.
-processes.set_forkserver_preload(["asr.cli", "asr.export.exporter", "asr.training.command.fit"])
+processes.set_forkserver_preload(["asr.cli.app", "asr.export.exporter", "asr.training.command.fit"])
 
 
 def fitted(

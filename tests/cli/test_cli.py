@@ -14,7 +14,7 @@ import pytest
 from commands import ASR, asr
 from typer.main import get_command
 
-from asr.cli import app
+from asr.cli.app import app
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_o_is_short_for_every_output() -> None:
 
 def test_help_needs_no_heavy_import() -> None:
     code = (
-        "import sys; from asr.cli import app; import typer.main;"
+        "import sys; from asr.cli.app import app; import typer.main;"
         "typer.main.get_command(app);"
         "print({'torch', 'lightning', 'onnxruntime', 'fastapi', 'av'} & set(sys.modules))"
     )

@@ -67,3 +67,25 @@ def test_ctrl_c_ends_a_command_with_the_shells_code(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     os.close(writer)
     assert process.returncode == 130 and "Aborted" not in said and "Traceback" not in said, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "content"),
+    [
+        ("typer", "os.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)"),
+        ("soundfile", "try: signal.raise_signal(signal.SIGINT)\nfinally: raise ImportError"),
+    ],
+    ids=["the command itself", "a compiled module, which makes an ImportError of it"],
+)
+def test_ctrl_c_while_a_module_loads_shows_no_traceback(
+    tmp_path: Path, module: str, content: str
+) -> None:
+    (tmp_path / f"{module}.py").write_text(f"import os, signal, time\n{content}\n")
+    done = subprocess.run(
+        [*ASR, "transcribe", "x.wav"],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

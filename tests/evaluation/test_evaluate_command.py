@@ -10,7 +10,7 @@ import commands
 import pytest
 from typer.testing import CliRunner
 
-from asr.cli import app
+from asr.cli.app import app
 from asr.corpus import Finding
 from asr.errors import AsrError, BadData
 from asr.evaluation import evaluate

@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from asr.bundle import Bundle
-from asr.cli import app, main
+from asr.cli import main
+from asr.cli.app import app
 from asr.errors import BadData, BadOption
 from asr.fitting import calibrate, speech_bounds
 from asr.runtime import Recognizer

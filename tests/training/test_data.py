@@ -8,7 +8,7 @@ import yaml
 from runs import ROOT, TRAIN, corpus, fit_here, small_data
 from typer.testing import CliRunner
 
-from asr.cli import app
+from asr.cli.app import app
 from asr.corpus import read_manifest
 from asr.corpus.shards.writing import write_shards
 from asr.errors import BadData, BadOption

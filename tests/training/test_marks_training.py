@@ -15,7 +15,7 @@ from random_marks import random_checkpoint
 from typer.testing import CliRunner
 
 from asr.bundle import Bundle
-from asr.cli import app
+from asr.cli.app import app
 from asr.errors import BadBundle, BadData, BadOption
 from asr.export import export
 from asr.punctuation.marks import COMMA, NONE, QUESTION, STOP

@@ -12,7 +12,7 @@ import pytest
 import torch
 from runs import HUNG, ROOT, corpus
 
-from asr.cli import app
+from asr.cli.app import app
 
 pytestmark = pytest.mark.slow
 

@@ -142,7 +142,7 @@ class SpecAugment:
     frequency_masks: int = 2
     """Masks over mel bands, drawn anew for each clip."""
     frequency_width: int = 16
-    """Bands that a frequency mask stays below: its width is drawn from 0 to one less."""
+    """F of the paper, which a mask stays below: it covers 0 to F - 1 bands; 0 and 1 mask none."""
     time_share: float = 0.15
     """Largest share of a clip's frames that its time masks cover; on average they cover half of
     that. 0 for none."""
