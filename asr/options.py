@@ -60,7 +60,7 @@ class Weights:
     )
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_values(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +152,6 @@ class Options(Weights):
             raise BadOption(
                 f"digits {self.digits!r} is not known; choose from {', '.join(DIGITS)}."
             )
-        if not isinstance(self.written, bool):
-            raise BadOption(f"written {self.written!r} is neither true nor false; correct it.")
         super().__post_init__()
         if self.nbest > self.beam_size:
             raise BadOption(
@@ -219,7 +217,9 @@ class Selection:
     duration: float = option(math.inf, "The most seconds that are read.", 0.001)
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_values(self)
+        if math.isinf(self.start):
+            raise BadOption(f"start {self.start} is out of range; choose a number of seconds.")
         track = self.track
         whole = isinstance(track, Integral) and not isinstance(track, bool)
         if track is not None and not (whole and track >= 1):
@@ -262,11 +262,15 @@ def described(name: str, of: type = Options) -> Described:
     return Described(kind, found.default, low, high, help)
 
 
-def check_numbers(settings: Any) -> None:
-    """Checks the numbers in a dataclass of options; BadOption for one outside its limits."""
+def check_values(settings: Any) -> None:
+    """Checks a dataclass of options: BadOption for a number outside its limits, or for what is
+    neither true nor false where it should be."""
     for setting in fields(settings):
+        value = getattr(settings, setting.name)
         if setting.metadata["low"] is not None:
-            _check_number(setting, getattr(settings, setting.name))
+            _check_number(setting, value)
+        elif isinstance(setting.default, bool) and not isinstance(value, bool):
+            raise BadOption(f"{setting.name} {value!r} is neither true nor false; correct it.")
 
 
 def _check_number(setting: "Field[Any]", value: Any) -> None:

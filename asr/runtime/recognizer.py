@@ -68,7 +68,7 @@ def _shows_options(function: Function) -> Function:
     return function
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Recognizer:
     """A bundle on a device, ready to transcribe; immutable, safe to use from several threads.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 from asr.errors import BadOption
-from asr.options import check_numbers, option
+from asr.options import check_values, option
 
 _SIDES = {"left": 1, "right": 2}
 _MOST_CHANNELS = 64
@@ -40,7 +40,7 @@ class Layout:
     )
 
     def __post_init__(self) -> None:
-        check_numbers(self)
+        check_values(self)
         _ = self._names
 
     def speaker(self, channel: int | None) -> str:

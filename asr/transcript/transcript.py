@@ -16,7 +16,11 @@ from asr.transcript.segments import Seconds, Segment, Word, segments, text_of
 
 @dataclass(frozen=True)
 class Alternative:
-    """One hypothesis for a recording; `score` is a natural logarithm, higher is more probable."""
+    """One hypothesis for a recording; a higher `score` is more probable.
+
+    The score adds up natural logarithms with the search's weights. With `prior_weight` it may be
+    above 0, so only differences between scores of one recording say something.
+    """
 
     text: str
     score: float

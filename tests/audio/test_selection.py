@@ -59,8 +59,8 @@ def test_what_is_not_there_is_refused(both: np.ndarray) -> None:
     "values",
     [
         {"channels": "both"}, {"channels": "0"}, {"channels": "65"}, {"channels": ""},
-        {"start": -1.0}, {"start": math.nan}, {"duration": -1.0}, {"duration": 0},
-        {"duration": "long"},
+        {"start": -1.0}, {"start": math.nan}, {"start": math.inf},
+        {"duration": -1.0}, {"duration": 0}, {"duration": "long"},
     ],
 )  # fmt: skip
 def test_values_that_cannot_be_are_refused(values: dict[str, str]) -> None:

@@ -90,6 +90,11 @@ def test_a_pickle_is_a_path_and_options(recognizer: Recognizer, clips: list[Path
     assert copy.deepcopy(recognizer).bundle.path == recognizer.bundle.path
 
 
+def test_recognisers_may_be_keys(recognizer: Recognizer) -> None:
+    again = pickle.loads(pickle.dumps(recognizer))
+    assert {recognizer: 1, again: 2}[recognizer] == 1 and recognizer != again
+
+
 def test_a_pickle_keeps_another_language_model(shipped_bundle: Path, tmp_path: Path) -> None:
     lm = tmp_path / "other.npz"
     lm.write_bytes((shipped_bundle / "lm.npz").read_bytes())

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -192,9 +193,10 @@ def test_highlighted_words_have_their_times_in_order_within_the_cue() -> None:
         ({"max_line_width": 7}, "max_line_width 7 is out of range; choose 8 to 1000."),
         ({"max_line_width": "wide"}, "max_line_width 'wide' is not a whole number"),
         ({"max_line_count": 0}, "max_line_count 0 is out of range; choose 1 to 10."),
+        ({"timestamps": "no"}, "timestamps 'no' is neither true nor false"),
     ],
 )
-def test_a_layout_that_cannot_be_is_refused(values: dict[str, int], reason: str) -> None:
+def test_a_layout_that_cannot_be_is_refused(values: dict[str, Any], reason: str) -> None:
     with pytest.raises(BadOption, match=re.escape(reason)):
         Layout(**values)
 
