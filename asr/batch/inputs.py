@@ -90,11 +90,12 @@ class Inputs(list[Input]):
 
 
 def list_inputs(
-    paths: Sequence[str | os.PathLike[str]],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     listed: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
 ) -> Inputs:
-    """The recordings in `paths`, in order; those in a folder, at any depth, sorted by name.
+    """The recordings in `paths`, one or several, in order; those in a folder, at any depth, sorted
+    by name.
 
     A path may be an address of a store (`asr.batch.stores.in_store`).
 
@@ -114,6 +115,8 @@ def list_inputs(
     Raises:
         BadOption: an address needs a package that is not installed.
     """
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
+    exclude = [exclude] if isinstance(exclude, str) else exclude
     inputs, walk = Inputs(), _Walk(set())
     seen: set[str] = set()
     for item in walk.all(paths, listed):

@@ -50,6 +50,15 @@ def test_what_is_given_keeps_its_order(tmp_path: Path) -> None:
     assert list_inputs([str(path) for path in paths]) == list_inputs(paths)
 
 
+def test_one_path_and_one_pattern_need_no_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make(tmp_path, "in/a.wav", "in/b.wav")
+    monkeypatch.chdir(tmp_path)
+    assert _inner(list_inputs("in")) == _inner(list_inputs(Path("in"))) == ["a.wav", "b.wav"]
+    assert _inner(list_inputs("in", exclude="b.*")) == ["a.wav"]
+
+
 def test_the_same_file_comes_once(tmp_path: Path) -> None:
     _make(tmp_path, "a.wav", "in/b.wav")
     (tmp_path / "in" / "link.wav").symlink_to(tmp_path / "a.wav")
