@@ -188,7 +188,7 @@ def _faults(
     """What `asr fit` would leave out."""
     for finding in surveyed.errors:
         there = folder / json.loads(lines[finding.line])["audio"]
-        audio = os.path.normpath(there)
+        audio = os.path.realpath(there)  # a link on the way makes `..` lead elsewhere
         reason = finding.reason.replace(str(there), audio)
         if finding.kind == "unknown characters":
             reason += f": the bundle's language is {language_name(bundle.info.language)}"

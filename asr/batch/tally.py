@@ -1,6 +1,7 @@
 """How far a job is: counts, hours of audio, speed, and what is left."""
 
 import re
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -52,7 +53,13 @@ class Tally:
     unsized: int = 0
     """Recordings in stores that are not yet read and whose size no listing has said."""
     _kinds: dict[str, _Kind] = field(default_factory=lambda: defaultdict(_Kind))
+    _unread: int = 0
+    """Recordings that are expected and have no result yet."""
+    _worked: float = 0.0
+    """Seconds of the times that are over in which there were some."""
     _began: float = field(default_factory=time.monotonic)
+    """When the first of those came that there are now."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def failed(self) -> int:
@@ -65,8 +72,9 @@ class Tally:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since this run began."""
-        return time.monotonic() - self._began
+        """Seconds in which this run had something to do: one that is watched waits in between."""
+        with self._lock:
+            return self._worked + (time.monotonic() - self._began if self._unread else 0.0)
 
     @property
     def speed(self) -> float:
@@ -100,12 +108,20 @@ class Tally:
 
     def expect(self, path: Place, version: Version | None) -> None:
         """A recording is to be done in this run; its version as far as it is known."""
+        with self._lock:
+            if not self._unread:
+                self._began = time.monotonic()
+            self._unread += 1
         if _is_unsized(path):
             self.unsized += 1
         self._kinds[path.suffix.lower()].bytes += version[0] if version else 0
 
     def add(self, result: Result) -> None:
-        """A recording has its result."""
+        """A recording that was expected has its result."""
+        with self._lock:
+            self._unread -= 1
+            if not self._unread:
+                self._worked += time.monotonic() - self._began
         kind = self._kinds[result.input.path.suffix.lower()]
         size = result.version[0] if result.version else 0
         if _is_unsized(result.input.path):

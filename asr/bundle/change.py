@@ -52,6 +52,9 @@ def changed_copy(path: Path, out: Path) -> Iterator[Path]:
             write_info(copy, replace(bundle.info, name=out.resolve().name))
             yield copy
             copy.rename(out)
+    except shutil.Error as error:  # of copying: a list of files with what the system says of each
+        (_, _, why), *_ = error.args[0]
+        raise BadOption(f"{out} cannot be written ({why}).") from error
     except OSError as error:
         raise BadOption(f"{out} cannot be written ({error.strerror}).") from error
 

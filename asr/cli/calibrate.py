@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.cli.failures import Failures
-from asr.cli.options import BundleOption, DeviceOption
+from asr.cli.options import BundleOption, DeviceOption, to_change
 from asr.cli.progress import bar
 from asr.counting import counted
 from asr.errors import BadOption
@@ -43,7 +43,7 @@ def calibrate(
     from asr.fitting import calibrate as fit
     from asr.runtime import Recognizer
 
-    recognizer = Recognizer.load(bundle, device)
+    recognizer = Recognizer.load(to_change(bundle), device)
     failed = Failures()
     with bar("calibrating") as progress:
         results = fit(recognizer, manifests, noise, without, progress, failed.unread)

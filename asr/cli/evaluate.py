@@ -19,6 +19,7 @@ from asr.cli.options import (
     LmOption,
     reading,
     takes,
+    to_change,
 )
 from asr.cli.progress import bar
 from asr.counting import counted
@@ -119,7 +120,7 @@ def evaluate(
         raise BadOption("--record takes the bundle as it is: of decoding give --decoder alone.")
     if results is not None:
         _check_results(results, [manifest, *(train or []), *([against] if against else [])])
-    recognizer = Recognizer.load(bundle, device, lm)
+    recognizer = Recognizer.load(to_change(bundle) if record else bundle, device, lm)
     recognizer.options(**options)
     language = recognizer.bundle.info.language
     known = known_words(train, normaliser, language) if train else None

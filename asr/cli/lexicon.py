@@ -1,14 +1,14 @@
 """`asr lexicon`: pronunciations of words."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from asr.cli.options import BundleOption, LanguageOption
+from asr.cli.options import BundleOption, LanguageOption, to_change
 from asr.cli.progress import bar
 from asr.counting import counted
 from asr.errors import BadData, BadOption
@@ -16,9 +16,11 @@ from asr.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from asr.bundle import Bundle
+    from asr.text import PhoneTokenizer
     from asr.text.pronunciations import G2P, Pronounced, Pronunciations
 
 _LISTED = 10  # words that a message names; of more it gives the number
+_SIMILAR = 0.1  # share of a lexicon's words that may be others, and its calibration still holds
 
 
 class _Pronouncing(TyperGroup):
@@ -78,9 +80,9 @@ def pronounce(
     from asr.text.pronunciations import pronounce
 
     code = language_code(language)
-    own, model, phones = _resources(bundle, dictionary or [], g2p)
+    own, model, tokenizer = _resources(bundle, dictionary or [], g2p)
     if check:
-        _check([Path(source) for source in sources], phones)
+        _check([Path(source) for source in sources], tokenizer)
         return
     if own is None and model is None:
         raise BadOption(
@@ -172,21 +174,22 @@ def add(
 
     The model pronounces words of the language model that neither the files nor the bundle have.
     """
-    from asr.bundle import Bundle, default_bundle, put_g2p, put_lexicon
+    from asr.bundle import Bundle, put_g2p, put_lexicon
     from asr.lm import read_ngram
     from asr.text import PhoneTokenizer, without_accents
     from asr.text.pronunciations import G2P, Pronunciations
 
     if not files and g2p is None:
         raise BadOption("there is nothing to add; give files of pronunciations, or --g2p.")
-    opened = Bundle.open(bundle or default_bundle())
-    if g2p is not None:
-        opened = put_g2p(opened.path, G2P.load(g2p))
+    opened = Bundle.open(to_change(bundle))
     if not isinstance(opened.tokenizer, PhoneTokenizer):
         raise BadOption(f"{opened.path} spells no phones, so that it cannot use a lexicon.")
     phones = opened.tokenizer.phones
     spelled = without_accents(opened.tokenizer)
-    loaded = [Pronunciations.load(path, phones) for path in files or []]
+    unknown = _unknown_to(opened.tokenizer)
+    loaded = [Pronunciations.load(path, phones, unknown) for path in files or []]
+    if g2p is not None:
+        opened = put_g2p(opened.path, G2P.load(g2p))
     added = Pronunciations({}).merged(
         *(Pronunciations({spelled(word): said for word, said in one.items()}) for one in loaded)
     )
@@ -198,14 +201,21 @@ def add(
         words = read_ngram(opened.lm).spellable
         known, heard = with_words(opened, words, known), set(words)
         unheard = [word for word in added if word not in heard]
-    if len(known):
-        put_lexicon(opened.path, known, sources)
     new = len(known) - len(before)
     changed = sum(known[word] != said for word, said in before.items())
+    similar = new + changed <= _SIMILAR * len(before)
+    if len(known):
+        put_lexicon(opened.path, known, sources, similar)
     typer.echo(
         f"{opened.path}: {counted(len(known), 'word')} with pronunciations, {new} of them new, "
         f"{changed} changed"
     )
+    if not similar and "beam" in opened.info.calibration:
+        typer.echo(
+            "confidence and the detection of speech were fitted to the lexicon before, and are not "
+            "kept: `asr calibrate` fits them anew",
+            err=True,
+        )
     if unheard:
         typer.echo(
             f"not in the language model: {_named(unheard)}. Such words are written only where they "
@@ -225,11 +235,11 @@ def with_words(bundle: "Bundle", words: list[str], known: "Pronunciations") -> "
 
 def _resources(
     bundle: Path | None, dictionaries: list[Path], g2p: Path | None
-) -> "tuple[Pronunciations | None, G2P | None, tuple[str, ...] | None]":
-    """Dictionary, model, and the phones of the bundle if it has any."""
+) -> "tuple[Pronunciations | None, G2P | None, PhoneTokenizer | None]":
+    """Dictionary, model, and the letters and phones of the bundle if it has any."""
     from asr.text.pronunciations import G2P, Pronunciations
 
-    own, phones = None, None
+    own, tokenizer = None, None
     if bundle is not None or not dictionaries or g2p is None:
         from asr.bundle import Bundle, default_bundle
         from asr.text import PhoneTokenizer
@@ -238,11 +248,11 @@ def _resources(
         own = None if opened.lexicon is None else Pronunciations.load_saved(opened.lexicon)
         g2p = g2p or opened.g2p
         if isinstance(opened.tokenizer, PhoneTokenizer):
-            phones = opened.tokenizer.phones
+            tokenizer = opened.tokenizer
     if dictionaries:
-        mine = _merged(dictionaries, phones)
+        mine = _merged(dictionaries, None if tokenizer is None else tokenizer.phones)
         own = mine if own is None else mine.merged(own)
-    return own, None if g2p is None else G2P.load(g2p), phones
+    return own, None if g2p is None else G2P.load(g2p), tokenizer
 
 
 def _merged(paths: list[Path], phones: tuple[str, ...] | None = None) -> "Pronunciations":
@@ -263,12 +273,23 @@ def _merged(paths: list[Path], phones: tuple[str, ...] | None = None) -> "Pronun
     return merged[0].merged(*merged[1:])
 
 
-def _check(paths: list[Path], phones: tuple[str, ...] | None) -> None:
+def _unknown_to(tokenizer: "PhoneTokenizer") -> Callable[[str], set[str]]:
+    """Word -> its letters that a model lacks, also without their accents."""
+    from asr.text import without_accents
+
+    spelled = without_accents(tokenizer)
+    return lambda word: tokenizer.unknown(spelled(word))
+
+
+def _check(paths: list[Path], tokenizer: "PhoneTokenizer | None") -> None:
     from asr.text.pronunciations import read
 
+    phones = unknown = None
+    if tokenizer is not None:
+        phones, unknown = tokenizer.phones, _unknown_to(tokenizer)
     faulty = False
     for path in paths:
-        good, faults = read(path, phones)
+        good, faults = read(path, phones, unknown)
         for fault in faults:
             typer.echo(f"{path}, line {fault.line}: {fault.reason}")
         said = sum(len(pronunciations) for pronunciations in good.values())

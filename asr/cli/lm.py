@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr.cli.failures import Failures
-from asr.cli.options import BundleOption, DeviceOption, LanguageOption, takes
+from asr.cli.options import BundleOption, DeviceOption, LanguageOption, takes, to_change
 from asr.cli.output import stoppable
 from asr.cli.progress import bar
 from asr.counting import counted
@@ -168,13 +168,13 @@ def add(
     Decoder weights tuned for an older one are reset to the defaults: see `asr lm tune`. Words of
     the older one that the new one lacks are counted and named.
     """
-    from asr.bundle import Bundle, default_bundle, put_lexicon, put_lm
+    from asr.bundle import Bundle, put_lexicon, put_lm
     from asr.cli.lexicon import with_words
     from asr.lm import read_ngram
     from asr.text.pronunciations import Pronunciations
 
-    path = bundle or default_bundle()
-    model, before = read_ngram(file), Bundle.open(path)
+    model, path = read_ngram(file), to_change(bundle)
+    before = Bundle.open(path)
     model.check(before.tokenizer)
     if model.kind == "words" and before.lm is not None:
         _tell_dropped(read_ngram(before.lm), model)
@@ -273,7 +273,7 @@ def tune(
     from asr.fitting.tuning import FEW_WORDS
     from asr.runtime import Recognizer
 
-    recognizer = Recognizer.load(bundle, device)
+    recognizer = Recognizer.load(to_change(bundle), device)
     chosen = {name: value for name, value in values.items() if value is not None}
     failed = Failures()
     with bar("tuning") as progress:

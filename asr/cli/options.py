@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from asr.errors import BadOption
+from asr.files import check_writable
 from asr.options import Options, Selection, Weights, described
 from asr.transcript import LAYOUT, Layout, check_layout
 
@@ -68,6 +69,24 @@ def _annotation(name: str, of: type) -> Any:
         help = f"{help.rstrip('.')} ({option.low:g} to {option.high:g})."
     flag = f"--{name.replace('_', '-')}"
     return Annotated[option.kind | None, typer.Option(flag, help=help)]
+
+
+def to_change(bundle: Path | None) -> Path:
+    """The bundle that a command changes where it lies; if it is the one that ships, since none was
+    named, stderr says so.
+
+    Raises:
+        BadOption: nothing can be written there.
+    """
+    from asr.bundle import default_bundle
+
+    if (path := bundle) is None:
+        path = default_bundle()
+        said = f"no --bundle is named, so the one that ships is to be changed: {path}"
+        typer.echo(said, err=True)
+    if path.is_dir():  # whoever opens it says so else
+        check_writable(path / "bundle.json")
+    return path
 
 
 def on_disk(text: str) -> Path:

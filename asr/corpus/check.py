@@ -90,11 +90,14 @@ def check_spelling(utterances: Sequence[Utterance], tokenizer: Tokenizer) -> Ite
 def check_pronunciations(
     utterances: Sequence[Utterance], pronounce: Pronouncer
 ) -> Iterator[Finding]:
-    """Findings on texts with words that the lexicon lacks."""
+    """Findings on texts with words that the lexicon lacks, and on phones that the units lack."""
     for utterance in utterances:
-        unknown = [] if utterance.phones else pronounce.unknown(utterance.text)
+        if utterance.phones is None:
+            unknown, what = set(pronounce.unknown(utterance.text)), "the lexicon does not have"
+        else:
+            unknown, what = pronounce.unknown_phones(utterance.phones), "no unit stands for"
         if unknown:
-            reason = f"the lexicon does not have {', '.join(sorted(set(unknown)))}"
+            reason = f"{what} {', '.join(sorted(unknown))}"
             yield Finding(utterance.line, "no pronunciation", reason)
 
 

@@ -181,6 +181,9 @@ def _utterance(values: Any, line: int, folder: Path, texts: bool, normal: Normal
             raise ValueError(f"`{key}` {value!r} is not a string: put it in quotation marks")
     duration = _seconds(values, "duration")
     start, end = _stretch(values, duration)
+    corpus, phones = _name(values, "corpus"), values.get("phones")
+    if phones is not None and not isinstance(phones, str):
+        raise ValueError(f"`phones` {phones!r} is not a string: put them in quotation marks")
     part = "" if start is None else f" {start:g}-{'' if end is None else f'{end:g}'}"
     agreement = values.get("agreement", 1.0)
     if not isinstance(agreement, int | float) or not 0 <= agreement <= 1:
@@ -191,10 +194,10 @@ def _utterance(values: Any, line: int, folder: Path, texts: bool, normal: Normal
         text=normal(text),
         line=line,
         duration=duration if start is None or end is None else end - start,
-        speaker=_speaker(values.get("speaker")),
-        corpus=values.get("corpus"),
+        speaker=_name(values, "speaker"),
+        corpus=corpus,
         agreement=float(agreement),
-        phones=values.get("phones"),
+        phones=phones,
         start=start or 0.0,
         end=end,
     )
@@ -217,12 +220,13 @@ def _stretch(
     return start, end
 
 
-def _speaker(value: Any) -> str | None:
-    """The name of a speaker, which may be a number; None where it is empty, as tables leave it."""
+def _name(values: Mapping[str, Any], key: str) -> str | None:
+    """A name, which may be a number; None where it is empty, as tables leave it."""
+    value = values.get(key)
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"`speaker` {value!r} is no name: give a string or a whole number")
+        raise ValueError(f"`{key}` {value!r} is no name: give a string or a whole number")
     return str(value)
 
 

@@ -81,7 +81,7 @@ def _best_path(
     emissions = np.maximum(log_probs, LEAST)[:, graph.units].astype(np.float64)  # (U, S)
     score = np.full(nodes, -np.inf)
     score[[node for node, into in enumerate(graph.edges) if node == 0 or 0 in into]] = 0.0
-    score += emissions[0]
+    score += emissions[0] if len(emissions) else -np.inf
     steps = np.zeros((len(log_probs), nodes), np.int64)
     for frame in range(1, len(log_probs)):
         reached = score[edges]  # (S, E)

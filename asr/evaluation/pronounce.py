@@ -58,6 +58,8 @@ def _opened(clip: Discovery, pronounce: Pronouncer) -> Audio | str:
     """The clip's audio, or why it cannot be aligned."""
     if clip.problem is not None:
         return clip.problem
+    if not clip.text:
+        return "its text is empty"
     try:
         if unknown := pronounce.unknown(clip.text):
             return f"the lexicon does not have {', '.join(unknown)}"

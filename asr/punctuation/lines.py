@@ -17,10 +17,10 @@ def read_lines(path: Path, held_out: float, want_held_out: bool) -> list[str]:
     """
     try:
         if path.suffix == ".xz":
-            with lzma.open(path, "rt", encoding="utf-8") as file:
+            with lzma.open(path, "rt", encoding="utf-8-sig") as file:
                 lines = file.read().splitlines()
         else:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadData(f"{path} cannot be read ({reason}): name a UTF-8 text, or one in .xz.") from (

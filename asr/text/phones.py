@@ -72,6 +72,10 @@ class Pronouncer:
             return self.tokenizer.pronounce(tuple(word.split()) for word in said.split("|"))
         return self.tokenizer.pronounce(self.lexicon[word][0] for word in text.split())
 
+    def unknown_phones(self, said: str) -> set[str]:
+        """The phones of a spoken pronunciation that the units lack."""
+        return set(said.replace("|", " ").split()) - self.tokenizer.unit_of.keys()
+
     def ways(self, text: str) -> list[list[list[int]]]:
         """For each word of a normalised text, the units of all its pronunciations."""
         return [

@@ -190,7 +190,9 @@ def without_messages(pattern: str) -> Iterator[None]:
 
 # The parser's actions, and its errors, whose only form is text.
 
-_GROUP = re.compile(r'Parser key "([\w.]+)":|([\w.]+) does not fit:')  # the second is our own
+_GROUP = re.compile(
+    r"""Parser key "([\w.]+)":|([\w.]+) does not fit:|Group '([\w.]+)' does not accept"""
+)  # the second is our own
 _UNKNOWN = re.compile(
     r"unrecognized arguments: --([\w.]+)|does not accept option '([\w.]+)'"
     r"|Option '([\w.]+)' is not accepted|there is no key ([\w.]+\w)"
@@ -256,7 +258,7 @@ def type_of(action: Any) -> Any:
 def error_groups(message: str) -> tuple[list[str], str]:
     """The groups of keys in which an error is, outermost first, and the rest of its message."""
     groups = list(_GROUP.finditer(message))
-    names = [name for name, _ in groupby(group[1] or group[2] for group in groups)]
+    names = [name for name, _ in groupby(group[group.lastindex or 0] for group in groups)]
     return names, message[groups[-1].end() :] if groups else ""
 
 

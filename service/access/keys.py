@@ -58,7 +58,7 @@ def _file_lines(file: Path | None) -> list[tuple[str, str]]:
     if file is None:
         return []
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
         raise BadOption(f"the file of API keys {file} cannot be read ({why}).") from error

@@ -207,7 +207,10 @@ def test_what_cannot_be_learnt_is_named(tiny_bundle: Path, tmp_path: Path) -> No
     rows[3] = f"{SPEECH[3]['audio']};{'word ' * 200}"
     rows[5] = f"{SPEECH[5]['audio']};Zoë, señor"
     table.write_text("\n".join(["path;text", "gone.wav;one", *rows]), encoding="utf-8")
-    material = gather(table, tmp_path, Bundle.open(tiny_bundle), lambda *_: None)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    linked = tmp_path / "link"  # as a temporary folder is on macOS
+    linked.symlink_to(tmp_path / "deep" / "er")
+    material = gather(table, linked, Bundle.open(tiny_bundle), lambda *_: None)
     assert material.bare == {"ë", "ñ"}
     missing, crowded = material.left_out
     assert missing.endswith(f"there is no file {tmp_path / 'gone.wav'}")

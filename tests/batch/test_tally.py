@@ -45,6 +45,27 @@ def test_hours_are_guessed_by_bytes_of_like_files() -> None:
     assert (tally.done, tally.silent, tally.failed) == (3, 3, 1)
 
 
+def test_the_time_in_which_nothing_is_there_to_do_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    tally = Tally(total=3)
+    now[0] = 100.0
+    for name in ("a.wav", "b.wav"):
+        tally.expect(Path(name), (1, 0))
+    now[0] = 104.0
+    tally.add(result("a.wav", 1, 60.0))
+    assert tally.elapsed == 4.0 and tally.speed == 15.0
+    now[0] = 106.0
+    tally.add(result("b.wav", 1, None, "b.wav is empty"))
+    now[0] = 1000.0
+    assert tally.elapsed == 6.0
+    tally.expect(Path("c.wav"), (1, 0))
+    now[0] = 1004.0
+    assert tally.elapsed == 10.0 and tally.speed == 6.0
+
+
 def test_like_failures_have_one_reason() -> None:
     tally = Tally(total=3)
     for name, count in (("in/1 a.wav", 17), ("in/b.wav", 3)):

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from full_disk import full_disk
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from asr.bundle import Bundle, default_bundle, put_acoustics
+from asr.bundle import Bundle, changed_copy, default_bundle, put_acoustics
 from asr.bundle.bundle import checksum
-from asr.errors import BadBundle
+from asr.errors import BadBundle, BadOption
 from asr.text import CharacterTokenizer
 
 
@@ -34,6 +35,16 @@ def test_a_bundle_without_a_language_reads_english_as_before(bundle_copy: Path) 
     (bundle_copy / "bundle.json").write_text(json.dumps(values), encoding="utf-8")
     bundle = Bundle.open(bundle_copy)
     assert (bundle.info.language, bundle.normalise("Don’t, Sir!")) == ("en", "don't sir")
+
+
+def test_a_copy_on_a_full_disk_says_what_the_system_says(tiny_bundle: Path, tmp_path: Path) -> None:
+    with (
+        full_disk(),
+        pytest.raises(BadOption, match=r"copy cannot be written \(.*File too large"),
+        changed_copy(tiny_bundle, tmp_path / "copy"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("key, value", [("language", "Klingonish"), ("normaliser", "fancy")])

@@ -1,20 +1,22 @@
 """`asr lexicon`: words, texts and manifests to pronunciations."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from commands import Asr
+from commands import Asr, asr
 
+from asr.bundle import Bundle, put_calibration
 from asr.cli import main
 from asr.text.pronunciations import Pronunciations
 
 PART = Path(__file__).parents[1] / "data" / "lexicon" / "cmudict-part.dict"
 
 
-@pytest.fixture
-def asr() -> Asr:
+@pytest.fixture(name="asr")
+def _asr() -> Asr:
     return Asr("lexicon")
 
 
@@ -84,6 +86,54 @@ def test_faults_are_listed(asr: Asr, tmp_path: Path, g2p: Path) -> None:
     ]  # fmt: skip
     assert out.endswith("1 word, 1 pronunciation, 3 phones, 3 faulty lines\n")
     assert "0 faulty lines" in asr(PART, "--check", *options)[0]
+
+
+def test_letters_that_the_model_lacks_are_faults(
+    asr: Asr, tmp_path: Path, phone_bundle: Path, g2p: Path
+) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("Zoë\tZ OW IY\nтри\tT R IY\nx9\tEH K S\n", encoding="utf-8")
+    out, _ = asr(own, "--check", "--bundle", phone_bundle, code=1)
+    assert "line 2: 'три' has letters that the bundle's model lacks: и р т" in out
+    assert "1 word, 1 pronunciation, 3 phones, 2 faulty lines" in out
+    bundle = Path(shutil.copytree(phone_bundle, tmp_path / "bundle"))
+    said = asr("add", own, "--g2p", g2p, "--bundle", bundle, code=2)[1]
+    assert "own.txt, line 2: 'три' has letters" in said and "(and 1 line more)" in said
+    assert Bundle.open(bundle).g2p is None  # nothing is changed by half
+
+
+def test_a_few_words_leave_the_calibration(asr: Asr, tmp_path: Path, phone_bundle: Path) -> None:
+    bundle = Path(shutil.copytree(phone_bundle, tmp_path / "bundle"))
+    asr("add", PART, "--bundle", bundle)
+    put_calibration(bundle, {"beam": {"fitted": True}})
+    few, many = tmp_path / "few.txt", tmp_path / "many.txt"
+    few.write_text("kubectl\tK UW B K AH T AH L\nthe\tDH UW\n", encoding="utf-8")
+    assert not asr("add", few, "--bundle", bundle)[1]
+    assert "beam" in Bundle.open(bundle).info.calibration
+    said = [line.partition(" ") for line in PART.read_text(encoding="utf-8").splitlines()]
+    others = [f"{word}\tAH {phones}\n" for word, _, phones in said if word.isalpha()]
+    many.write_text("".join(dict.fromkeys(others)), encoding="utf-8")
+    told = asr("add", many, "--bundle", bundle)[1]
+    assert told.startswith("confidence and the detection of speech were fitted to the lexicon")
+    assert "beam" not in Bundle.open(bundle).info.calibration
+
+
+def test_the_bundle_that_ships_is_not_changed_without_a_word(asr: Asr, tmp_path: Path) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("cat\n", encoding="utf-8")
+    said = asr("add", own, code=2)[1]
+    assert said.startswith("no --bundle is named, so the one that ships is to be changed: ")
+    assert "own.txt, line 1: 'cat' has no phones" in said or "has no pronunciations" in said
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no folder like it")
+def test_a_bundle_that_cannot_be_changed_is_named_before_any_work(tmp_path: Path) -> None:
+    """Nobody may write in that folder."""
+    clips = tmp_path / "clips.jsonl"
+    for command in (("lm", "tune", clips), ("calibrate", clips), ("evaluate", clips, "--record")):
+        done = asr(*command, "--bundle", "/proc/self")
+        assert done.returncode == 2
+        assert done.stderr.startswith("asr: /proc/self/bundle.json cannot be written (")
 
 
 def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, g2p: Path) -> None:

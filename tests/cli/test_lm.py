@@ -46,13 +46,15 @@ def test_build_info_perplexity_and_arpa(asr: Asr, tmp_path: Path, text: Path) ->
 
 
 def test_what_cannot_be_is_one_sentence(asr: Asr, tmp_path: Path, text: Path) -> None:
-    out = tmp_path / "lm.npz"
+    out, said = tmp_path / "lm.npz", tmp_path / "said.txt"
+    said.write_text("cat\tK AE1 T\n", encoding="utf-8")
     for arguments, message in (
         (("build", tmp_path / "no.txt", tmp_path / "new" / "lm.npz"), "no.txt cannot be read"),
         (("build", text, text / "lm.npz"), "File exists"),
         (("build", text, out, "--prune", "x"), "no row of numbers"),
         (("build", text, out, "--max-size", "0.0001"), "the words alone take"),
         (("build", text, out, "--units", tmp_path), "not a bundle"),
+        (("build", said, out), "said.txt has pronunciations in place of sentences"),
         (("info", text), "is no language model of this earshot (it is no .npz file)"),
         (("add", text), "is no language model"),
     ):

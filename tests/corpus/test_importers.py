@@ -274,6 +274,8 @@ def test_marks_that_nobody_reads_aloud_are_left_out(tmp_path: Path) -> None:
         ("t.csv", b"path,Satz\na.wav,x\n", "with the texts text or sentence"),
         ("t.csv", b"path,text\na.wav,x, y\n", "t.csv:2: it has more cells than the first line"),
         ("t.csv", b"path,text\n,x\n", "t.csv:2: it has nothing in a column path"),
+        ("t.csv", b'path,text\na.wav,x\nb.wav,"y\nc.wav,z\n', "t.csv:3-4: a text begins with"),
+        ("t.csv", b'path,text\nb.wav,"y\nc.wav,"z"\n', "t.csv:2-3: a text begins with"),
         ("t.jsonl", b"[1]\nnull\n", "t.jsonl:2: it has nothing in a column path"),
     ],
 )
@@ -283,6 +285,27 @@ def test_a_broken_table_is_a_sentence(
     (tmp_path / name).write_bytes(content)
     out = tmp_path / "deep" / "out.jsonl"
     assert words in refused(asr("data", "folder", tmp_path, out), out.parent)
+
+
+def test_a_text_of_several_lines_keeps_its_words_apart(tmp_path: Path) -> None:
+    first, second = (clip["audio"] for clip in layouts.CLIPS[:2])
+    shutil.copy(layouts.TRAIN / first, tmp_path)
+    shutil.copy(layouts.TRAIN / second, tmp_path)
+    table = f'path,text\n\n{first},"one\ntwo, three"\n\n{second},"Hello" she said\n'
+    (tmp_path / "t.csv").write_text(table, encoding="utf-8")
+    assert asr("data", "folder", tmp_path, tmp_path / "out.jsonl").returncode == 0
+    texts = [line["text"] for line in rows(tmp_path / "out.jsonl")]
+    assert texts == ["one two three", "hello she said"]
+
+
+def test_a_recording_that_is_none_is_named_once(tmp_path: Path) -> None:
+    clip = layouts.CLIPS[0]["audio"]
+    shutil.copy(layouts.TRAIN / clip, tmp_path)
+    os.mkfifo(tmp_path / "pipe.wav")
+    for name in (clip, "pipe.wav"):
+        (tmp_path / name).with_suffix(".txt").write_text("a text", encoding="utf-8")
+    done = asr("data", "folder", tmp_path, tmp_path / "out.jsonl")
+    assert done.stderr.startswith(f"{tmp_path / 'pipe.wav'} is not a regular file: ")
 
 
 def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
@@ -439,6 +462,23 @@ def test_a_kaldi_folder_with_segments(tmp_path: Path) -> None:
         "segments:4: no line of", "3 left out",
     ):  # fmt: skip
         assert said in done.stderr + done.stdout
+
+
+def test_a_kaldi_folder_with_tabs_and_lines_that_come_twice(tmp_path: Path) -> None:
+    clips = layouts.CLIPS[:2]
+    root = layouts.kaldi(tmp_path / "data", clips)
+    for table in root.glob("[a-z]*[a-z0-9]"):
+        if table.is_file():
+            table.write_text(table.read_text(encoding="utf-8").replace(" ", "\t", 1))
+    segments = (root / "segments").read_text(encoding="utf-8").splitlines()
+    segments[-1] = f"{segments[-1].rpartition(' ')[0]} -1"  # to the end of the recording
+    (root / "segments").write_text("\n".join([*segments, "utt7 rec1 nan 1"]), encoding="utf-8")
+    with (root / "text").open("a", encoding="utf-8") as file:
+        file.write("utt0 other words\nutt7 not a number\n")
+    done = asr("data", "kaldi", root, tmp_path / "out.jsonl")
+    assert f"{root}/text:3: {root}/text:1 has utt0 already; left out" in done.stderr
+    assert "text:4: its line in segments is not" in done.stderr and done.returncode == 1
+    assert "2 left out" in done.stdout and sounds_like(tmp_path / "out.jsonl", clips)
 
 
 def test_a_kaldi_folder_whose_recordings_are_commands(tmp_path: Path) -> None:

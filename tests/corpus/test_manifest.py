@@ -86,6 +86,8 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         {"audio": ".", "text": "fine"},
         {"audio": f"{'x' * 300}.wav", "text": "fine"},
         {"audio": "pipe.wav", "text": "fine"},
+        {"audio": "x.wav", "text": "fine", "id": "10", "corpus": ["x"]},
+        {"audio": "x.wav", "text": "fine", "id": "11", "phones": 5},
     )
     os.mkfifo(tmp_path / "pipe.wav")
     utterances, findings = read_manifest(path)
@@ -108,6 +110,8 @@ def test_every_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
         15: f"{tmp_path} is a folder: name a recording",
         16: "no file",
         17: f"{tmp_path}/pipe.wav is not a regular file: save the recording to a file first",
+        18: "`corpus` ['x'] is no name",
+        19: "`phones` 5 is not a string",
     }
     assert len(lines) == len(expected)
     for line, (number, reason) in zip(lines, expected.items(), strict=True):

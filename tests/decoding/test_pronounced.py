@@ -47,3 +47,8 @@ def test_the_choice_is_the_one_of_the_best_of_all_paths(
     found = tuple(choose(log_probs, words, SPACE))
 
     assert reachable[found] == pytest.approx(max(reachable.values()), abs=1e-4)
+
+
+def test_no_frames_spell_nothing() -> None:
+    with pytest.raises(ValueError, match="0 frames cannot spell"):
+        choose(np.zeros((0, 4), np.float32), [[[2]]], SPACE)

@@ -298,6 +298,31 @@ def test_a_file_that_is_no_config_is_refused(content: bytes, words: str, tmp_pat
         fit.run("fit", ["--config", str(config)])
 
 
+@pytest.mark.parametrize("within", [True, False])
+@pytest.mark.parametrize(
+    ("group", "content", "words"),
+    [
+        ("data", "seed: 1\nseed: 2\n", "keys.yaml:2: seed stands in line 1 already"),
+        ("data.units", "kind: phones\nkind: phones\n", "keys.yaml:2: kind stands in line 1"),
+        ("model", "- a\n", "keys.yaml has no keys: write them as `KEY: VALUE`"),
+        ("data", "sedd: 1\n", "there is no key data.sedd; did you mean data.seed"),
+    ],
+)
+def test_a_file_of_a_group_is_checked_too(
+    within: bool, group: str, content: str, words: str, tmp_path: Path
+) -> None:
+    smoke = ["--config", str(ROOT / "configs" / "smoke.yaml")]
+    (tmp_path / "keys.yaml").write_text(content, encoding="utf-8")
+    more = [f"--{group}", str(tmp_path / "keys.yaml")]
+    if within:
+        outer = tmp_path / "outer.yaml"
+        top, _, below = group.partition(".")
+        outer.write_text(f"{top}: {{{below}: keys.yaml}}\n" if below else f"{top}: keys.yaml\n")
+        more = ["--config", str(outer)]
+    with pytest.raises(BadOption, match=words):
+        fit.run("fit", [*smoke, *more])
+
+
 def test_a_config_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=r"there is no config .*none\.yaml"):
         fit.run("fit", ["--config", str(tmp_path / "none.yaml")])

@@ -68,7 +68,8 @@ def write_manifest(
             for found in discoveries:
                 item = replace(found, text=numbers(found.text))
                 if problem := _problem(item, normal):
-                    problems.append(f"{item.where}: {problem}")
+                    where = "" if item.where in problem else f"{item.where}: "
+                    problems.append(f"{where}{problem}")
                     continue
                 if not lines:
                     out.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from asr.corpus.importers.discovery import Discovery
+from asr.corpus.importers.discovery import Discovery, seconds
 from asr.corpus.importers.tables import read_lines
 from asr.errors import BadData
 
@@ -23,9 +23,11 @@ def kaldi(root: Path) -> Iterator[Discovery]:
     for name in ("wav.scp", "text"):
         if not (root / name).is_file():
             raise BadData(f"{root} is no data folder of Kaldi: it has no {name}.")
-    recordings, texts = _read(root / "wav.scp"), _read(root / "text")
-    segments = _read(root / "segments") if (root / "segments").is_file() else None
-    speakers = _read(root / "utt2spk") if (root / "utt2spk").is_file() else {}
+    second: list[Discovery] = []
+    recordings, texts = _read(root / "wav.scp", second), _read(root / "text", second)
+    segments = _read(root / "segments", second) if (root / "segments").is_file() else None
+    speakers = _read(root / "utt2spk", second) if (root / "utt2spk").is_file() else {}
+    yield from second
     for utterance, (where, text) in texts.items():
         _, speaker = speakers.get(utterance, ("", ""))
         try:
@@ -50,12 +52,10 @@ def _sound(
         if utterance not in segments:
             raise ValueError("no line of segments has it")
         fields = segments[utterance][1].split()
-        try:
-            name, start, end = fields[0], float(fields[1]), float(fields[2])
-        except (IndexError, ValueError):
-            raise ValueError(
-                "its line in segments is not `utterance recording start end`"
-            ) from None
+        begin, stop = (seconds(field) for field in (*fields, "", "", "")[1:3])
+        if begin is None or (stop is None and fields[2:3] != ["-1"]):
+            raise ValueError("its line in segments is not `utterance recording start end`")
+        name, start, end = fields[0], begin, stop  # -1 is the recording's end
     if name not in recordings:
         raise ValueError(f"no line of wav.scp has the recording {name}")
     path = recordings[name][1]
@@ -64,11 +64,14 @@ def _sound(
     return (root / path if (root / path).is_file() else Path(path)), start, end
 
 
-def _read(path: Path) -> _Placed:
-    """The lines of a table by their first word."""
+def _read(path: Path, second: list[Discovery]) -> _Placed:
+    """The lines of a table by their first word; other lines with the same one go to `second`."""
     rows: _Placed = {}
     for number, line in enumerate(read_lines(path), start=1):
-        key, _, rest = line.strip().partition(" ")
-        if key:
-            rows[key] = (f"{path}:{number}", rest.strip())
+        key, rest = (*line.split(maxsplit=1), "", "")[:2]  # by spaces or tabs
+        where = f"{path}:{number}"
+        if key in rows:
+            second.append(Discovery(where, path, problem=f"{rows[key][0]} has {key} already"))
+        elif key:
+            rows[key] = (where, rest.strip())
     return rows

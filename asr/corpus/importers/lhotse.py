@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ def lhotse(cuts: Path) -> Iterator[Discovery]:
         BadData: the file cannot be read.
     """
     try:
-        with (gzip.open if cuts.suffix == ".gz" else open)(cuts, "rt", encoding="utf-8") as file:
+        with (gzip.open if cuts.suffix == ".gz" else open)(
+            cuts, "rt", encoding="utf-8-sig"
+        ) as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield from _spoken(f"{cuts}:{number}", line, cuts.parent)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise BadData(f"{cuts} cannot be read ({error}).") from error
 
 

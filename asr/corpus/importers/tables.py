@@ -38,18 +38,41 @@ def read_rows(
             if line.strip():
                 yield f"{table}:{number}", values if isinstance(values, dict) else {}
         return
-    # Common Voice's texts contain quotation marks, and its tables use no quoting.
+    ended = (f"{line}\n" for line in lines)  # a text between quotation marks may have several
     first = lines[0] if lines else ""
-    if table.suffix.lower() == ".tsv" and separator is None:
-        reader = csv.DictReader(lines, restkey=BEYOND, delimiter="\t", quoting=csv.QUOTE_NONE)
-    else:
-        between = separator or max(SEPARATORS, key=first.count)
-        reader = csv.DictReader(lines, restkey=BEYOND, delimiter=between)
+    # Common Voice's texts contain quotation marks, and its tables use no quoting.
+    quoted = table.suffix.lower() != ".tsv" or separator is not None
+    between = (separator or max(SEPARATORS, key=first.count)) if quoted else "\t"
+    reader = csv.DictReader(
+        ended,
+        restkey=BEYOND,
+        delimiter=between,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+    )
     try:
+        begins = reader.line_num if reader.fieldnames else 0  # behind the columns
         for row in reader:
+            if quoted:
+                _check_quotes(table, lines, between, begins, reader.line_num)
+            begins = reader.line_num
             yield f"{table}:{reader.line_num}", {str(key).strip().lower(): row[key] for key in row}
     except csv.Error as error:
         raise BadData(f"{table}:{reader.line_num} is no row of a table ({error}).") from error
+
+
+def _check_quotes(table: Path, lines: list[str], between: str, begins: int, ends: int) -> None:
+    """BadData where a row of several lines may be several rows, of which one lacks a quotation
+    mark at the end of a text."""
+    row = [f"{line}\n" for line in lines[begins:ends] if line]
+    if len(row) <= 1:
+        return
+    try:
+        list(csv.reader(row, delimiter=between, strict=True))
+    except csv.Error as error:
+        raise BadData(
+            f"{table}:{begins + 1}-{ends}: a text begins with a quotation mark, and ends with none "
+            "in its line: close it, and double those within a text."
+        ) from error
 
 
 def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:

@@ -25,6 +25,7 @@ from asr.lm.estimation.temporary import TemporaryArrays
 from asr.lm.ngram import END, START, UNKNOWN, NGram
 from asr.scripts import joined
 from asr.text import DEFAULT_LANGUAGE, Tokenizer, normalise
+from asr.text.pronunciations import is_pronunciation
 
 Progress = Callable[[int, int], None]
 LONGEST_LINE = 1_000_000
@@ -60,8 +61,8 @@ def sentences(
     are skipped.
 
     Raises:
-        BadData: the file cannot be read, is not UTF-8, has a line that is too long, or is a
-            manifest with a line that has no text.
+        BadData: the file cannot be read, is not UTF-8, has a line that is too long, is a manifest
+            with a line that has no text, or begins with a pronunciation.
     """
     total = path.stat().st_size if path.is_file() else 0
     with opened(path) as (file, told):
@@ -75,6 +76,11 @@ def sentences(
             text = _decoded(line, path, number)
             if path.suffix == ".jsonl" and text.strip():
                 text = _text_of(text, path, number)
+            elif number == 1 and is_pronunciation(text):
+                raise BadData(
+                    f"{path} has pronunciations in place of sentences: give those to `asr lexicon "
+                    "add`."
+                )
             # Word by word gives the same result, since nothing combines across a space.
             normal = (_normalise(word, language) for word in text.split())
             if words := joined(normal).split():

@@ -6,6 +6,7 @@ from asr.text.pronunciations.dictionary import (
     Phones,
     Pronunciations,
     has_pronunciations,
+    is_pronunciation,
     read,
 )
 from asr.text.pronunciations.g2p import G2P, Guess, Spelling
@@ -26,6 +27,7 @@ __all__ = [
     "WithGuesses",
     "complete",
     "has_pronunciations",
+    "is_pronunciation",
     "measure",
     "pronounce",
     "read",

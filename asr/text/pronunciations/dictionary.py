@@ -6,7 +6,7 @@ removed.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,16 +47,22 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
         self._entries: dict[str, tuple[Phones, ...]] = {word: said for word, said in pairs if said}
 
     @classmethod
-    def load(cls, path: Path, phones: Collection[str] | None = None) -> "Pronunciations":
+    def load(
+        cls,
+        path: Path,
+        phones: Collection[str] | None = None,
+        unknown: Callable[[str], Collection[str]] | None = None,
+    ) -> "Pronunciations":
         """The pronunciations in a file.
 
         Args:
             phones: the phones that are allowed; by default any.
+            unknown: the letters of a word that are not allowed; by default none.
 
         Raises:
             BadData: the file cannot be read, is empty, or has a faulty line.
         """
-        found, faults = read(path, phones)
+        found, faults = read(path, phones, unknown)
         if faults:
             more = f" (and {counted(len(faults) - 1, 'line')} more)" if faults[1:] else ""
             raise BadData(f"{path}, line {faults[0].line}: {faults[0].reason}{more}.")
@@ -134,9 +140,14 @@ class Pronunciations(Mapping[str, tuple[Phones, ...]]):
 
 
 def read(
-    path: Path, phones: Collection[str] | None = None
+    path: Path,
+    phones: Collection[str] | None = None,
+    unknown: Callable[[str], Collection[str]] | None = None,
 ) -> tuple[Pronunciations, tuple[Fault, ...]]:
     """The pronunciations in the good lines of a file, and its faulty lines.
+
+    Args:
+        phones, unknown: as of `Pronunciations.load`.
 
     Raises:
         BadData: the file cannot be read, or has no good line.
@@ -150,7 +161,11 @@ def read(
                 if not (said := _COMMENT.sub("", line)).strip() and said != line:
                     continue  # a comment alone
                 word, pronunciation = _parted(said)
-                if reason := _fault(word, pronunciation, line, phones, written):
+                reason = _fault(word, pronunciation, line, phones, written)
+                if reason is None and unknown and (letters := unknown(normalise(word))):
+                    listed = " ".join(sorted(letters))
+                    reason = f"{word!r} has letters that the bundle's model lacks: {listed}"
+                if reason is not None:
                     faults.append(Fault(number, reason))
                     continue
                 written.add((word, pronunciation))
@@ -167,12 +182,17 @@ def read(
 
 
 def has_pronunciations(path: Path) -> bool:
-    """Whether the first line of a file is a word, a tab and English phones."""
+    """Whether the first line of a file is a pronunciation."""
     try:
         with path.open(encoding="utf-8-sig") as file:
-            word, _, said = _COMMENT.sub("", file.readline(_LONGEST_LINE)).partition("\t")
+            return is_pronunciation(file.readline(_LONGEST_LINE))
     except (OSError, UnicodeDecodeError):
         return False  # whoever reads it says so
+
+
+def is_pronunciation(line: str) -> bool:
+    """Whether a line is a word, a tab and English phones."""
+    word, _, said = _COMMENT.sub("", line).partition("\t")
     phones = said.split()
     return bool(word.strip() and phones) and all(_plain(one, None) in ARPABET for one in phones)
 

@@ -15,7 +15,7 @@ UNNAMED = "runs/unnamed"
 def given(arguments: Sequence[str], key: str, default: str) -> str:
     """The value of a key; the last one counts."""
     found: Any = None
-    for name, value in _pairs(arguments):
+    for name, value in pairs(arguments):
         if name == f"--{key}":
             found = value
         elif name == "--config":
@@ -26,12 +26,8 @@ def given(arguments: Sequence[str], key: str, default: str) -> str:
     return str(found or default)
 
 
-def values(arguments: Sequence[str], key: str) -> list[str]:
-    """Every value that is given for a key."""
-    return [value for name, value in _pairs(arguments) if name == f"--{key}"]
-
-
-def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+def pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each argument with its value: what follows it, or stands behind its `=`."""
     for argument, following in pairwise([*arguments, ""]):
         name, given, value = argument.partition("=")
         yield (name, value) if given else (argument, following)

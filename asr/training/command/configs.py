@@ -1,6 +1,6 @@
 """What a config's file must be before its keys are parsed: YAML of keys, each written once."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import yaml
@@ -11,11 +11,13 @@ _ENCODING = "utf-8-sig"  # UTF-8, also with the mark that Windows puts in front
 _TEXT = "tag:yaml.org,2002:str"
 
 
-def check_config(path: Path, groups: Collection[str]) -> None:
-    """Refuses a file of which YAML, or the parser, would say little or take only a part.
+def check_config(path: Path, groups: Collection[str], group: str = "") -> None:
+    """Refuses a file of which YAML, or the parser, would say little or take only a part; so for
+    the files that stand in it for a group of keys.
 
     Args:
-        groups: names at the top that have keys below them.
+        groups: those that have keys below them, such as `model` and `model.network`.
+        group: the one whose keys the file has; without it, it has all.
 
     Raises:
         BadOption: it cannot be read as YAML, has no keys, has one twice, or has a value where keys
@@ -23,15 +25,30 @@ def check_config(path: Path, groups: Collection[str]) -> None:
     """
     top = _tree(path)
     if not isinstance(top, yaml.MappingNode):
-        raise BadOption(f"{path} has no keys: write them as `data:` and, indented, `root: FOLDER`.")
+        example = "`KEY: VALUE`, a line each" if group else "`data:` and, indented, `root: FOLDER`"
+        raise BadOption(f"{path} has no keys: write them as {example}.")
     _refuse_repeated(path, top)
     for name, value in top.value:
         is_file = value.tag == _TEXT  # whose keys are meant
-        if name.value in groups and not isinstance(value, yaml.MappingNode) and not is_file:
+        is_group = not group and name.value in groups
+        if is_group and not isinstance(value, yaml.MappingNode) and not is_file:
             raise BadOption(
                 f"{path}:{_line(name)}: {name.value} takes keys below it, indented: write some, "
                 "or leave it out."
             )
+    for key, file in _files_in(top, group):
+        if key in groups and (path.parent / file).is_file():
+            check_config(path.parent / file, groups, key)
+
+
+def _files_in(node: yaml.MappingNode, group: str) -> Iterator[tuple[str, str]]:
+    """The keys below a node whose value is a text, which may be a file's name, and the text."""
+    for name, value in node.value:
+        key = f"{group}.{name.value}" if group else name.value
+        if isinstance(value, yaml.MappingNode):
+            yield from _files_in(value, key)
+        elif value.tag == _TEXT:
+            yield key, value.value
 
 
 def _tree(path: Path) -> yaml.Node | None:

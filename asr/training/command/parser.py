@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
@@ -9,7 +10,7 @@ from typing import Any, NoReturn, get_args, get_type_hints
 from lightning.pytorch.cli import LightningArgumentParser
 
 from asr.errors import BadOption
-from asr.training.command.arguments import values
+from asr.training.command.arguments import pairs
 from asr.training.command.configs import check_config
 from asr.training.lightning_internals import (
     error_groups,
@@ -49,11 +50,17 @@ class StrictParser(LightningArgumentParser):
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def parse_args(self, args: Any = None, *others: Any, **options: Any) -> Any:
-        """The values of the arguments; the files of `--config` are checked before."""
-        if paths := values(args or (), "config"):
-            groups = {key.partition(".")[0] for key in self.keys() if "." in key}
-            for path in paths:
-                check_config(Path(path), groups)
+        """The values of the arguments; the files of `--config`, and those that stand for a group
+        of keys, are checked before."""
+        if files := list(pairs(args or ())):
+            keys = [key.split(".") for key in self.keys()]
+            groups = {".".join(key[:end]) for key in keys for end in range(1, len(key))}
+            for name, value in files:
+                key = name.removeprefix("--")
+                if key == "config":
+                    check_config(Path(value), groups)
+                elif key in groups and name != key and os.path.isfile(value):
+                    check_config(Path(value), groups, key)
         return super().parse_args(args, *others, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:

@@ -40,7 +40,7 @@ def guarded(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     file = tmp_path_factory.mktemp("keys") / "keys.txt"
-    file.write_text(f"# ours\n\n{keys['bob'][1]}\n", encoding="utf-8")
+    file.write_text(f"\ufeff# ours\n\n{keys['bob'][1]}\n", encoding="utf-8")  # as of Windows
     settings = Settings.read(
         bundle=tiny_bundle,
         device="cpu",
