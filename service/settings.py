@@ -3,6 +3,7 @@
 import difflib
 import ipaddress
 import os
+import re
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -20,6 +21,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PREFIX = "EARSHOT_"
 _SECRET = 24
 """Characters that a secret has at least."""
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*")
 _OTHERS = {"EARSHOT_DATA", cache.SETTING}
 """No settings of the service: the folder of the training corpus, and that of the cache."""
 
@@ -192,6 +194,17 @@ class Settings(BaseSettings):
                 )
         return value
 
+    @field_validator("callback_hosts")
+    @classmethod
+    def _hosts_are_hosts(cls, value: str) -> str:
+        for host in filter(None, map(str.strip, value.split(","))):
+            if not _HOST.fullmatch(host) and not _is_network(host):
+                raise ValueError(
+                    f"{host[:100]!r} should be a host, as hooks.example, or an address or network, "
+                    "as 10.0.0.0/8"
+                )
+        return value
+
     @model_validator(mode="after")
     def _limits_need_keys(self) -> Self:
         limits = {name for name in type(self).model_fields if name.startswith("key_")}
@@ -214,6 +227,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _shared_jobs_have_a_place(self) -> Self:
+        if self.jobs_uploads is not None and self.jobs_folder is None:
+            raise ValueError(
+                "EARSHOT_JOBS_UPLOADS needs EARSHOT_JOBS_FOLDER, where the rest of jobs is kept."
+            )
         if self.jobs_url is None:
             return self
         if not self.jobs_url.get_secret_value().startswith(("postgresql://", "postgres://")):
@@ -325,6 +342,13 @@ def _networks(listed: str) -> list[Network]:
     if listed.strip() == "*":
         return [ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")]
     return [ipaddress.ip_network(item.strip()) for item in listed.split(",") if item.strip()]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        return ipaddress.ip_network(text.strip("[]")) is not None
+    except ValueError:
+        return False
 
 
 def _sentence(error: ValidationError) -> str:

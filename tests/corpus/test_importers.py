@@ -525,11 +525,13 @@ def test_a_manifest_of_nemo_with_stretches(tmp_path: Path) -> None:
         for c, start, end in zip(clips, times, times[1:], strict=False)
     ]
     lines += [{"text": "no audio"}, {"audio_filepath": "gone.wav", "duration": 1.0, "text": "x"}]
+    lines.append({"audio_filepath": recording.name, "offset": "1 s", "duration": 2, "text": "x"})
     (tmp_path / "nemo.json").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     done = asr("data", "nemo", tmp_path / "nemo.json", tmp_path / "out.jsonl")
     assert done.returncode == 1 and sounds_like(tmp_path / "out.jsonl", clips)
     assert "nemo.json:4: it has no `audio_filepath`" in done.stderr
     assert "nemo.json:5: there is no file" in done.stderr
+    assert "nemo.json:6: its offset or duration is no number of seconds" in done.stderr
 
 
 def test_cuts_of_lhotse_that_lhotse_wrote(tmp_path: Path) -> None:

@@ -47,6 +47,13 @@ def test_the_corpus_folder_is_no_setting_and_no_mistake(monkeypatch: pytest.Monk
         ("trace_endpoint", "http://[::1:4318", "should be an address"),
         ("cors_origins", "https://one.example/", "should be an origin"),
         ("cors_origins", "*,one.example", "'one.example' should be an origin"),
+        (
+            "callback_hosts",
+            "a.example, https://b.example/",
+            "'https://b.example/' should be a host",
+        ),
+        ("callback_hosts", "*.example", "should be a host"),
+        ("callback_hosts", "10.1.0.0/8", "should be a host"),
     ],
 )
 def test_a_bad_value_is_one_sentence_with_both_names(
@@ -70,6 +77,16 @@ def test_an_unknown_argument_is_refused() -> None:
 )
 def test_origins_as_browsers_write_them_are_taken(value: str) -> None:
     assert Settings.read(cors_origins=value).cors_origins == value
+
+
+@pytest.mark.parametrize("value", ["", "hooks.example, LOCALHOST,my_host", "10.0.0.0/8,::1,[::1]"])
+def test_hosts_that_may_be_called_are_taken(value: str) -> None:
+    assert Settings.read(callback_hosts=value, callback_secret="x" * 24).callback_hosts == value
+
+
+def test_where_recordings_of_jobs_go_needs_jobs() -> None:
+    with pytest.raises(BadOption, match="EARSHOT_JOBS_UPLOADS needs EARSHOT_JOBS_FOLDER"):
+        Settings.read(jobs_uploads="s3://bucket/folder")
 
 
 DIGEST = "0" * 64

@@ -236,6 +236,8 @@ def test_other_scripts_and_phones_are_learnt() -> None:
     g2p = train(Pronunciations({word: [said.split()] for word, said in words.items()})).g2p
     assert g2p.pronounce("маяма")[0].phones == ("m", "a", "j", "a", "m", "a")
     assert g2p.spell(["j", "a", "m", "a"])[0].word == "яма"
+    found = measure(g2p, Pronunciations({"мама": [["m", "a", "s"]], "яма": [["j", "a", "m", "a"]]}))
+    assert (found.words, found.spelled) == (2, 0.5)  # the first has a phone that is new
 
 
 def test_the_dictionary_goes_before_the_model() -> None:

@@ -141,10 +141,13 @@ def measure(g2p: G2P, pronunciations: Pronunciations) -> Measured:
         distance, length = min((_distance(guesses[0].phones, k), len(k)) for k in known)
         errors, phones, wrong = errors + distance, phones + length, wrong + (distance > 0)
         missed += not any(guess.phones in known for guess in guesses)
-    said = [pronunciations.of(word)[0] for word in words]
-    spellings = [[s.word for s in row] for row in g2p.spell_all(said, 5)]
-    first = sum(row[:1] == [word] for word, row in zip(words, spellings, strict=True))
-    among = sum(word in row for word, row in zip(words, spellings, strict=True))
+    said = {word: pronunciations.of(word)[0] for word in words}
+    # A phone that the model has never met cannot be spelled: such a word counts as wrong.
+    readable = [word for word in words if set(said[word]) <= set(g2p.phones)]
+    rows = g2p.spell_all([said[word] for word in readable], 5)
+    spellings = [[s.word for s in row] for row in rows]
+    first = sum(row[:1] == [word] for word, row in zip(readable, spellings, strict=True))
+    among = sum(word in row for word, row in zip(readable, spellings, strict=True))
     n = len(words)
     return Measured(n, errors / phones, wrong / n, missed / n, first / n, among / n)
 
