@@ -78,7 +78,7 @@ def align(
     found = Recognizer.load(bundle, device).align(audio, written, track=track)
     if found.unsaid:
         total = len(found.words) + len(found.unsaid)
-        sys.stderr.write(f"asr: {len(found.unsaid)} of {counted(total, 'word')} not found\n")
+        sys.stderr.write(f"asr: {len(found.unsaid):,} of {counted(total, 'word')} not found\n")
     if cut is not None:
         _cut(audio, found, cut, 0.5 if least is None else least, track)
     elif output is not None:

@@ -192,7 +192,7 @@ def _written(
     clips, left_out = written.read_clips(source, recordings)
     if left_out:
         typer.echo(
-            f"{left_out} of {counted(left_out + len(clips), 'text')} left out: no recording, no "
+            f"{left_out:,} of {counted(left_out + len(clips), 'text')} left out: no recording, no "
             "words, or numbers in digits",
             err=True,
         )
@@ -236,8 +236,8 @@ def _tell_unwritable(recognizer: "Recognizer", evaluation: "Evaluation") -> None
     if recognizer.bundle.info.language == "en":
         advice += ", or add --normaliser english, which compares numbers as digits"
     typer.echo(
-        f"the model cannot write {len(found)} of {counted(evaluation.score.words, 'word')} of the "
-        f"texts ({listed}), for their characters, which counts as errors: {advice}",
+        f"the model cannot write {len(found):,} of {counted(evaluation.score.words, 'word')} of "
+        f"the texts ({listed}), for their characters, which counts as errors: {advice}",
         err=True,
     )
 

@@ -32,6 +32,9 @@ def test_every_format_is_what_python_writes(text: Path, tmp_path: Path) -> None:
     done = asr("align", CLIP, text)
     assert done.returncode == 0 and done.stdout == write(found, "ctm", CLIP.stem)
     assert done.stderr == "asr: 2 of 11 words not found\n"
+    longer = tmp_path / "longer.txt"
+    longer.write_text(f"{TEXT} {'12 ' * 1_200}")
+    assert asr("align", CLIP, longer).stderr == "asr: 1,200 of 1,209 words not found\n"
     assert asr("align", CLIP, text, "--format", "json").stdout == write(found, "json")
     for suffix in ("srt", "TextGrid"):
         out = tmp_path / f"new/talk.{suffix}"

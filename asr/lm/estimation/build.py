@@ -66,8 +66,8 @@ def from_text(
             if rare and words is None:
                 every = rare + len(known)
                 say(
-                    f"left out, as they occur once: {rare} of {counted(every, 'different word')}; "
-                    f"`--vocabulary {every}` keeps them"
+                    f"left out, as they occur once: {rare:,} of "
+                    f"{counted(every, 'different word')}; `--vocabulary {every}` keeps them"
                 )
             if spells is not None:
                 known = list(filter(spells, known))
