@@ -323,6 +323,16 @@ def test_a_file_of_a_group_is_checked_too(
         fit.run("fit", [*smoke, *more])
 
 
+def test_the_short_name_of_config_is_the_same(tmp_path: Path) -> None:
+    twice, marks = tmp_path / "twice.yaml", tmp_path / "marks.yaml"
+    twice.write_text("data: {seed: 1, seed: 2}\n", encoding="utf-8")
+    with pytest.raises(BadOption, match="seed stands in line 1 already"):
+        fit.run("fit", ["-c", str(twice)])
+    marks.write_text("task: punctuation\ndata: {batch_seconds: 3}\n", encoding="utf-8")
+    with pytest.raises(BadOption, match=r"no key data\.batch_seconds"):
+        fit.run("fit", ["-c", str(marks)])
+
+
 def test_a_config_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=r"there is no config .*none\.yaml"):
         fit.run("fit", ["--config", str(tmp_path / "none.yaml")])

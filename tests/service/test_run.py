@@ -1,5 +1,7 @@
 """Serving as a process: the ready line, the end, and failures in one sentence."""
 
+import json
+import os
 import re
 import signal
 import socket
@@ -64,6 +66,18 @@ def test_a_taken_port_is_one_sentence() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(BadOption, match=f"127.0.0.1:{port}.*another --host or --port"):
             run(Settings(port=port))
+
+
+def test_the_images_check_asks_the_port_that_is_set(address: str) -> None:
+    dockerfile = Path(__file__).parents[2] / "docker" / "Dockerfile"
+    (check,) = re.findall(r"^    CMD (\[.*\])$", dockerfile.read_text("utf-8"), re.MULTILINE)
+    command = [sys.executable, *json.loads(check)[1:]]
+    asked = {**os.environ, "EARSHOT_PORT": address.rpartition(":")[2]}
+    assert subprocess.run(command, env=asked, timeout=120).returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        asked["EARSHOT_PORT"] = str(free.getsockname()[1])
+    done = subprocess.run(command, env=asked, capture_output=True, timeout=120)
+    assert done.returncode == 1
 
 
 @pytest.mark.slow

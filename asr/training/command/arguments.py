@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+_LONG = {"-c": "--config"}
 UNNAMED = "runs/unnamed"
 """The folder of a run that was given none."""
 
@@ -27,10 +28,10 @@ def given(arguments: Sequence[str], key: str, default: str) -> str:
 
 
 def pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each argument with its value: what follows it, or stands behind its `=`."""
+    """Each argument by its long name, with its value: what follows it, or stands behind its `=`."""
     for argument, following in pairwise([*arguments, ""]):
         name, given, value = argument.partition("=")
-        yield (name, value) if given else (argument, following)
+        yield _LONG.get(name, name), value if given else following
 
 
 def _within(config: Any, key: str) -> Any:

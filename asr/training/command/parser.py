@@ -57,7 +57,7 @@ class StrictParser(LightningArgumentParser):
             groups = {".".join(key[:end]) for key in keys for end in range(1, len(key))}
             for name, value in files:
                 key = name.removeprefix("--")
-                if key == "config":
+                if key == "config" and value:  # else the parser says that it is missing
                     check_config(Path(value), groups)
                 elif key in groups and name != key and os.path.isfile(value):
                     check_config(Path(value), groups, key)
