@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,14 +134,16 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             '({"audio": "clip.wav", "text": "what is said"}).'
         ) from None
     except UnicodeEncodeError as error:
-        if read_header(path).seconds:
+        with path.open("rb") as raw:
+            wide = raw.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE)
+        if not wide and read_header(path).seconds:
             raise BadData(
                 f"{path} is a recording: name a manifest, with one JSON line per clip "
                 '({"audio": "clip.wav", "text": "what is said"}).'
             ) from error
         raise BadData(
             f"{path}:{number}: the line cannot be read, as it is not UTF-8: convert the manifest, "
-            "such as by `iconv -f latin1 -t utf-8`."
+            f"such as by `iconv -f {'utf-16' if wide else 'latin1'} -t utf-8`."
         ) from error
     except OSError as error:
         raise BadData(f"{path}: the manifest cannot be read ({error}).") from error

@@ -135,6 +135,9 @@ def test_a_manifest_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"audio": "x.wav", "text": "fine"}\n{"audio": "x.wav", "text": "caf\xe9"}\n')
     with pytest.raises(BadData, match=r"m\.jsonl:2: the line cannot be read, as it is not UTF-8"):
         read_manifest(path)
+    path.write_text('{"audio": "x.wav", "text": "fine"}\n', encoding="utf-16")  # as of PowerShell
+    with pytest.raises(BadData, match=r"1: the line .* by `iconv -f utf-16 -t utf-8`"):
+        read_manifest(path)
 
 
 def test_a_recording_in_place_of_a_manifest_is_called_one() -> None:
