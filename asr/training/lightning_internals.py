@@ -10,13 +10,13 @@ import signal
 import threading
 import warnings
 from argparse import SUPPRESS
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
 import lightning as L
-from jsonargparse import set_parsing_settings
+from jsonargparse import ArgumentParser, set_parsing_settings
 from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.cli import LightningCLI
@@ -243,6 +243,22 @@ def shorten_help(parser: Any, usage: str, kept: frozenset[str]) -> None:
                 action.help = SUPPRESS
     parser._action_groups = ours + theirs
     parser.usage, parser.description = usage, None
+
+
+def list_in_help(parser: Any, optional: Mapping[str, type]) -> None:
+    """Shows the keys of groups that may be left out, in place of the options that show them."""
+    _hide(parser, [f"{name}.help" for name in optional])
+    for name, kind in optional.items():
+        listing = ArgumentParser(add_help=False)  # of its own: the names are taken in the parser
+        listing.add_class_arguments(kind, name)
+        _hide(listing, [*optional, *(f"{inner}.help" for inner in optional)])
+        parser._action_groups += [group for group in listing._action_groups if group._group_actions]
+
+
+def _hide(parser: Any, keys: Collection[str]) -> None:
+    for action in parser._actions:
+        if {f"--{key}" for key in keys} & {*action.option_strings}:
+            action.help = SUPPRESS
 
 
 def read_attribute_docs(wanted: bool) -> None:

@@ -177,6 +177,13 @@ def test_help_shows_our_keys_first_and_lightnings_on_request() -> None:
     for key in ("model.network.residual", "model.network.features.mels", "data.batch_seconds"):
         assert f"--{key} " in short and f"--{key} " in whole
     assert "Feature frames for each output frame." in short
+    for text in (
+        "--model.augment.masks.time_width ",
+        "Largest width of a time mask",
+        "--data.units.kind ",
+    ):
+        assert text in short and text in whole
+    assert ".masks.help" not in short
     assert short.index("--data.batch_seconds") < short.index("--trainer.max_epochs")
     for key in ("trainer.callbacks", "trainer.sync_batchnorm", "weights_only"):
         assert f"--{key} " not in short and f"--{key} " in whole

@@ -188,7 +188,9 @@ class PunctuationCLI(RunCLI):
 
 def is_for_help(argument: str) -> bool:
     """Whether an argument asks for what the keys mean."""
-    return argument in ("-h", HELP, HELP_ALL) or argument.startswith("--print_config")
+    return argument in ("-h", HELP, HELP_ALL) or (
+        argument.startswith("--print_config") or argument.endswith(".help")
+    )
 
 
 def parse(arguments: Sequence[str], cli: type[Cli], **kwargs: Any) -> Cli:

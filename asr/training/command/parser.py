@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
@@ -15,6 +16,7 @@ from asr.training.command.configs import check_config
 from asr.training.lightning_internals import (
     error_groups,
     innermost,
+    list_in_help,
     parser_actions,
     shorten_help,
     type_of,
@@ -76,8 +78,8 @@ class StrictParser(LightningArgumentParser):
 
     def format_help(self, formatter: Any = None) -> str:
         """Our keys, and few of Lightning's."""
-        usage = f"{self.command} --config FILE [--KEY VALUE ...]"
-        shorten_help(self, usage, self.shown)
+        self._list_groups()
+        shorten_help(self, f"{self.command} --config FILE [--KEY VALUE ...]", self.shown)
         text: str = super().format_help(formatter)
         return f"{text}\n{self.more}\n" if self.more else text
 
@@ -89,6 +91,11 @@ class StrictParser(LightningArgumentParser):
             keys.update(_fields(action.dest, type_of(action)))
         return sorted(keys)
 
+    def _list_groups(self) -> None:
+        """Makes help show the keys of groups that may be left out."""
+        found = (_groups(action.dest, type_of(action)) for action in parser_actions(self))
+        list_in_help(self, dict(chain.from_iterable(found)))
+
     def _nearest(self, key: str) -> str:
         close = difflib.get_close_matches(key, self.keys(), n=1, cutoff=0.6)
         lists = f"; `{self.command} {self.listing}` lists them"
@@ -97,16 +104,22 @@ class StrictParser(LightningArgumentParser):
 
 def _fields(key: str, kind: Any) -> Iterator[str]:
     """The keys within an optional group: a dataclass or None."""
+    for name, group in _groups(key, kind):
+        yield from (f"{name}.{field.name}" for field in dataclasses.fields(group))
+
+
+def _groups(key: str, kind: Any) -> Iterator[tuple[str, Any]]:
+    """An optional group, a dataclass or None, and those within it, by their names."""
     for option in get_args(kind):
         if dataclasses.is_dataclass(option) and isinstance(option, type):
-            hints = get_type_hints(option)
-            for field in dataclasses.fields(option):
-                yield f"{key}.{field.name}"
-                yield from _fields(f"{key}.{field.name}", hints[field.name])
+            yield key, option
+            for name, inner in get_type_hints(option).items():
+                yield from _groups(f"{key}.{name}", inner)
 
 
 class WholeHelp(StrictParser):
     """Shows the keys of Lightning, too."""
 
     def format_help(self, formatter: Any = None) -> str:
+        self._list_groups()
         return str(LightningArgumentParser.format_help(self, formatter))
