@@ -7,7 +7,6 @@ service. Progress has no id, since only the latest matters.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
@@ -133,10 +132,11 @@ async def job_events(
 
 async def _first_of(one: asyncio.Event, other: asyncio.Event, seconds: float) -> None:
     waits = [asyncio.create_task(event.wait()) for event in (one, other)]
-    with contextlib.suppress(TimeoutError):
+    try:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
+    finally:  # also where the client has gone: else the service's own event would keep them
+        for wait in waits:
+            wait.cancel()
 
 
 def _progress(state: JobState) -> JobProgress:

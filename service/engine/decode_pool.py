@@ -110,7 +110,13 @@ def decoder(limits: Limits) -> Handler:
         begun = _decoded(message, given, limits) if isinstance(message, Decode) else _nothing()
         return next(begun)
 
-    return decode
+    def answered(message: Any, given: Sequence[Memory]) -> Answer:
+        answer, sent = decode(message, given)
+        if answer.is_whole:  # the next request may be far off: let go of the recording
+            begun.close()
+        return answer, sent
+
+    return answered
 
 
 def _nothing() -> Generator[Answer]:

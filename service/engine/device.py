@@ -179,6 +179,10 @@ class _Device:
 
     def _run(self, message: RunModel, memory: Sequence[Memory]) -> None:
         pieces = message.pieces
+        with self._lock:  # first: nobody says it again where the model fails on the pieces
+            for task in message.finished:
+                self._rows.pop(task, None)
+                self._partial.pop(task, None)
         waves = [_samples(piece, shared) for piece, shared in zip(pieces, memory, strict=True)]
         kept = [
             None if piece.kept is None else self._recognizer.kept(piece.kept, piece.index)
@@ -188,9 +192,6 @@ class _Device:
         with self._lock:
             for piece, row in zip(message.pieces, rows, strict=True):
                 self._rows[piece.task][piece.index] = row
-            for task in message.finished:
-                self._rows.pop(task, None)
-                self._partial.pop(task, None)
 
     def _search(self, message: Search) -> list[Transcript]:
         recognizer = self._recognizer

@@ -170,7 +170,8 @@ class Transcriber:
         """Answer every request that is left, since the time to drain is over."""
         self._stopping = True
         for timer in self._timers:
-            timer.reschedule(asyncio.get_running_loop().time())
+            if not timer.expired():
+                timer.reschedule(asyncio.get_running_loop().time())
 
     @property
     def state(self) -> State:
@@ -351,7 +352,7 @@ class Transcriber:
         def on_length(channels_audio: list[ChannelAudio]) -> None:
             self._estimate.learn(body, channels_audio[0].seconds)
             self._admission.correct(ticket, sum(audio.seconds for audio in channels_audio))
-            if not self._stopping:
+            if not self._stopping and not timer.expired():
                 timer.reschedule(ticket.deadline)
 
         return await self._result(

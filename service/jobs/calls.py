@@ -5,7 +5,9 @@ import contextlib
 import json
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 from service.errors import ApiError
 from service.jobs.disk import Disk
@@ -32,6 +34,8 @@ class Calls:
         self._callbacks = callbacks
         self._metrics = metrics
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        # Its own: a server that is slow must not keep threads that others wait for.
+        self._threads = ThreadPoolExecutor(_MOST, "calls")
 
     async def run(self) -> None:
         """Make the calls that are due, until cancelled; what is under way then is called again."""
@@ -46,6 +50,7 @@ class Calls:
         finally:
             for task in self._tasks.values():
                 task.cancel()
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _call(self, record: Record) -> None:
         try:
@@ -59,13 +64,14 @@ class Calls:
     async def _outcome(self, record: Record) -> tuple[str, float | None]:
         """What came of a call, and in how many seconds there is another one."""
         url, now = str(record.callback), time.time()
+        call = partial(self._callbacks.call, url, record.id, now, _told(record))
         try:
             async with asyncio.timeout(_CALL_S):
-                await asyncio.to_thread(self._callbacks.call, url, record.id, now, _told(record))
+                await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except (CallFailed, TimeoutError) as error:
             why = error if isinstance(error, CallFailed) else f"no answer within {_CALL_S:g} s"
             log.warning("the address of job %s was not called: %s", record.id, why)
-            if record.calls == len(TRIES_S):
+            if record.calls >= len(TRIES_S):  # two replicas may have made one call
                 return "given_up", None
             return "failed", TRIES_S[record.calls]
         return "answered", None

@@ -71,8 +71,11 @@ class Disk:
         self._thread.shutdown()
 
     async def sweep(self) -> None:
-        """Remove what was left of uploads and jobs by services that were killed."""
-        await self._sweep(self.store, self.spool)
+        """Remove what was left of uploads and jobs by services that were killed.
+
+        ApiError (503) if the disk or the database fails.
+        """
+        await guarded(self._sweep(self.store, self.spool))
 
     async def _sweep(self, store: Store, spool: Spool) -> None:
         ids = await self.ask(store.unended)

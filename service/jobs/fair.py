@@ -56,8 +56,8 @@ class FairQueue:
 
     @property
     def seconds(self) -> float:
-        """Seconds of audio that wait."""
-        return sum(job.seconds for jobs in self._waiting.values() for job in jobs)
+        """Seconds of audio that wait; another thread may ask, for the metrics."""
+        return sum(job.seconds for jobs in tuple(self._waiting.values()) for job in tuple(jobs))
 
     @property
     def turns(self) -> dict[str, Turn]:

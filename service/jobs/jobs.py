@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from fastapi.concurrency import run_in_threadpool
 
@@ -63,7 +64,8 @@ class Jobs:
         self._registry = registry
         self._usage = usage
         self._usage_kept: list[tuple[str, int, float]] = []
-        self._changes: dict[str, asyncio.Event] = {}
+        # Only while somebody waits for them: a job may be followed after its last change.
+        self._changes: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._tasks: list[asyncio.Task[None]] = []
         self._disk = Disk(settings)
         self._work = Work(settings, self._disk, registry, metrics, usage, self._changed)

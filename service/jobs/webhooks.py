@@ -12,13 +12,17 @@ import http.client
 import ipaddress
 import socket
 import ssl
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 TRIES_S = (5.0, 30.0, 120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
 """Seconds from one try to the next."""
 _TIMEOUT_S = 10.0
+_MOST_S = 30.0
+"""Seconds after which a call ends, whatever its server still sends: a thread waits for it."""
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -100,11 +104,9 @@ class Callbacks:
             connection = _Connection(host, address, parts.scheme == "https")
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             headers = {"host": parts.netloc, **self.signed(id, now, body)}
-            try:
+            with connection.ended_after(_MOST_S):
                 connection.request("POST", path, body, headers)
                 status = connection.getresponse().status
-            finally:
-                connection.close()
         except (OSError, UnicodeError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
             raise CallFailed(f"{host} cannot be reached ({why})") from error
@@ -139,7 +141,31 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.create_connection(self._address, self.timeout)
         if self._encrypted:
             context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+            self.sock = context.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+            self.sock.do_handshake()
+
+    @contextmanager
+    def ended_after(self, seconds: float) -> Iterator[None]:
+        """Closes it at the end of the block; TimeoutError if that comes after so many seconds."""
+        is_late = threading.Event()
+        timer = threading.Timer(seconds, self._end, (is_late,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self.close()
+        if is_late.is_set():  # half an answer is none
+            raise TimeoutError
+
+    def _end(self, is_late: threading.Event) -> None:
+        """Has whatever waits for it go on."""
+        is_late.set()
+        with suppress(AttributeError, OSError):  # there is none yet, or it has ended
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # as it is, also where encrypted
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -124,8 +124,8 @@ class Work:
 
     @property
     def left(self) -> float:
-        """Seconds of audio that those being worked on here still need."""
-        return sum(running.left for running in self._running.values())
+        """Seconds of audio that those being worked on here still need; other threads may ask."""
+        return sum(running.left for running in tuple(self._running.values()))
 
     @property
     def left_elsewhere(self) -> float:

@@ -237,8 +237,10 @@ class Session:
                     return
                 self._changed.clear()
                 changed = asyncio.create_task(self._changed.wait())
-                await asyncio.wait({reading, changed}, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
+                try:
+                    await asyncio.wait({reading, changed}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
             transcript = reading.result()
         except ApiError as error:  # the last reading tells the client
             opened.looked, opened.transcript = stretch, None

@@ -73,3 +73,11 @@ def test_it_is_refused_and_no_process_grows(address: str, bomb: Callable[[], byt
             if line.startswith("VmHWM")
         )
         assert peak < 200_000, "kB at its most: libraries, an upload, and a block of sound"
+
+
+def test_a_process_that_has_answered_lets_go_of_the_recording(address: str) -> None:
+    body = silence(30, 16_000, "FLAC", "PCM_16")
+    assert httpx.post(address + URL, content=body, timeout=240).status_code == 200
+    for path in decoders():
+        held = [os.readlink(file) for file in (path / "fd").iterdir()]
+        assert not [name for name in held if "memfd" in name]

@@ -1,5 +1,7 @@
 """Whose job is next: keys share the capacity, and places are the order in which jobs are taken."""
 
+import sys
+import threading
 from collections import Counter
 
 from hypothesis import given
@@ -72,3 +74,30 @@ def test_a_job_that_is_removed_is_not_taken() -> None:
     assert waiting.place("0") is None and len(waiting) == 2 and waiting.seconds == 2.0
     assert {job.id for job in taken(waiting)} == {"1", "2"}
     assert waiting.first() is None and waiting.take() is None
+
+
+def test_another_thread_may_ask_for_the_seconds_that_wait() -> None:
+    waiting = queue([(str(number % 50), 1.0) for number in range(2000)])
+    failures: list[RuntimeError] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set() and not failures:
+            try:
+                assert waiting.seconds >= 0 and len(waiting) >= 0
+            except RuntimeError as error:
+                failures.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        for number in range(2000):
+            waiting.add(Waiting(f"new {number}", f"key {number % 60}", 1.0))
+            waiting.take()
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(before)
+    assert not failures

@@ -411,6 +411,26 @@ def test_segments_of_a_job_come_while_its_recording_is_still_decoded(
         assert http.get(f"{URL}/{id}/result").json()["text"] == recognizer.transcribe(body).text
 
 
+def test_those_who_followed_a_job_and_have_gone_leave_nothing_behind(
+    settings: Settings, clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    monkeypatch.setenv("GATE", str(gate))
+    given = {"jobs_folder": tmp_path / "jobs"}
+    with running(settings.model_copy(update=given), device="faulty:gated") as (app, http):
+        jobs, id = app.state.jobs, post(http, long_recording(clips)).json()["id"]
+        events(http, id, until="job.segment")  # nothing more comes until the gate is open
+        for _ in range(3):
+            with http.stream("GET", f"{URL}/{id}/events", headers={"last-event-id": "99"}) as one:
+                next(one.iter_lines())
+        wait_until(lambda: not jobs.paused._waiters)
+        with http.stream("GET", f"{URL}/{id}/events") as one:
+            http.delete(f"{URL}/{id}")
+            assert "event: job.deleted" in one.iter_lines()
+        wait_until(lambda: not jobs._changes)
+        gate.touch()
+
+
 def test_a_job_that_is_too_old_has_failed_and_is_forgotten(
     settings: Settings, clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -263,3 +263,18 @@ def test_a_result_is_exact() -> None:
     timings = {"model": time.time()}
     outcome = unpacked(packed((whole, Transcript.of([], 4.0)), timings))
     assert outcome.transcripts == (whole, Transcript.of([], 4.0)) and outcome.timings == timings
+
+
+def test_a_spool_that_cannot_be_swept_for_now_is_a_failure_of_the_disk(tmp_path: Path) -> None:
+    async def swept() -> None:
+        disk = Disk(Settings(jobs_folder=tmp_path))
+        await disk.open()
+        try:
+            (tmp_path / "spool").rmdir()
+            with pytest.raises(ApiError) as caught:
+                await disk.sweep()
+            assert caught.value.detail.code == "disk_failed"
+        finally:
+            await disk.close()
+
+    asyncio.run(swept())

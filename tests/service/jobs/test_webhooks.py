@@ -1,9 +1,13 @@
 """Calls of an address at the end of a job: signed, tried again, and only where allowed."""
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +17,11 @@ from receivers import Receiver
 from serving import assert_shape, metric, running
 
 from asr.errors import BadOption
-from service.jobs.webhooks import Callbacks, CallFailed
+from service.jobs.calls import Calls
+from service.jobs.disk import Disk
+from service.jobs.records import Record
+from service.jobs.webhooks import TRIES_S, Callbacks, CallFailed
+from service.monitoring.metrics import Metrics
 from service.settings import Settings
 
 SECRET = "a secret of more than 24 characters"
@@ -122,6 +130,39 @@ def test_an_address_that_may_be_called() -> None:
         "https://[fd00::5]:8443/hook",
     ):  # fmt: skip
         assert callbacks.refusal(url) is None
+
+
+def test_a_receiver_that_never_comes_to_an_end_holds_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.jobs.webhooks._MOST_S", 0.5)
+
+    def trickle() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+            for _ in range(600):  # one that did so for hours would hold its caller as long
+                time.sleep(0.05)
+                connection.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        began = time.monotonic()
+        with pytest.raises(CallFailed, match="cannot be reached"):
+            Callbacks.of("127.0.0.1", SECRET).call(url, "job_1", 1.0, b"{}")
+        assert time.monotonic() - began < 25.0
+        thread.join()
+
+
+def test_a_call_that_was_counted_twice_is_given_up_too(receiver: Receiver) -> None:
+    record = Record(
+        "job_1", "", "", "talk", 1, {}, {}, 0.0, 1.0, "done", ended=1.0, callback=receiver.url,
+        calls=len(TRIES_S) + 1,
+    )  # fmt: skip
+    calls = Calls(Disk(Settings()), Callbacks.of("127.0.0.1", SECRET), Metrics())
+    assert asyncio.run(calls._outcome(record)) == ("given_up", None)
 
 
 def test_calls_need_a_secret() -> None:
