@@ -261,7 +261,10 @@ class Scheduler:
         enough = task.ready > task.read and (task.is_partial or task.is_run)
         if enough and not task.is_searched:
             task.is_searched = True
-            self._to_search["short" if task.audio.seconds <= _SHORT_S else "long"].append(task)
+            # Those that were searched when the process ended go one by one, lest the next end be
+            # laid at the door of another.
+            is_short = task.audio.seconds <= _SHORT_S and not task.crashes
+            self._to_search["short" if is_short else "long"].append(task)
             self._changed.set()
 
     def _batch_timeout_s(self, batch: Batch) -> float:

@@ -32,6 +32,8 @@ QUOTED = b"RIFFquoted"
 """An upload on which the fragile decoder fails, with a message that has its name."""
 HOT_WORD = "marmaduke"
 """Whoever asks the faulty device for it sees it fail, with a message that has all options."""
+DEADLY_WORD, SLOW_WORD = "balthazar", "melchior"
+"""The mortal device dies of a search for the first, and takes its time for the second."""
 GATED_S = 440
 """Seconds of sound that the gated decoder passes."""
 SLOWNESS = 0.2
@@ -55,6 +57,21 @@ def faulty(_: None) -> Handler:
                 raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
         if isinstance(message, Search) and HOT_WORD in str(message.options):
             raise ValueError(str(message.options))
+        return sound(message, memory)
+
+    return answer
+
+
+def mortal(_: None) -> Handler:
+    """A device that dies of some searches, while others are under way."""
+    sound = device(None)
+
+    def answer(message: Any, memory: Sequence[Memory]) -> Answer:
+        if isinstance(message, Search) and DEADLY_WORD in str(message.options):
+            time.sleep(0.5)
+            os._exit(9)
+        if isinstance(message, Search) and SLOW_WORD in str(message.options):
+            time.sleep(2.0)
         return sound(message, memory)
 
     return answer

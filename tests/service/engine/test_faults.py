@@ -192,7 +192,8 @@ def test_a_job_is_given_up_by_its_work_alone(clip: Path, by_work: bool) -> None:
         finally:
             decoders.stop()
 
-    waits, lasts = clip.read_bytes(), load(clip).duration
+    lasts = 15.0  # so that half of the waiting is far more than the work of any machine
+    waits = wav(speech(clip, round(lasts * 16_000)))
     least_s = lasts * faulty.SLOWNESS / 2
     if by_work:
         assert asyncio.run(decode(waits, least_s)) == pytest.approx(lasts)
@@ -234,6 +235,22 @@ def test_out_of_memory_makes_batches_smaller_and_the_service_goes_on(
             wait_for_device(app.state.registry.first, 24)
         assert [answer.result().status_code for answer in answers] == [200] * 24
     assert metric(http, "earshot_batch_limit_seconds") < before
+
+
+def test_only_the_recording_whose_search_ends_the_device_is_given_up(
+    settings: Settings, clip: Path
+) -> None:
+    """Both are searched at a time, since one is long, when the device ends."""
+    longer = settings.model_copy(update={"max_seconds": 120.0, "max_upload_bytes": 8_000_000})
+    with running(longer, device="faulty:mortal") as (_, http), ThreadPoolExecutor(2) as pool:
+
+        def ask(body: bytes, hot_word: str) -> int:
+            return http.post(URL, content=body, params={"hotwords": hot_word}).status_code
+
+        innocent = pool.submit(ask, wav(speech(clip, 61 * 16_000)), faulty.SLOW_WORD)
+        time.sleep(0.5)
+        guilty = pool.submit(ask, clip.read_bytes(), faulty.DEADLY_WORD)
+        assert (innocent.result(), guilty.result()) == (200, 500)
 
 
 def test_a_file_that_ends_its_decoder_twice_is_the_clients_mistake(
