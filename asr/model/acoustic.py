@@ -67,12 +67,9 @@ class AcousticModel(nn.Module):
 
     def spelled(self, states: Iterable[Tensor]) -> list[Tensor]:
         """Outputs of the layers in order, `(B, U, D)` -> what each head spells, `(B, U, V)`."""
-        found: dict[int, Tensor] = {}
-        for number, state in enumerate(states, start=1):
-            for column, (layer, head) in enumerate(self.heads):
-                if layer == number:
-                    found[column] = spell(head, state)
-        return [found[column] for column in sorted(found)]
+        read = {layer for layer, _ in self.heads}
+        kept = {layer: state for layer, state in enumerate(states, start=1) if layer in read}
+        return [spell(head, kept[layer]) for layer, head in self.heads]
 
     def forward(self, wave: Tensor, wave_lengths: Tensor) -> tuple[Tensor, Tensor]:
         return self.encode(*self.features(wave, wave_lengths))

@@ -104,7 +104,8 @@ def trace(model: AcousticModel, samples: Any) -> Iterator[LayerTrace]:
         for direction, curves in _opened(layer, x[0]).items():
             kind = _CELLS[type(layer.ahead)]
             yield LayerTrace(number, direction, curves, kind.memory, kind.keeps)
-        x = _passed_on(model, number, x, layer(x, lengths))
+        state = model.recurrent.output(number, x, layer(x, lengths))
+        x = model.recurrent.passed_on(number, state)
 
 
 @torch.no_grad()
@@ -150,10 +151,6 @@ def _subsampled(model: AcousticModel, samples: Any) -> tuple[Tensor, Tensor]:
 
 def _layers(model: AcousticModel) -> list[RecurrentLayer]:
     return list(model.recurrent.layers)  # type: ignore[arg-type]
-
-
-def _passed_on(model: AcousticModel, number: int, read: Tensor, found: Tensor) -> Tensor:
-    return model.recurrent.passed_on(number, model.recurrent.output(number, read, found))
 
 
 def _opened(

@@ -89,17 +89,12 @@ class InitialWeights:
             BadOption: the layers differ.
         """
         self.check_layers(network.config)
-        weights, fresh = self.model.state_dict(), network.state_dict()
-        other_units = tokenizer.state() != self.tokenizer.state()
-        if other_units:
-            weights |= self._head(network, tokenizer)
-        if other_units or self.model.recurrent.conditioning is None:
-            weights |= {name: fresh[name] for name in fresh if name.startswith(_CONDITIONING)}
-        if network.config.layers > self.model.config.layers:
-            weights = fresh | weights
-        if other_units:
+        fresh = network.state_dict()
+        weights = fresh | self.model.state_dict()
+        if tokenizer.state() != self.tokenizer.state():
+            own = [name for name in fresh if name.startswith((_CONDITIONING, _PHONE_HEAD))]
             weights = {k: w for k, w in weights.items() if not k.startswith(_PHONE_HEAD)}
-            weights |= {name: fresh[name] for name in fresh if name.startswith(_PHONE_HEAD)}
+            weights |= {name: fresh[name] for name in own} | self._head(network, tokenizer)
         network.load_state_dict(weights)
 
     def check_layers(self, config: ModelConfig) -> None:

@@ -304,7 +304,7 @@ class Transcriber:
             return await self._result(
                 partial(background.decoders.decode, str(path), name, selection),
                 on_length,
-                lambda channels_audio: self._read(
+                lambda channels_audio: self._run(
                     channels_audio,
                     options,
                     math.inf,
@@ -358,7 +358,7 @@ class Transcriber:
         return await self._result(
             partial(self._decoders.decode, body, name, selection),
             on_length,
-            lambda channels_audio: self._read(
+            lambda channels_audio: self._run(
                 channels_audio, options, ticket.deadline, ticket.progress, on_segment
             ),
             is_early=on_segment is not None,
@@ -414,7 +414,7 @@ class Transcriber:
         transcripts = tuple(task.transcript.result() for task in tasks)
         return Result(transcripts, timings, self.recognizer)
 
-    async def _read(
+    async def _run(
         self,
         channels_audio: list[ChannelAudio],
         options: How,
